@@ -1,0 +1,60 @@
+# The commands of the project. `make help` lists them.
+
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+LOCK := envs/requirements.lock
+READY := .venv/ready-$(shell cksum < $(LOCK) | cut -d' ' -f1)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+STUDY := $(shell sed -n "s/^study: *\([^ \#]*\).*/\1/p" config.yaml)
+PYTHON_FILES := workflow/scripts tests
+RULE_FILES := Snakefile workflow/rules
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format plan docs lock clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+setup: $(READY) ## make .venv from the lock (minutes the first time, nothing after)
+
+$(READY): $(LOCK)
+	@$(PYTHON) -c 'import sys; sys.exit("make: $(PYTHON) is Python %d.%d; 3.11 or later is needed (name one: make PYTHON=python3.12)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	@# `python -m trainsize.TOOL` works from any folder: the library's place is on the path of this .venv
+	echo "$(CURDIR)/workflow/scripts" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/trainsize.pth"
+	rm -f .venv/ready-*
+	touch $@
+
+demo: setup ## run the default study, from data to report
+	$(SNAKEMAKE) --rerun-incomplete --quiet rules
+	@echo "The report: $(CURDIR)/results/$(STUDY)/report.html"
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup ## check style and rules
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+	$(BIN)/snakefmt --check $(RULE_FILES)
+	$(BIN)/snakemake --lint
+
+format: setup ## put the code into its one style
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
+	$(BIN)/ruff format $(PYTHON_FILES)
+	$(BIN)/snakefmt $(RULE_FILES)
+
+plan: setup ## say what the study still costs
+	@$(BIN)/python -m trainsize.plan
+
+docs: setup ## write the pages that come from schemas and tables
+	$(BIN)/python -m trainsize.reference
+
+lock: ## choose the versions anew (needs uv)
+	{ echo "# Exact versions with hashes of everything .venv holds, for Python 3.11 and later; made from requirements.in by 'make lock'."; \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links envs/requirements.in; } > $(LOCK).new
+	mv $(LOCK).new $(LOCK)
+
+clean: ## remove all results but prepared data sets
+	find results -mindepth 1 -maxdepth 1 ! -name datasets ! -name .gitkeep -exec rm -rf {} +

@@ -1,0 +1,32 @@
+"""metrics: the runs of the study in two tables.
+
+Needs the record and history of every run; makes results/{study}/metrics/.
+"""
+
+
+localrules:
+    metrics,
+
+
+rule metrics:
+    input:
+        history=run_files("history.parquet"),
+        record=run_files("run.json"),
+    output:
+        history="results/{study}/metrics/history.parquet",
+        runs="results/{study}/metrics/runs.parquet",
+    log:
+        "results/{study}/logs/metrics.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=canonical_json(
+            {
+                "grid": STUDY.grid(),
+                "settings_hashes": {model: settings_hash(STUDY.run_settings(model)) for model in STUDY.models},
+            }
+        ),
+        code=fingerprint("metrics"),
+        results=subpath(output.runs, ancestor=2),
+    shell:
+        "python $SCRIPTS/metrics.py {log:q} {params.settings:q} {params.results:q}"

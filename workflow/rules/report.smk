@@ -1,0 +1,30 @@
+"""report: one page that answers the study's question.
+
+Needs the tables, the figures and the data set's manifest; makes results/{study}/report.html.
+"""
+
+
+localrules:
+    report,
+
+
+rule report:
+    input:
+        manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
+        runs="results/{study}/metrics/runs.parquet",
+        fits="results/{study}/regressions/fits.parquet",
+        parameters="results/{study}/regressions/parameters.parquet",
+        subsets="results/{study}/subsets/subsets.parquet",
+        figures=figure_files("png"),
+    output:
+        "results/{study}/report.html",
+    log:
+        "results/{study}/logs/report.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=canonical_json(STUDY.card()),
+        code=fingerprint("report"),
+        results=subpath(output[0], parent=True),
+    shell:
+        "python $SCRIPTS/report.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q} {output:q}"

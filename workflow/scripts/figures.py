@@ -1,0 +1,14 @@
+"""figures.py LOG SETTINGS RESULTS: draw the study's figures."""
+
+from pathlib import Path
+
+from trainsize.figures import draw_figures
+from trainsize.job import run_stage
+
+
+def main(settings: dict, results: str) -> None:
+    draw_figures(settings, Path(results))
+
+
+if __name__ == "__main__":
+    run_stage(main)

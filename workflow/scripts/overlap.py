@@ -1,0 +1,16 @@
+"""overlap.py LOG GRID DATASET RESULTS: count the images that every two subsets of a study share."""
+
+from itertools import product
+from pathlib import Path
+
+from trainsize.job import run_stage
+from trainsize.overlap import write_overlap
+from trainsize.prepared import Prepared
+
+
+def main(grid: dict, dataset: str, results: str) -> None:
+    write_overlap(product(grid["sizes"], grid["draws"]), Prepared(Path(dataset)).labels("train"), Path(results))
+
+
+if __name__ == "__main__":
+    run_stage(main)

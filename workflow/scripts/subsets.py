@@ -1,0 +1,16 @@
+"""subsets.py LOG SETTINGS DATASET TABLE ...: draw one draw's subsets, one table per size."""
+
+from pathlib import Path
+
+from trainsize.job import run_stage
+from trainsize.prepared import Prepared
+from trainsize.subsets import write_subsets
+
+
+def main(settings: dict, dataset: str, *tables: str) -> None:
+    labels = Prepared(Path(dataset)).labels("train")
+    write_subsets(settings["subset"], settings["sizes"], settings["draw"], labels, [Path(table) for table in tables])
+
+
+if __name__ == "__main__":
+    run_stage(main)

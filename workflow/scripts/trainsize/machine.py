@@ -1,0 +1,26 @@
+"""This machine's settings: config.yaml and what stands on the command line after --config."""
+
+import os
+from pathlib import Path
+
+from trainsize import schema
+from trainsize.errors import UserError
+
+
+def check_config(config: dict) -> dict:
+    """Return config.yaml's settings with defaults written out. Raises UserError naming the key."""
+    rules = schema.load_schema("config")
+    for keys, message in schema.problems(dict(config), rules, rules):
+        raise UserError(f"config.yaml: {'.'.join(map(str, keys))}{': ' if keys else ''}{message}")
+    return schema.with_defaults(dict(config), rules, rules)
+
+
+def check_results(folder: Path) -> None:
+    """Raise UserError unless files can be made in `folder`, or in the nearest folder above it that exists."""
+    there = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"{there}: the results go into a folder of this name, but it is a file; move it away")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{there}: this folder cannot be written to; change its permissions, or make it a link to one that can"
+        )

@@ -1,0 +1,89 @@
+"""The report stage: one self-contained page with the study's answer, figures, tables and provenance."""
+
+import base64
+from collections import Counter
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from trainsize.files import read_json, write_text
+from trainsize.intervals import mean_interval
+from trainsize.provenance import commit, now, versions
+from trainsize.runs import grid_runs
+from trainsize.tables import read_table
+
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
+KINDS = {
+    "curve": "Test {metric} by size. Every dot is a run; the band is the 95 % interval of the mean.",
+    "boxes": "Distribution of {metric} by size, on the test set and on the run's own training images.",
+    "history": "Test {metric} during training, the mean of the runs of each size.",
+    "overlap": "Share of each subset (row) that is also in each other subset (column).",
+}
+NAMES = {"accuracy": "accuracy", "f1_macro": "macro F1", "loss": "cross-entropy"}
+
+
+def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> None:
+    """Write the report of the study described by `settings` (`Study.card()`) from the tables under `results`."""
+    runs = read_table(results / "metrics" / "runs.parquet")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    record = read_json(results / grid_runs(settings["grid"])[0].folder / "run.json")
+    write_text(
+        page,
+        template.render(
+            study=settings,
+            data=read_json(manifest),
+            answers=[answer(runs[runs["model"] == model], model) for model in settings["grid"]["models"]],
+            figures=[_figure(figure, results / "figures") for figure in settings["figures"]],
+            sizes=by_size(runs),
+            fits=_fits(results / "regressions"),
+            subsets=read_table(results / "subsets" / "subsets.parquet"),
+            runs=runs,
+            unfinished=runs[runs["status"] != "finished"],
+            codes=Counter(runs["code"]),
+            record=record,
+            commit=commit(),
+            versions=versions(),
+            written=now(),
+        ),
+    )
+
+
+def answer(runs: pd.DataFrame, model: str) -> dict:
+    """Return what the runs of one model say: accuracy at the ends, and the mean gain of the last doubling or so."""
+    done = runs[runs["status"] == "finished"]
+    sizes = sorted(done["n"].unique())
+    accuracy = {n: mean_interval(done.loc[done["n"] == n, "test_accuracy"]) for n in sizes}
+    found = {"model": model, "runs": len(done), "failed": len(runs) - len(done), "sizes": sizes, "accuracy": accuracy}
+    if len(sizes) > 1:
+        found["last_gain"] = accuracy[sizes[-1]][0] - accuracy[sizes[-2]][0]
+    return found
+
+
+def by_size(runs: pd.DataFrame) -> list[dict]:
+    """Return one row per model and size: runs, and the mean and interval of the test metrics."""
+    rows = []
+    for (model, n), group in runs[runs["status"] == "finished"].groupby(["model", "n"], sort=False):
+        means = {name: mean_interval(group[f"test_{name}"]) for name in NAMES}
+        rows.append({"model": model, "n": n, "runs": len(group), "gap": _gap(group), **means})
+    return rows
+
+
+def _gap(group: pd.DataFrame) -> float:
+    return float((group["train_accuracy"] - group["test_accuracy"]).mean())
+
+
+def _fits(folder: Path) -> list[dict]:
+    """Return one row per regression: its description, status, R² and its slope with interval."""
+    fits, parameters = (read_table(folder / f"{name}.parquet") for name in ("fits", "parameters"))
+    slopes = parameters[parameters["term"] == "log10_n"].drop(columns="term")
+    return fits.merge(slopes, on=["model", "split", "metric"], how="left").to_dict("records")
+
+
+def _figure(figure: dict, folder: Path) -> dict:
+    data = base64.b64encode((folder / f"{figure['name']}.png").read_bytes()).decode()
+    metric = NAMES.get(figure.get("metric"), "")
+    return {**figure, "caption": KINDS[figure["kind"]].format(metric=metric), "data": data}

@@ -1,0 +1,191 @@
+"""Closed schemas: what a YAML file may say, checked with messages a person can act on.
+
+The schemas are JSON Schema (draft 2020-12) with one keyword more, `named`: a choice by name, written as the name alone
+or as a mapping with `name` and that choice's own options.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+from trainsize.errors import UserError, listing, nearest
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people write it: `1e-3` is a number, and a key given twice is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_yaml(path: Path) -> dict:
+    """Read a YAML mapping. Raises UserError naming the file, and the line where YAML can tell."""
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: found {_shown(value)}, expected keys and values")
+    return value
+
+
+@cache
+def load_schema(name: str) -> dict:
+    """Return the schema `workflow/schemas/{name}.schema.yaml`."""
+    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+
+
+def choice(schema: dict, value: object) -> tuple[str | None, dict]:
+    """Split a `named` value into its name and its options: "sgd" and {"name": "sgd"} mean the same."""
+    if isinstance(value, dict):
+        return value.get("name"), {key: option for key, option in value.items() if key != "name"}
+    return value, {}
+
+
+def _check_named(validator, alternatives, value, schema) -> Iterator[ValidationError]:
+    name, options = choice(schema, value)
+    if not isinstance(name, str) or name not in alternatives:
+        found = "no name" if name is None else _shown(name)
+        yield ValidationError(f"found {found}, allowed: {listing(alternatives)}{nearest(name, alternatives)}")
+        return
+    closed = {"type": "object", "additionalProperties": False, **alternatives[name]}
+    yield from validator.descend(options, closed)
+
+
+_Validator = validators.extend(
+    Draft202012Validator,
+    {"named": _check_named},
+    # YAML tells 1 from 1.0 and true; a schema's integer must be written as one.
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
+def problems(value: object, schema: dict, root: dict) -> Iterator[tuple[tuple, str]]:
+    """Yield (path of keys, message) for everything in `value` that `schema` (a part of `root`) does not allow."""
+    validator = _Validator({**schema, "$defs": root.get("$defs", {})})
+    for error in sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
+        error = _most_telling(error)
+        yield tuple(error.absolute_path), _message(error)
+
+
+def _most_telling(error: ValidationError) -> ValidationError:
+    """Of a failed `oneOf`, follow the alternative whose type fits what was found."""
+    while error.validator == "oneOf" and error.context:
+        fitting = [e for e in error.context if e.validator != "type" or len(e.absolute_path) > len(error.absolute_path)]
+        if not fitting:
+            return error
+        error = max(fitting, key=lambda e: len(e.absolute_path))
+    return error
+
+
+def _shown(value: object) -> str:
+    """Return what the user wrote, short, with its kind where that may be the mistake."""
+    kinds = {str: "text", dict: "a mapping", list: "a list", bool: "true/false", type(None): "nothing"}
+    text = str(value)
+    text = f"'{text[:60]}…'" if len(text) > 60 else f"'{text}'"
+    return f"{text} ({kinds[type(value)]})" if type(value) in kinds else text
+
+
+def _message(error: ValidationError) -> str:
+    rule, found = error.validator_value, _shown(error.instance)
+    match error.validator:
+        case "additionalProperties" if rule is False:
+            allowed = sorted(error.schema.get("properties", {}))
+            unknown = [key for key in error.instance if key not in allowed]
+            names = listing(allowed, 30) or "none"
+            return f"unknown key '{unknown[0]}'{nearest(unknown[0], allowed)} (allowed here: {names})"
+        case "required":
+            missing = [key for key in rule if key not in error.instance]
+            return f"the key '{missing[0]}' is missing"
+        case "enum":
+            return f"found {found}, allowed: {listing(rule)}{nearest(error.instance, map(str, rule))}"
+        case "type":
+            kinds = {"object": "keys and values", "array": "a list", "string": "text", "boolean": "true or false"}
+            rule = [rule] if isinstance(rule, str) else rule
+            return f"found {found}, expected {' or '.join(kinds.get(kind, kind) for kind in rule)}"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            words = {
+                "minimum": "at least",
+                "exclusiveMinimum": "more than",
+                "maximum": "at most",
+                "exclusiveMaximum": "less than",
+            }
+            return f"found {found}, must be {words[error.validator]} {rule}"
+        case "minProperties" | "maxProperties":
+            names = list(error.schema.get("properties", {}))
+            what = f"exactly one of {listing(names)}" if names else "at least one entry"
+            return f"found {listing(error.instance) or 'nothing'}, expected {what}"
+        case "minItems":
+            return "the list is empty"
+        case "minLength":
+            return "the text is empty"
+        case "uniqueItems":
+            return f"found {found}, with an entry that stands twice"
+        case "pattern" if error.schema.get("pattern", "").endswith(r"%\s*$"):
+            return f"found {found}, expected a count such as 500 or a share such as 5%"
+        case "pattern":
+            return f"found {found}; letters, digits, '.' and '-' only, the first a letter or digit"
+        case "oneOf":
+            return f"found {found}, which is none of the forms allowed here: {_forms(error)}"
+        case _:
+            return error.message
+
+
+def _forms(error: ValidationError) -> str:
+    forms = []
+    for context in error.context:
+        if context.validator == "const":
+            forms.append(f"'{context.validator_value}'")
+        elif context.validator == "type":
+            names = {
+                "array": "a list",
+                "object": "keys and values",
+                "integer": "a count",
+                "string": "a share such as 5%",
+            }
+            forms.append(names[context.validator_value])
+    return ", ".join(dict.fromkeys(forms))
+
+
+def with_defaults(value: object, schema: dict, root: dict) -> object:
+    """Return a valid `value` with every default of `schema` written out."""
+    if "$ref" in schema:
+        schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema}
+    if "named" in schema:
+        name, options = choice(schema, value)
+        return {"name": name, **with_defaults(options, {"type": "object", **schema["named"][name]}, root)}
+    if isinstance(value, dict):
+        for form in schema.get("oneOf", []):
+            form = root["$defs"][form["$ref"].rsplit("/", 1)[1]] if "$ref" in form else form
+            if form.get("type") == "object":
+                return with_defaults(value, form, root)
+            value = with_defaults(value, form, root) if "oneOf" in form else value
+        filled = dict(value)
+        for key, part in schema.get("properties", {}).items():
+            if key in filled:
+                filled[key] = with_defaults(filled[key], part, root)
+            elif "default" in part:
+                filled[key] = with_defaults(part["default"], part, root)
+        return filled
+    return value

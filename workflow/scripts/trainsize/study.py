@@ -1,0 +1,260 @@
+"""A study file: read, checked, and expanded into runs.
+
+Imports nothing heavy: the Snakefile imports it, and every cluster job reads the Snakefile again.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+
+from trainsize import schema
+from trainsize.catalogue import DATASETS, Dataset
+from trainsize.errors import UserError, listing, nearest
+from trainsize.runs import Run
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study with every default written out.
+
+    `pairs` holds the (draw, seed) combinations that every model and size is trained with.
+    """
+
+    name: str
+    title: str
+    source: str
+    dataset: Dataset
+    sizes: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...]
+    subset: dict
+    budget: dict
+    evaluation: dict
+    models: dict[str, dict]
+    regressions: dict
+    figures: dict
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        return [Run(model, n, draw, seed) for model, n, (draw, seed) in product(self.models, self.sizes, self.pairs)]
+
+    @property
+    def draws(self) -> list[int]:
+        return list(dict.fromkeys(draw for draw, _ in self.pairs))
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(dict.fromkeys(seed for _, seed in self.pairs))
+
+    def subset_settings(self) -> dict:
+        """Everything that decides which images a subset of this study holds, but its size and draw."""
+        return {"dataset": self.dataset.name, **self.subset}
+
+    def run_settings(self, model: str) -> dict:
+        """Everything that decides a run's results, but its coordinates n, draw and seed."""
+        return {
+            "subset": self.subset_settings(),
+            "budget": self.budget,
+            "evaluation": self.evaluation,
+            "model": self.models[model],
+        }
+
+    def card(self) -> dict:
+        """What the report says of the study itself."""
+        return {
+            "grid": self.grid(),
+            "title": self.title,
+            "source": self.source,
+            "subset": self.subset,
+            "budget": self.budget,
+            "evaluation": self.evaluation,
+            "models": self.models,
+            "metrics": self.figures["metrics"],
+            "figures": self.figure_list(),
+        }
+
+    def figure_list(self) -> list[dict]:
+        """The study's figures, in the report's order: name, kind and, for figures of a metric, which."""
+        of_metrics = [
+            {"name": f"{kind}-{metric}", "kind": kind, "metric": metric}
+            for metric, kind in product(self.figures["metrics"], ("curve", "boxes", "history"))
+        ]
+        return [*of_metrics, {"name": "overlap", "kind": "overlap"}]
+
+    def grid(self) -> dict:
+        """The study's runs, spelled short."""
+        return {
+            "study": self.name,
+            "dataset": self.dataset.name,
+            "models": list(self.models),
+            "sizes": self.sizes,
+            "pairs": self.pairs,
+        }
+
+
+def load_study(name: str, folder: Path) -> Study:
+    """Read and check `folder/NAME.yaml`.
+
+    Raises UserError with the file, the key, what was found and what is allowed.
+    """
+    path = folder / f"{name}.yaml"
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in known:
+        raise UserError(f"no study '{name}' in {folder}/{nearest(name, known)} (there: {listing(known) or 'none'})")
+    return _Reader(path).study()
+
+
+class _Reader:
+    """Turns one study file into a Study, or says what is wrong with it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rules = schema.load_schema("study")
+
+    def fail(self, key: str, message: str) -> None:
+        raise UserError(f"{self.path}: {key}: {message}" if key else f"{self.path}: {message}")
+
+    def fail_name(self, key: str, name: str, allowed: Iterable[str]) -> None:
+        self.fail(key, f"found '{name}', allowed: {listing(allowed)}{nearest(name, allowed)}")
+
+    def check(self, value: object, rules: dict, place) -> None:
+        for keys, message in schema.problems(value, rules, self.rules):
+            self.fail(place(keys), message)
+
+    def study(self) -> Study:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", self.path.stem):
+            self.fail("", "a study's file name has letters, digits, '.' and '-' only")
+        raw = schema.read_yaml(self.path)
+        self.check(raw, self.rules, _dotted)
+        value = schema.with_defaults(raw, self.rules, self.rules)
+        dataset = self.dataset(value["dataset"])
+        models = {name: self.model(name, value) for name in value["models"]}
+        self.known_models(value["figures"]["models"], models)
+        validation = self.validation(value["subset"]["validation"], dataset)
+        return Study(
+            name=self.path.stem,
+            title=value["title"],
+            source=value["source"],
+            dataset=dataset,
+            sizes=self.sizes(value["sizes"], dataset, validation),
+            pairs=self.pairs(value["draws"], value["seeds"]),
+            subset={**value["subset"], "validation": validation},
+            budget=value["budget"],
+            evaluation=value["evaluation"],
+            models=models,
+            regressions=value["regressions"],
+            figures={**value["figures"], "models": value["figures"]["models"] or list(models)},
+        )
+
+    def dataset(self, name: str) -> Dataset:
+        if name not in DATASETS:
+            self.fail_name("dataset", name, DATASETS)
+        return DATASETS[name]
+
+    def validation(self, spec: int | str, dataset: Dataset) -> int:
+        count = _count(spec, dataset.n_train)
+        if count >= dataset.n_train:
+            self.fail("subset.validation", f"found {spec}, must leave some of {dataset.n_train} images to train on")
+        return count
+
+    def sizes(self, spec: list | dict, dataset: Dataset, validation: int) -> tuple[int, ...]:
+        """Return the sizes as counts, ascending."""
+        pool = dataset.n_train - validation
+        counts = [_count(size, pool) for size in spec] if isinstance(spec, list) else _log_spaced(spec["log"], pool)
+        for count in counts:
+            if count < 1:
+                self.fail("sizes", f"found a size of {count} images, must be at least 1")
+            if count > pool:
+                held = f" after {validation} are held out for validation" if validation else ""
+                self.fail("sizes", f"found {count}, but {dataset.name} has {pool} training images{held}")
+            if counts.count(count) > 1:
+                self.fail("sizes", f"found {count} twice (shares and log spacing count after rounding)")
+        return tuple(sorted(counts))
+
+    def pairs(self, draws: object, seeds: object) -> tuple[tuple[int, int], ...]:
+        seeds = self.numbers("seeds", seeds)
+        if draws == "per_seed":
+            return tuple((seed, seed) for seed in seeds)
+        return tuple(product(self.numbers("draws", draws), seeds))
+
+    def numbers(self, key: str, spec: list | dict) -> list[int]:
+        if isinstance(spec, dict):
+            spec = [spec["start"] + i * spec["step"] for i in range(spec["count"])]
+        twice = [number for number in spec if spec.count(number) > 1] if len(set(spec)) < len(spec) else []
+        if twice:
+            self.fail(key, f"found {twice[0]} twice; every one must be different")
+        return spec
+
+    def model(self, name: str, value: dict) -> dict:
+        """Return the model's full recipe: the base, then the models it extends, then its own settings."""
+        rules = self.rules["$defs"]["recipe"]
+        layers = self.layers(name, value)
+        merged: dict = {}
+        for _, settings in layers:
+            merged = _merge(merged, settings, rules)
+        merged.pop("extends", None)
+        self.check(merged, rules, lambda keys: _origin(keys, layers))
+        return schema.with_defaults(merged, rules, self.rules)
+
+    def layers(self, name: str, value: dict) -> list[tuple[str, dict]]:
+        """Return (where it stands, settings) of the base and of each model from the extended to the extending."""
+        layers, models = [], value["models"]
+        while name is not None:
+            if any(place == f"models.{name}" for place, _ in layers):
+                self.fail(f"models.{name}.extends", "the models extend each other in a circle")
+            layers.append((f"models.{name}", models[name]))
+            parent = models[name].get("extends")
+            if parent is not None and parent not in models:
+                self.fail_name(f"models.{name}.extends", parent, models)
+            name = parent
+        return [("base", value["base"]), *reversed(layers)]
+
+    def known_models(self, names: list[str], models: dict) -> None:
+        for name in names:
+            if name not in models:
+                self.fail_name("figures.models", name, models)
+
+
+def _dotted(keys: tuple) -> str:
+    return ".".join(map(str, keys))
+
+
+def _origin(keys: tuple, layers: list[tuple[str, dict]]) -> str:
+    """Name the layer, the last that says it, in which the setting at `keys` stands."""
+    for place, settings in reversed(layers):
+        for key in keys:
+            if not isinstance(settings, dict) or key not in settings:
+                break
+            settings = settings[key]
+        else:
+            return _dotted((place, *keys))
+    return _dotted((layers[-1][0], *keys))
+
+
+def _merge(below: dict, above: dict, rules: dict) -> dict:
+    """Lay the settings `above` over those `below`; another choice by name takes over none of the old one's options."""
+    merged = dict(below)
+    for key, value in above.items():
+        part = rules.get("properties", {}).get(key, {})
+        if "named" in part and key in below:
+            name, options = schema.choice(part, value)
+            old_name, old_options = schema.choice(part, below[key])
+            kept = old_options if name in (None, old_name) else {}
+            merged[key] = {"name": name or old_name, **kept, **options}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _count(spec: int | str, whole: int) -> int:
+    """Return a count, or the share `spec` ("5%") of `whole` rounded to a count."""
+    return spec if isinstance(spec, int) else round(float(spec.strip().rstrip("%")) / 100 * whole)
+
+
+def _log_spaced(spec: dict, pool: int) -> list[int]:
+    low, high, count = _count(spec["from"], pool), _count(spec["to"], pool), spec["count"]
+    if low < 1:
+        return [low]
+    return [round(low * (high / low) ** (i / (count - 1))) for i in range(count)]
