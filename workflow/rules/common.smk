@@ -11,7 +11,6 @@ from pathlib import Path
 SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from snakemake.exceptions import WorkflowError
 from trainsize.errors import UserError
 from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
@@ -24,8 +23,7 @@ try:
     STUDY = load_study(MACHINE["study"], SCRIPTS.parents[1] / "studies")
     check_results(Path("results"))
 except UserError as error:
-    # Snakemake shows the message of this one without a traceback.
-    raise WorkflowError(str(error)) from None
+    sys.exit(str(error))
 
 # Commands find the scripts wherever Snakemake was called from, and run in the interpreter that runs Snakemake unless conda
 # gives each stage its own. Neither is part of a command's text, which Snakemake compares: a moved checkout reruns nothing.

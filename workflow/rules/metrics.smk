@@ -1,6 +1,6 @@
 """metrics: the runs of the study in two tables.
 
-Needs the record and history of every run; makes results/{study}/metrics/.
+Needs the record and history of every run, and the list of subsets; makes results/{study}/metrics/.
 """
 
 
@@ -12,6 +12,7 @@ rule metrics:
     input:
         history=run_files("history.parquet"),
         record=run_files("run.json"),
+        subsets="results/{study}/subsets/subsets.parquet",
     output:
         history="results/{study}/metrics/history.parquet",
         runs="results/{study}/metrics/runs.parquet",

@@ -1,10 +1,10 @@
 """training: one run per model, size, draw and seed.
 
-Needs the data set and the subsets; makes each run's history, predictions and record. The runs of one model and size are
-packed, `runs_per_job` of them into a job: one rule per pack, whose outputs name its draws and seeds while model and size
-stay wildcards. Nothing that Snakemake compares (outputs, inputs, parameters, the text of the command) depends on the
-packing, so changing it makes no finished run stale. That is why the subsets are waited for by way of their table, whose
-changes do not count (`ancient`): which images a run sees follows from its settings and the code, which do count.
+Needs the data set; makes each run's history, predictions and record. The runs of one model and size are packed,
+`runs_per_job` of them into a job: one rule per pack, whose outputs name its draws and seeds while model and size stay
+wildcards. Nothing that Snakemake compares (inputs, parameters, the text of the command) depends on the packing, so
+changing it makes no finished run stale. That is why the tables of subsets are no inputs: a run draws its rows by the same
+function of the data set, the settings and the draw, and the metrics stage checks their hashes against the tables.
 """
 
 for pack in packs(STUDY.pairs, MACHINE["runs_per_job"]):
@@ -14,7 +14,6 @@ for pack in packs(STUDY.pairs, MACHINE["runs_per_job"]):
             pack.name
         input:
             manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
-            subsets=ancient("results/{study}/subsets/subsets.parquet"),
         output:
             history=[f"results/{{study}}/{folder}/history.parquet" for folder in pack.folders],
             predictions=[f"results/{{study}}/{folder}/predictions.parquet" for folder in pack.folders],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -12,6 +13,12 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the allowed name closest to `name`, or nothing."""
     matches = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
     return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def near(path: Path) -> Path:
+    """Return `path` as seen from the current folder where it lies below it, so that messages stay short."""
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def listing(names: Iterable[object], most: int = 12) -> str:

@@ -6,35 +6,38 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from trainsize.errors import UserError, listing
+from trainsize.errors import UserError
 from trainsize.files import read_json, whole
 from trainsize.runs import grid_runs
-from trainsize.tables import HISTORY, RUNS, write_table
+from trainsize.tables import HISTORY, RUNS, read_table, write_table
 
 
 def collect(grid: dict, settings_hashes: dict[str, str], results: Path) -> None:
     """Write `metrics/history.parquet` and `metrics/runs.parquet` under `results`, the study's folder.
 
     `grid` is `Study.grid()`; `settings_hashes` says, per model, what its runs must have been trained with. Raises
-    UserError naming the runs that were trained with anything else.
+    UserError naming the runs that were trained with anything else, or on other images than the subset tables list.
     """
     folders = [results / run.folder for run in grid_runs(grid)]
     with ThreadPoolExecutor(max_workers=8) as pool:
         records = list(pool.map(lambda folder: read_json(folder / "run.json"), folders))
         histories = list(pool.map(lambda folder: parquet.ParquetFile(folder / "history.parquet").read(), folders))
-    _refuse_others(folders, records, settings_hashes)
+    subsets = read_table(results / "subsets" / "subsets.parquet").set_index(["n", "draw"])["content"]
+    for folder, record in zip(folders, records, strict=True):
+        _check(folder, record, settings_hashes[record["model"]], subsets[record["n"], record["draw"]])
     with whole(results / "metrics" / "history.parquet") as partial:
         parquet.write_table(pa.concat_tables(histories).cast(HISTORY.schema), partial, compression="zstd")
     write_table(results / "metrics" / "runs.parquet", RUNS, _columns([_row(record) for record in records]))
 
 
-def _refuse_others(folders: list[Path], records: list[dict], expected: dict[str, str]) -> None:
-    others = [f for f, r in zip(folders, records, strict=True) if r["settings_hash"] != expected[r["model"]]]
-    if others:
-        raise UserError(
-            f"{len(others)} runs were trained with settings other than the study's: {listing(others, 3)}; "
-            "delete their folders and run snakemake again to train them anew"
-        )
+def _check(folder: Path, record: dict, settings: str, subset: str) -> None:
+    for what, found, expected in (
+        ("settings", record["settings_hash"], settings),
+        ("images", record["subset_content"], subset),
+    ):
+        if found != expected:
+            message = f"{folder}: trained with {what} other than the study's ({found}, expected {expected})"
+            raise UserError(f"{message}; delete this folder and run snakemake again to train the run anew")
 
 
 def _row(record: dict) -> dict:

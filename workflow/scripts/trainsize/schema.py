@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from trainsize.errors import UserError, listing, nearest
+from trainsize.errors import UserError, listing, near, nearest
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
@@ -38,13 +38,13 @@ def read_yaml(path: Path) -> dict:
     try:
         value = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+        raise UserError(f"{near(path)}: cannot be read ({error})") from error
     except (yaml.YAMLError, TypeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+        raise UserError(f"{near(path)}{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path}: found {_shown(value)}, expected keys and values")
+        raise UserError(f"{near(path)}: found {_shown(value)}, expected keys and values")
     return value
 
 

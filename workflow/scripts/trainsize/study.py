@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trainsize import schema
 from trainsize.catalogue import DATASETS, Dataset
-from trainsize.errors import UserError, listing, nearest
+from trainsize.errors import UserError, listing, near, nearest
 from trainsize.runs import Run
 
 
@@ -102,7 +102,7 @@ def load_study(name: str, folder: Path) -> Study:
     path = folder / f"{name}.yaml"
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name not in known:
-        raise UserError(f"no study '{name}' in {folder}/{nearest(name, known)} (there: {listing(known) or 'none'})")
+        raise UserError(f"{near(folder)}: no study '{name}'{nearest(name, known)} (there: {listing(known) or 'none'})")
     return _Reader(path).study()
 
 
@@ -114,7 +114,7 @@ class _Reader:
         self.rules = schema.load_schema("study")
 
     def fail(self, key: str, message: str) -> None:
-        raise UserError(f"{self.path}: {key}: {message}" if key else f"{self.path}: {message}")
+        raise UserError(f"{near(self.path)}: {key}: {message}" if key else f"{near(self.path)}: {message}")
 
     def fail_name(self, key: str, name: str, allowed: Iterable[str]) -> None:
         self.fail(key, f"found '{name}', allowed: {listing(allowed)}{nearest(name, allowed)}")

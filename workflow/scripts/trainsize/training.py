@@ -28,7 +28,7 @@ from trainsize.prepared import Prepared
 from trainsize.provenance import commit, now, processor, versions
 from trainsize.runs import FILES, Run, settings_hash
 from trainsize.streams import torch_seed
-from trainsize.subsets import content_hash, read_rows, subset_path
+from trainsize.subsets import content_hash, draw_subsets
 from trainsize.tables import HISTORY, PREDICTIONS, write_table
 
 
@@ -121,9 +121,8 @@ class Trainer:
 
     def make(self, folder: Path) -> None:
         """Bring the run's files into `folder`, from its state if that is finished, else by training."""
-        run, state, results = Run.from_folder(folder), folder / "state", folder.parents[4]
-        subset = subset_path(results / "subsets", run.n, run.draw)
-        rows = {role: read_rows(subset, role) for role in ("train", "validation")}
+        run, state = Run.from_folder(folder), folder / "state"
+        rows = draw_subsets(self.data.labels("train"), self.settings["subset"], [run.n], run.draw)[run.n]
         identity = {
             "settings_hash": settings_hash(self.settings),
             "code": self.code,
@@ -133,7 +132,7 @@ class Trainer:
         if _is_finished(state, identity):
             print(f"{folder}: already finished, taken over", flush=True)
         else:
-            self._train_to(state, results.name, run, rows, identity)
+            self._train_to(state, folder.parents[4].name, run, rows, identity)
         for name in FILES:
             link(state / name, folder / name)
 
