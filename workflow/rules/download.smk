@@ -1,7 +1,8 @@
 """download: a data set, prepared as uint8 arrays with a manifest.
 
-Needs nothing; makes results/datasets/{dataset}/. Its code is no parameter: what counts is the content, whose hash is in
-the manifest, and a data set is never made again because a reader of another one was edited.
+Needs the mirror or the official addresses, and runs where snakemake was called, not on a cluster's nodes. Makes
+results/datasets/{dataset}/. Its code is no parameter: what counts is the content, whose hash is in the manifest, and a
+data set is never made again because a reader of another one was edited.
 """
 
 
@@ -12,15 +13,16 @@ localrules:
 rule download:
     output:
         manifest="results/datasets/{dataset}/manifest.json",
-        arrays=expand(
-            "results/datasets/{{dataset}}/{split}_{what}.npy", split=["train", "test"], what=["images", "labels"]
-        ),
+        contents=[f"results/datasets/{{dataset}}/{name}" for name in STUDY.dataset.outputs],
     log:
         "results/datasets/{dataset}/download.log",
     conda:
         "../../envs/data.yaml"
+    resources:
+        # Where its files come from does not change a data set, and resources are not compared.
+        mirror=MACHINE["data"]["mirror"],
     params:
-        dataset=canonical_json(STUDY.dataset.name),
+        request=canonical_json(STUDY.dataset.request),
         folder=subpath(output.manifest, parent=True),
     shell:
-        "python $SCRIPTS/download.py {log:q} {params.dataset:q} {params.folder:q}"
+        "python $SCRIPTS/download.py {log:q} {params.request:q} {params.folder:q} {resources.mirror:q}"

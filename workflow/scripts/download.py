@@ -1,4 +1,4 @@
-"""download.py LOG NAME FOLDER: prepare the data set NAME in FOLDER."""
+"""download.py LOG REQUEST FOLDER [MIRROR]: prepare the data set that REQUEST names or describes in FOLDER."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from trainsize.datasets import prepare
 from trainsize.job import run_stage
 
 
-def main(name: str, folder: str) -> None:
-    prepare(name, Path(folder))
+def main(request: str | dict, folder: str, mirror: str = "") -> None:
+    prepare(request, Path(folder), mirror)
 
 
 if __name__ == "__main__":

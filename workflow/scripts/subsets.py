@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trainsize.job import run_stage
 from trainsize.prepared import Prepared
-from trainsize.subsets import write_subsets
+from trainsize.subset_tables import write_subsets
 
 
 def main(settings: dict, dataset: str, *tables: str) -> None:

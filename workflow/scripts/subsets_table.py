@@ -4,7 +4,7 @@ from itertools import product
 from pathlib import Path
 
 from trainsize.job import run_stage
-from trainsize.subsets import list_subsets
+from trainsize.subset_tables import list_subsets
 
 
 def main(grid: dict, folder: str, table: str) -> None:

@@ -3,28 +3,102 @@
 `trainsize.prepared` says what the folder holds and opens it again.
 """
 
-from dataclasses import asdict
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from trainsize.catalogue import DATASETS, Dataset
+from trainsize.catalogue import Dataset, requested
+from trainsize.download import is_address, lay_out, mirror_folder
+from trainsize.duplicates import count_duplicates, find_duplicates
 from trainsize.errors import UserError
 from trainsize.files import digest, whole, write_json
-from trainsize.subsets import stratified
+from trainsize.official import official_files, wanted_member
+from trainsize.readers import SPLITS, Contents, Split, read
+from trainsize.tables import DUPLICATES, INDEX, write_table
 
-SPLITS = ("train", "test")
+_CHUNK = 4096
 
 
-def prepare(name: str, folder: Path) -> None:
-    """Write the data set `name` to `folder`, the manifest last."""
-    card = DATASETS[name]
-    splits = READERS[name](card)
-    _check(card, splits)
-    for split, (images, labels) in splits.items():
-        _save(folder / f"{split}_images.npy", images)
-        _save(folder / f"{split}_labels.npy", labels)
-    write_json(folder / "manifest.json", _manifest(card, splits))
+def prepare(request: str | dict, folder: Path, mirror: str) -> None:
+    """Write the data set that `request` (`Dataset.request`) asks for to `folder`, the manifest last.
+
+    Its files are taken from `mirror` (a folder, an http address, or nothing) or downloaded, and verified. Raises
+    UserError when they are not to be had or not what the data set's card says.
+    """
+    card = requested(request)
+    with _scratch(folder / ".raw") as scratch:
+        contents = read(card, _sources(card, mirror, folder.parent / ".downloads", scratch / "files"), scratch)
+        _check(card, contents)
+        for split, part in contents.splits.items():
+            _write_split(folder, split, part)
+        found = {"duplicates": _write_duplicates(folder, contents)} if card.shape else {}
+        write_json(folder / "manifest.json", {**_manifest(card, contents), **found})
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Give an empty folder that is gone afterwards; what a killed job left in it goes first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _sources(card: Dataset, mirror: str, cache: Path, root: Path) -> Path:
+    """Return the folder that `card.format["path"]`, or torchvision's layout, starts from, with all files in it."""
+    path = card.format.get("path")
+    for place in _places(card, mirror) if path else []:
+        if (place / path).exists():
+            print(f"{place / path}: used where it is", flush=True)
+            return place
+    if path and not card.files:
+        raise UserError(f"{path}: there is no such file or folder {_searched(mirror)}")
+    files = official_files(card) if card.format["name"] == "torchvision" else card.files
+    lay_out(files, mirror, cache, root, lambda member: wanted_member(card, member))
+    return root
+
+
+def _places(card: Dataset, mirror: str) -> list[Path]:
+    """Return where the data set may lie ready to be read: folders of images may, other official files are verified."""
+    folder = [mirror_folder(mirror)] if mirror and not is_address(mirror) else []
+    if not card.files:
+        return [Path(), *folder]
+    return folder if card.format["name"] == "folder" else []
+
+
+def _searched(mirror: str) -> str:
+    return f"where snakemake was called, nor in the mirror ({mirror or 'none is named: data.mirror in config.yaml'})"
+
+
+def _check(card: Dataset, contents: Contents) -> None:
+    """Refuse contents that are not what the data set's card says."""
+    if len(contents.classes) != len(card.classes):
+        raise UserError(
+            f"{card.name}: found {len(contents.classes)} classes, expected {len(card.classes)} (dataset.classes)"
+        )
+    for split, count in zip(SPLITS, (card.n_train, card.n_test), strict=True):
+        part = contents.splits[split]
+        if len(part.labels) != count:
+            raise UserError(f"{card.name}: found {len(part.labels)} {split} labels, expected {count} (n_{split})")
+        if part.labels.min() < 0 or part.labels.max() >= len(card.classes):
+            found = f"{part.labels.min()} to {part.labels.max()}"
+            raise UserError(f"{card.name}: {split} labels are {found}, expected 0 to {len(card.classes) - 1}")
+        if card.shape and (part.images.shape != (count, *card.shape) or part.images.dtype != np.uint8):
+            found = f"{part.images.dtype} {part.images.shape}"
+            raise UserError(f"{card.name}: the {split} images are {found}, expected uint8 {(count, *card.shape)}")
+
+
+def _write_split(folder: Path, split: str, part: Split) -> None:
+    _save(folder / f"{split}_labels.npy", part.labels)
+    if part.images is not None:
+        _save(folder / f"{split}_images.npy", part.images)
+    if part.index is not None:
+        write_table(folder / f"{split}_index.parquet", INDEX, part.index)
 
 
 def _save(path: Path, array: np.ndarray) -> None:
@@ -32,42 +106,57 @@ def _save(path: Path, array: np.ndarray) -> None:
         np.save(file, array)
 
 
-def _check(card: Dataset, splits: dict) -> None:
-    """Refuse arrays that are not what the data set's card says."""
-    for split, count in zip(SPLITS, (card.n_train, card.n_test), strict=True):
-        images, labels = splits[split]
-        if images.shape != (count, *card.shape) or images.dtype != np.uint8 or labels.shape != (count,):
-            found = f"{images.dtype} {images.shape} with {len(labels)} labels"
-            raise UserError(f"{card.name}: the {split} images are {found}, expected uint8 {(count, *card.shape)}")
-        if labels.min() < 0 or labels.max() >= len(card.classes):
-            found = f"{labels.min()} to {labels.max()}"
-            raise UserError(f"{card.name}: {split} labels are {found}, expected 0 to {len(card.classes) - 1}")
+def _write_duplicates(folder: Path, contents: Contents) -> dict[str, int]:
+    """Write the table of identical images; return its counts."""
+    images = {split: part.images for split, part in contents.splits.items()}
+    labels = {split: part.labels for split, part in contents.splits.items()}
+    duplicates = find_duplicates(images, labels)
+    write_table(folder / "duplicates.parquet", DUPLICATES, duplicates)
+    return count_duplicates(duplicates)
 
 
-def _manifest(card: Dataset, splits: dict) -> dict:
-    images, _ = splits["train"]
-    channels = images.reshape(-1, card.shape[2]) / 255
-    return {
-        **asdict(card),
-        "content": digest(*(np.ascontiguousarray(array).tobytes() for split in SPLITS for array in splits[split])),
-        "mean": channels.mean(axis=0).tolist(),
-        "std": channels.std(axis=0).tolist(),
+def _manifest(card: Dataset, contents: Contents) -> dict:
+    """Return what the manifest says: nothing of this machine, so that a data set prepared twice is the same."""
+    facts = {
+        "name": card.name,
+        "title": card.title,
+        "n_train": card.n_train,
+        "n_test": card.n_test,
+        "classes": contents.classes,
+        "shape": card.shape,
+        "source": card.source,
+        "licence": card.licence,
+        "content": digest(*_parts(contents)),
         "class_counts": {
-            split: np.bincount(splits[split][1], minlength=len(card.classes)).tolist() for split in SPLITS
+            split: np.bincount(part.labels, minlength=len(contents.classes)).tolist()
+            for split, part in contents.splits.items()
         },
     }
+    if card.shape:
+        facts["mean"], facts["std"] = channel_statistics(contents.splits["train"].images)
+    return facts
 
 
-def _read_digits(card: Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """scikit-learn's 1,797 digits, 0 to 16 scaled to 0 to 255; a stratified 500, always the same, are the test set."""
-    from sklearn.datasets import load_digits
+def _parts(contents: Contents) -> list[bytes | memoryview]:
+    """Return what identifies the contents: the pixels, or the paths and sizes of listed images, and the labels."""
+    parts = []
+    for split in contents.splits.values():
+        if split.images is None:
+            parts.append("\n".join(f"{row.path}\t{row.bytes}" for row in split.index.itertuples()).encode())
+        else:
+            parts.append(memoryview(np.ascontiguousarray(split.images)).cast("B"))
+        parts.append(split.labels.tobytes())
+    return parts
 
-    digits = load_digits()
-    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    labels = digits.target.astype(np.int64)
-    test = np.sort(stratified(labels, card.n_test, np.random.default_rng(0)))
-    train = np.setdiff1d(np.arange(len(labels)), test)
-    return {"train": (images[train], labels[train]), "test": (images[test], labels[test])}
 
-
-READERS = {"digits": _read_digits}
+def channel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of each channel of uint8 images, scaled to 0-1; exact, in bounded memory."""
+    counts = np.zeros((images.shape[-1], 256), dtype=np.int64)
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK]
+        for channel, row in enumerate(counts):
+            row += np.bincount(chunk[..., channel].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    share = counts / counts.sum(axis=1, keepdims=True)
+    mean = (share * values).sum(axis=1)
+    return mean.tolist(), np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1)).tolist()

@@ -8,11 +8,16 @@ from trainsize.errors import UserError
 
 
 def check_config(config: dict) -> dict:
-    """Return config.yaml's settings with defaults written out. Raises UserError naming the key."""
+    """Return config.yaml's settings with defaults written out; TRAINSIZE_MIRROR goes before `data.mirror`.
+
+    Raises UserError naming the key.
+    """
     rules = schema.load_schema("config")
     for keys, message in schema.problems(dict(config), rules, rules):
         raise UserError(f"config.yaml: {'.'.join(map(str, keys))}{': ' if keys else ''}{message}")
-    return schema.with_defaults(dict(config), rules, rules)
+    settings = schema.with_defaults(dict(config), rules, rules)
+    settings["data"]["mirror"] = os.environ.get("TRAINSIZE_MIRROR") or settings["data"]["mirror"] or ""
+    return settings
 
 
 def check_results(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trainsize.subsets import read_rows, subset_path
+from trainsize.subset_tables import read_rows, subset_path
 from trainsize.tables import OVERLAP, write_table
 
 

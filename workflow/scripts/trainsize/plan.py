@@ -90,7 +90,7 @@ def flops_per_image(study: Study, model: str, records: Iterable[dict]) -> int:
     from trainsize.models import build
     from trainsize.models import flops_per_image as count
 
-    height, width, channels = study.dataset.shape
+    height, width, channels = study.dataset.pixels()
     shape = (channels, height, width)
     return count(build(study.models[model]["architecture"], shape, len(study.dataset.classes), seed=0), shape)
 

@@ -1,7 +1,8 @@
 """A prepared data set, as the download stage leaves it and every later stage opens it.
 
 Its folder holds `train_images.npy` and `test_images.npy` (uint8, images × height × width × channels),
-`train_labels.npy` and `test_labels.npy` (int64) and `manifest.json`.
+`train_labels.npy` and `test_labels.npy` (int64) and `manifest.json`. Of images that are only listed there are no arrays
+of pixels.
 """
 
 from dataclasses import dataclass

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trainsize import schema
 from trainsize.catalogue import DATASETS, Dataset
+from trainsize.description import described
 from trainsize.errors import UserError, listing, near, nearest
 from trainsize.runs import Run
 
@@ -81,7 +82,8 @@ class Study:
             {"name": f"{kind}-{metric}", "kind": kind, "metric": metric}
             for metric, kind in product(self.figures["metrics"], ("curve", "boxes", "history"))
         ]
-        return [*of_metrics, {"name": "overlap", "kind": "overlap"}]
+        of_data = [{"name": kind, "kind": kind} for kind in ("overlap", "overlap-classes", "classes")]
+        return [*of_metrics, *of_data]
 
     def grid(self) -> dict:
         """The study's runs, spelled short."""
@@ -130,17 +132,17 @@ class _Reader:
         self.check(raw, self.rules, _dotted)
         value = schema.with_defaults(raw, self.rules, self.rules)
         dataset = self.dataset(value["dataset"])
+        subset = self.subset(value["subset"], dataset)
         models = {name: self.model(name, value) for name in value["models"]}
         self.known_models(value["figures"]["models"], models)
-        validation = self.validation(value["subset"]["validation"], dataset)
         return Study(
             name=self.path.stem,
             title=value["title"],
             source=value["source"],
             dataset=dataset,
-            sizes=self.sizes(value["sizes"], dataset, validation),
-            pairs=self.pairs(value["draws"], value["seeds"]),
-            subset={**value["subset"], "validation": validation},
+            sizes=self.sizes(value["sizes"], dataset, subset["validation"]),
+            pairs=self.pairs(raw.get("draws"), value, subset.get("folds")),
+            subset=subset,
             budget=value["budget"],
             evaluation=value["evaluation"],
             models=models,
@@ -148,10 +150,29 @@ class _Reader:
             figures={**value["figures"], "models": value["figures"]["models"] or list(models)},
         )
 
-    def dataset(self, name: str) -> Dataset:
-        if name not in DATASETS:
-            self.fail_name("dataset", name, DATASETS)
-        return DATASETS[name]
+    def dataset(self, value: str | dict) -> Dataset:
+        if isinstance(value, dict):
+            try:
+                return described(value)
+            except UserError as error:
+                self.fail("dataset", str(error))
+        if value not in DATASETS:
+            self.fail_name("dataset", value, DATASETS)
+        return DATASETS[value]
+
+    def subset(self, value: dict, dataset: Dataset) -> dict:
+        """Return the subset settings with validation as a count: with folds, the largest of them."""
+        if value["method"] != "kfold":
+            if "folds" in value:
+                self.fail("subset.folds", f"the method '{value['method']}' has no folds (kfold has)")
+            return {**value, "validation": self.validation(value["validation"], dataset)}
+        if "folds" not in value:
+            self.fail("subset", "the method 'kfold' needs a number of folds, such as `folds: 5`")
+        if value["validation"]:
+            self.fail("subset.validation", "with kfold the validation images are the fold held out; leave this out")
+        if value["folds"] > dataset.n_train:
+            self.fail("subset.folds", f"found {value['folds']}, but {dataset.name} has {dataset.n_train} images")
+        return {**value, "validation": -(-dataset.n_train // value["folds"])}
 
     def validation(self, spec: int | str, dataset: Dataset) -> int:
         count = _count(spec, dataset.n_train)
@@ -173,11 +194,19 @@ class _Reader:
                 self.fail("sizes", f"found {count} twice (shares and log spacing count after rounding)")
         return tuple(sorted(counts))
 
-    def pairs(self, draws: object, seeds: object) -> tuple[tuple[int, int], ...]:
-        seeds = self.numbers("seeds", seeds)
-        if draws == "per_seed":
-            return tuple((seed, seed) for seed in seeds)
-        return tuple(product(self.numbers("draws", draws), seeds))
+    def pairs(self, stated: object, value: dict, folds: int | None) -> tuple[tuple[int, int], ...]:
+        """Return the (draw, seed) pairs; with folds the draws are these, all of them unless some are `stated`."""
+        seeds = self.numbers("seeds", value["seeds"])
+        if folds and stated is None:
+            return tuple(product(range(folds), seeds))
+        if value["draws"] == "per_seed":
+            draws, pairs = seeds, tuple((seed, seed) for seed in seeds)
+        else:
+            draws = self.numbers("draws", value["draws"])
+            pairs = tuple(product(draws, seeds))
+        if folds and max(draws) >= folds:
+            self.fail("draws", f"found {max(draws)}, but with kfold a draw is a fold, here from 0 to {folds - 1}")
+        return pairs
 
     def numbers(self, key: str, spec: list | dict) -> list[int]:
         if isinstance(spec, dict):

@@ -11,7 +11,7 @@ from pyarrow import parquet
 from trainsize.errors import UserError
 from trainsize.files import whole
 
-_INT, _REAL, _TEXT = pa.int64(), pa.float64(), pa.string()
+_INT, _REAL, _TEXT, _FLAG = pa.int64(), pa.float64(), pa.string(), pa.bool_()
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,26 @@ _SCORES = (
     Column("f1_macro", _REAL, "F1 averaged over the classes that occur as label or prediction", "fraction"),
 )
 
+INDEX = Table(
+    "../datasets/{dataset}/{split}_index.parquet",
+    "an image of a folder",
+    (
+        Column("path", _TEXT, "where it lies below the data set's folder"),
+        Column("label", _INT, "its class, from 0"),
+        Column("bytes", _INT, "size of the file", "bytes"),
+        Column("sha256", _TEXT, "checksum of the file; empty unless asked for"),
+    ),
+)
+DUPLICATES = Table(
+    "../datasets/{dataset}/duplicates.parquet",
+    "an image whose pixels are also another image's",
+    (
+        Column("group", _INT, "which group of identical images"),
+        Column("split", _TEXT, "train or test"),
+        Column("index", _INT, "row of the image in its split"),
+        Column("label", _INT, "its class, from 0"),
+    ),
+)
 SUBSET = Table(
     "subsets/n{n}/draw{draw}.parquet",
     "an image of the subset",
@@ -68,20 +88,24 @@ SUBSETS = Table(
         Column("n", _INT, "size: training images", "images"),
         Column("draw", _INT, "which subset of that size"),
         Column("method", _TEXT, "how it was chosen"),
+        Column("n_train", _INT, "training images it holds: n, or what rounding per class gives", "images"),
         Column("n_validation", _INT, "validation images held out", "images"),
         Column("smallest_class", _INT, "training images of its rarest class", "images"),
         Column("largest_class", _INT, "training images of its commonest class", "images"),
         Column("content", _TEXT, "hash of the row indices"),
     ),
 )
+_PAIR = (
+    Column("n_a", _INT, "size of the first", "images"),
+    Column("draw_a", _INT, "draw of the first"),
+    Column("n_b", _INT, "size of the second", "images"),
+    Column("draw_b", _INT, "draw of the second"),
+)
 OVERLAP = Table(
     "overlap/overlap.parquet",
     "a pair of subsets",
     (
-        Column("n_a", _INT, "size of the first", "images"),
-        Column("draw_a", _INT, "draw of the first"),
-        Column("n_b", _INT, "size of the second", "images"),
-        Column("draw_b", _INT, "draw of the second"),
+        *_PAIR,
         Column("common", _INT, "images in both", "images"),
         Column("share_a", _REAL, "common images as a share of the first", "fraction"),
         Column("share_b", _REAL, "common images as a share of the second", "fraction"),
@@ -90,6 +114,27 @@ OVERLAP = Table(
         ),
         Column("sd", _REAL, "standard deviation of that number under independence", "images"),
         Column("z", _REAL, "(common - expected) / sd; empty where chance leaves no room"),
+        Column("p", _REAL, "two-sided p-value of the common images under independence"),
+        Column(
+            "dependent", _FLAG, "whether independent draws do not give this: p times the number of pairs is below 0.01"
+        ),
+        Column("largest_class_share", _REAL, "the largest over the classes of the share in common", "fraction"),
+        Column("expected_largest_class_share", _REAL, "its expectation under independence", "fraction"),
+    ),
+)
+OVERLAP_CLASSES = Table(
+    "overlap/overlap_classes.parquet",
+    "a class of a pair of subsets",
+    (
+        *_PAIR,
+        Column("label", _INT, "the class, from 0"),
+        Column("total", _INT, "its training images in the data set", "images"),
+        Column("count_a", _INT, "those in the first", "images"),
+        Column("count_b", _INT, "those in the second", "images"),
+        Column("common", _INT, "those in both", "images"),
+        Column("share", _REAL, "common images as a share of the first's in this class", "fraction"),
+        Column("expected", _REAL, "common images under independence", "images"),
+        Column("sd", _REAL, "standard deviation of that number", "images"),
     ),
 )
 HISTORY = Table(
@@ -195,7 +240,20 @@ PLAN = Table(
         Column("hours", _REAL, "estimated time of the runs, one after another", "hours"),
     ),
 )
-TABLES = (SUBSETS, SUBSET, OVERLAP, HISTORY, RUNS, PREDICTIONS, FITS, PARAMETERS, PLAN)
+TABLES = (
+    INDEX,
+    DUPLICATES,
+    SUBSETS,
+    SUBSET,
+    OVERLAP,
+    OVERLAP_CLASSES,
+    HISTORY,
+    RUNS,
+    PREDICTIONS,
+    FITS,
+    PARAMETERS,
+    PLAN,
+)
 
 
 def write_table(path: Path, table: Table, data: pd.DataFrame | dict, notes: dict | None = None) -> None:

@@ -1,0 +1,110 @@
+"""Folders of images by class: which images there are, listed without opening one.
+
+Imports nothing heavy: a study that does not say how many images its folder has is told, while it is read.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainsize.errors import UserError, listing, nearest
+
+EXTENSIONS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+ANNOTATIONS = "val_annotations.txt"
+
+
+@dataclass
+class Index:
+    """Images in a fixed order: path below the data set's folder, class (from 0) and size in bytes of each."""
+
+    paths: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+
+    def add(self, images: list[tuple[str, int]], label: int) -> None:
+        self.paths += [path for path, _ in images]
+        self.sizes += [size for _, size in images]
+        self.labels += [label] * len(images)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def list_folder(root: Path, train: str, test: str) -> tuple[tuple[str, ...], dict[str, Index]]:
+    """Return the classes, which are the folders in `root/train`, and the images of both splits.
+
+    Images are sorted by class and path. The test images lie in folders of the same classes, or, as in Tiny ImageNet,
+    in one folder beside a `val_annotations.txt`, whose lines start with a file's name and its class. Raises UserError.
+    """
+    classes = _folders_in(root / train)
+    if not classes:
+        raise UserError(f"{root / train}: no folders in it; expected one for each class, with its images")
+    annotated = (root / test / ANNOTATIONS).is_file()
+    of_test = _annotated(root, test, classes) if annotated else _by_class(root, test, classes)
+    return classes, {"train": _by_class(root, train, classes), "test": of_test}
+
+
+def _folders_in(folder: Path) -> tuple[str, ...]:
+    try:
+        with os.scandir(folder) as entries:
+            return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be listed ({error.strerror})") from error
+
+
+def _by_class(root: Path, split: str, classes: tuple[str, ...]) -> Index:
+    for name in _folders_in(root / split):
+        if name not in classes:
+            raise UserError(f"{root / split / name}: no such class in training (there: {listing(classes)})")
+    index = Index()
+    # Threads, because each folder of a network file system is a wait.
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        listed = pool.map(lambda name: sorted(_images(root, f"{split}/{name}")), classes)
+        for label, images in enumerate(listed):
+            index.add(images, label)
+    return index
+
+
+def _annotated(root: Path, split: str, classes: tuple[str, ...]) -> Index:
+    number = {name: label for label, name in enumerate(classes)}
+    sizes = {path.rsplit("/", 1)[1]: (path, size) for path, size in _images(root, split)}
+    by_class: list[list[tuple[str, int]]] = [[] for _ in classes]
+    file = root / split / ANNOTATIONS
+    for count, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        image, name, *_ = [*line.split("\t"), ""]
+        if name not in number:
+            raise UserError(f"{file}, line {count}: no class '{name}' in training{nearest(name, classes)}")
+        if image not in sizes:
+            raise UserError(f"{file}, line {count}: no image '{image}' in {root / split}")
+        by_class[number[name]].append(sizes[image])
+    index = Index()
+    for label, images in enumerate(by_class):
+        index.add(sorted(images), label)
+    return index
+
+
+def _images(root: Path, folder: str) -> Iterator[tuple[str, int]]:
+    """Yield path below `root` and size in bytes of every image in `folder` and the folders in it."""
+    try:
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                if entry.name.lower().endswith(EXTENSIONS):
+                    yield f"{folder}/{entry.name}", entry.stat().st_size
+                elif entry.is_dir():
+                    yield from _images(root, f"{folder}/{entry.name}")
+    except OSError as error:
+        raise UserError(f"{root / folder}: cannot be listed ({error.strerror})") from error
+
+
+def checksums(root: Path, paths: list[str]) -> list[str]:
+    """Return the SHA-256 of every file."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(lambda path: _sha256(root / path), paths))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

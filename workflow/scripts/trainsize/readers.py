@@ -1,0 +1,147 @@
+"""Readers: the files of a data set as classes, images and labels, one function per format."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trainsize.catalogue import Dataset
+from trainsize.description import ARRAYS, idx_path, parquet_paths
+from trainsize.errors import UserError
+from trainsize.folders import Index, checksums, list_folder
+from trainsize.headers import open_idx, read_idx_header
+from trainsize.official import read_official
+from trainsize.pixels import decode, decode_all
+from trainsize.subsets import stratified
+
+SPLITS = ("train", "test")
+
+
+@dataclass
+class Split:
+    """Images (uint8, N × height × width × channels; None when they are only listed), labels (N), and the list."""
+
+    images: np.ndarray | None
+    labels: np.ndarray
+    index: pd.DataFrame | None = None
+
+    @classmethod
+    def of(cls, images: np.ndarray, labels: np.ndarray) -> "Split":
+        """Make a split of arrays as they are found: grey images may lack the channel, labels have any integer type."""
+        return cls(images[..., None] if images.ndim == 3 else images, np.asarray(labels).astype(np.int64))
+
+
+@dataclass
+class Contents:
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+
+
+def read(card: Dataset, root: Path, scratch: Path) -> Contents:
+    """Read the data set whose files lie below `root`; `scratch` is a folder for files that are no longer needed then.
+
+    Raises UserError naming what is wrong with the files.
+    """
+    return READERS[card.format["name"]](card, root, scratch)
+
+
+def _read_digits(card: Dataset, root: Path, scratch: Path) -> Contents:
+    """scikit-learn's 1,797 digits, 0 to 16 scaled to 0 to 255; a stratified 500, always the same, are the test set."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    test = np.sort(stratified(digits.target, card.n_test, np.random.default_rng(0)))
+    train = np.setdiff1d(np.arange(len(images)), test)
+    splits = {split: Split.of(images[rows], digits.target[rows]) for split, rows in (("train", train), ("test", test))}
+    return Contents(card.classes, splits)
+
+
+def _read_torchvision(card: Dataset, root: Path, scratch: Path) -> Contents:
+    classes, arrays = read_official(card, root)
+    return Contents(classes, {split: Split.of(*arrays[split]) for split in SPLITS})
+
+
+def _read_idx(card: Dataset, root: Path, scratch: Path) -> Contents:
+    folder = root / card.format["path"]
+    arrays = {name: _idx(idx_path(folder, card.format[name])) for name in ARRAYS}
+    return Contents(card.classes, _paired(arrays))
+
+
+def _idx(path: Path) -> np.ndarray:
+    """Return the array in an IDX file of bytes. Raises UserError when the file is not as long as it says."""
+    try:
+        with open_idx(path) as file:
+            shape = read_idx_header(file)
+            values = np.frombuffer(file.read(), dtype=np.uint8)
+        return values.reshape(shape)
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path}: not a whole IDX file ({error})") from error
+
+
+def _read_npz(card: Dataset, root: Path, scratch: Path) -> Contents:
+    path = root / card.format["path"]
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return Contents(card.classes, _paired({name: archive[card.format[name]] for name in ARRAYS}))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+
+
+def _paired(arrays: dict[str, np.ndarray]) -> dict[str, Split]:
+    return {split: Split.of(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
+
+
+def _read_parquet(card: Dataset, root: Path, scratch: Path) -> Contents:
+    return Contents(card.classes, {split: _parquet_split(card, root, scratch, split) for split in SPLITS})
+
+
+def _parquet_split(card: Dataset, root: Path, scratch: Path, split: str) -> Split:
+    """Read image files, bare or in a column of {bytes, path} as Hugging Face keeps them, and labels."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    image, label = card.format["image"], card.format["label"]
+    paths = parquet_paths(root / card.format["path"], card.format[split])
+    try:
+        tables = [parquet.ParquetFile(path).read(columns=[image, label]) for path in paths]
+        table = pa.concat_tables(tables).combine_chunks()
+        files, labels = table[image].combine_chunks(), table[label].to_numpy()
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise UserError(f"{paths[0]}: cannot be read as columns '{image}' and '{label}' ({error})") from error
+    if pa.types.is_struct(files.type):
+        files = files.field("bytes")
+
+    def get(row: int) -> np.ndarray:
+        return decode(files[row].as_py() or b"", card.shape, f"{paths[0].parent}, {split} image {row}")
+
+    return Split.of(decode_all(len(labels), get, card.shape, scratch / f"{split}.npy"), labels)
+
+
+def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:
+    folder = root / card.format["path"]
+    classes, indexes = list_folder(folder, card.format["train"], card.format["test"])
+    return Contents(classes, {split: _folder_split(card, folder, scratch, split, indexes[split]) for split in SPLITS})
+
+
+def _folder_split(card: Dataset, folder: Path, scratch: Path, split: str, index: Index) -> Split:
+    hashes = checksums(folder, index.paths) if card.format.get("checksum") else [None] * len(index)
+    table = pd.DataFrame({"path": index.paths, "label": index.labels, "bytes": index.sizes, "sha256": hashes})
+
+    def get(row: int) -> np.ndarray:
+        return decode(folder / index.paths[row], card.shape, str(folder / index.paths[row]))
+
+    images = decode_all(len(index), get, card.shape, scratch / f"{split}.npy") if card.shape else None
+    return Split(images, np.array(index.labels, dtype=np.int64), table)
+
+
+READERS: dict[str, Callable[[Dataset, Path, Path], Contents]] = {
+    "digits": _read_digits,
+    "torchvision": _read_torchvision,
+    "idx": _read_idx,
+    "npz": _read_npz,
+    "parquet": _read_parquet,
+    "folder": _read_folder,
+}

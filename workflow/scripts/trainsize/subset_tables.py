@@ -1,0 +1,54 @@
+"""The subsets stage: subsets as tables. What does not decide which images a run sees is here, not in `subsets`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trainsize.subsets import ROLES, content_hash, draw_subsets
+from trainsize.tables import SUBSET, SUBSETS, read_notes, read_table, write_table
+
+
+def write_subsets(settings: dict, sizes: list[int], draw: int, labels: np.ndarray, paths: list[Path]) -> None:
+    """Write one table per size: row index, label and role, with what it is in the metadata."""
+    labels = np.asarray(labels)
+    classes = int(labels.max()) + 1
+    for (n, rows), path in zip(draw_subsets(labels, settings, sizes, draw).items(), paths, strict=True):
+        index = np.concatenate([rows[role] for role in ROLES])
+        columns = {
+            "index": index,
+            "label": labels[index],
+            "role": np.repeat(ROLES, [len(rows[role]) for role in ROLES]),
+        }
+        counts = {role: np.bincount(labels[rows[role]], minlength=classes).tolist() for role in ROLES}
+        notes = {**settings, "n": n, "draw": draw, "class_counts": counts, "content": content_hash(rows)}
+        write_table(path, SUBSET, columns, notes)
+
+
+def read_rows(path: Path, role: str) -> np.ndarray:
+    """Return the row indices (ascending) of `role` in a subset's table."""
+    table = read_table(path)
+    return table.loc[table["role"] == role, "index"].to_numpy(copy=True)
+
+
+def subset_path(folder: Path, n: int, draw: int) -> Path:
+    """Return where the subset of size n and draw `draw` lies under the stage's folder."""
+    return folder / f"n{n}" / f"draw{draw}.parquet"
+
+
+def list_subsets(keys: Iterable[tuple[int, int]], folder: Path, target: Path) -> None:
+    """Write a table of all subsets of a study, given as (n, draw)."""
+    write_table(target, SUBSETS, pd.DataFrame([_summary(subset_path(folder, *key)) for key in keys]))
+
+
+def _summary(path: Path) -> dict:
+    about = read_notes(path)
+    counts = about["class_counts"]
+    return {
+        **{key: about[key] for key in ("n", "draw", "method", "content")},
+        "n_train": sum(counts["train"]),
+        "n_validation": sum(counts["validation"]),
+        "smallest_class": min(counts["train"]),
+        "largest_class": max(counts["train"]),
+    }
