@@ -1,6 +1,7 @@
 """figures: what the tables show.
 
-Needs the tables of metrics, regressions and overlap; makes each figure as PNG and PDF in results/{study}/figures/.
+Needs the tables of metrics, regressions and overlap and the data set's manifest; makes each figure as PNG and PDF in
+results/{study}/figures/.
 """
 
 
@@ -14,6 +15,8 @@ rule figures:
         "results/{study}/metrics/runs.parquet",
         "results/{study}/regressions/parameters.parquet",
         "results/{study}/overlap/overlap.parquet",
+        "results/{study}/overlap/overlap_classes.parquet",
+        manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
         png=figure_files("png"),
         pdf=figure_files("pdf"),
@@ -26,4 +29,4 @@ rule figures:
         code=fingerprint("figures"),
         results=subpath(output[0], ancestor=2),
     shell:
-        "python $SCRIPTS/figures.py {log:q} {params.settings:q} {params.results:q}"
+        "python $SCRIPTS/figures.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q}"

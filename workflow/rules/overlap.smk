@@ -1,6 +1,7 @@
 """overlap: how many images every two subsets of the study share, beside what chance gives.
 
-Needs all subsets and the labels of the data set; makes results/{study}/overlap/overlap.parquet.
+Needs all subsets and the labels of the data set; makes two tables in results/{study}/overlap/, of pairs and of
+their classes.
 """
 
 
@@ -13,7 +14,8 @@ rule overlap:
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
         subsets=subset_files(),
     output:
-        "results/{study}/overlap/overlap.parquet",
+        pairs="results/{study}/overlap/overlap.parquet",
+        classes="results/{study}/overlap/overlap_classes.parquet",
     log:
         "results/{study}/logs/overlap.log",
     conda:

@@ -13,9 +13,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
-from trainsize.files import whole
+from trainsize.chance import sorted_share_band
+from trainsize.files import read_json, whole
 from trainsize.intervals import mean_interval
 from trainsize.tables import read_table
 
@@ -24,13 +25,18 @@ LABELS = {"accuracy": "accuracy", "f1_macro": "macro F1", "loss": "cross-entropy
 FRACTIONS = ("accuracy", "f1_macro")
 
 
-def draw_figures(settings: dict, results: Path) -> None:
-    """Draw each figure listed in `settings["figures"]` from the tables under `results`; write PNG and PDF."""
+def draw_figures(settings: dict, results: Path, manifest: Path) -> None:
+    """Draw each figure listed in `settings["figures"]` from the tables under `results` and the data set's manifest.
+
+    Writes PNG and PDF.
+    """
     tables = {
         "runs": finished(read_table(results / "metrics" / "runs.parquet")),
         "history": read_table(results / "metrics" / "history.parquet"),
         "parameters": read_table(results / "regressions" / "parameters.parquet"),
         "overlap": read_table(results / "overlap" / "overlap.parquet"),
+        "overlap_classes": read_table(results / "overlap" / "overlap_classes.parquet"),
+        "class_counts": read_json(manifest)["class_counts"],
     }
     with plt.rc_context(fname=STYLE):
         for figure in settings["figures"]:
@@ -200,10 +206,73 @@ def overlap(tables: dict, models: list[str], metric: None) -> Figure:
     return figure
 
 
+def overlap_classes(tables: dict, models: list[str], metric: None) -> Figure:
+    """Draw the share in common of every class, sorted, for pairs of draws of one size: the smallest, middle, largest.
+
+    The band holds 95 % of what independent draws give, rank by rank. Where chance leaves no room, nothing is drawn.
+    """
+    pairs = tables["overlap_classes"]
+    pairs = pairs[(pairs["n_a"] == pairs["n_b"]) & (pairs["sd"] > 0)]
+    sizes = sorted(pairs["n_a"].unique())
+    sizes = [sizes[i] for i in sorted({0, len(sizes) // 2, len(sizes) - 1})] if sizes else [None]
+    figure, axes = plt.subplots(1, len(sizes), squeeze=False, figsize=(1.2 + 2.4 * len(sizes), 3.2))
+    for ax, n in zip(axes[0], sizes, strict=True):
+        if n is None:
+            ax.set_title("no two random draws of one size")
+        else:
+            sorted_shares(ax, pairs[pairs["n_a"] == n])
+            ax.set_title(f"n = {n:,}")
+        ax.set_xlabel("class, by rank")
+    axes[0][0].set_ylabel("share of the class's images in common")
+    if sizes[0] is not None:
+        axes[0][-1].legend()
+    return figure
+
+
+def sorted_shares(ax: Axes, pairs: pd.DataFrame, most: int = 3) -> Axes:
+    """Draw the shares of the classes, largest first, of the first `most` pairs of draws, over the band of chance."""
+    for number, ((a, b), pair) in enumerate(pairs.groupby(["draw_a", "draw_b"])):
+        ranks = np.arange(1, len(pair) + 1)
+        if number == 0:
+            counts = (pair[name].to_numpy() for name in ("count_a", "count_b", "total"))
+            low, high = sorted_share_band(*counts, np.random.default_rng(0))
+            ax.fill_between(ranks, low, high, color="0.85", linewidth=0, label="95 % by chance")
+        if number == most:
+            break
+        marker = "" if len(pair) > 60 else None
+        ax.plot(ranks, np.sort(pair["share"])[::-1], marker=marker, linewidth=1, label=f"draws {a} and {b}")
+    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def classes(tables: dict, models: list[str], metric: None) -> Figure:
+    """Draw how many images each class has, sorted, in the training and the test set."""
+    figure, ax = plt.subplots()
+    for split, counts in tables["class_counts"].items():
+        ranks = np.arange(1, len(counts) + 1)
+        kind = {"marker": ""} if len(counts) > 60 else {}
+        ax.plot(ranks, np.sort(counts)[::-1], label=f"{split} ({sum(counts):,} images)", **kind)
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_formatter("{x:,.0f}")
+    ax.set_xlabel("class, by rank")
+    ax.set_ylabel("images per class")
+    ax.legend()
+    return figure
+
+
 def _panels(models: list[str]) -> tuple[Figure, list[Axes]]:
     """Return a figure with one panel per model, in one row, sharing the y axis."""
     figure, axes = plt.subplots(1, len(models), sharey=True, squeeze=False, figsize=(1.2 + 3.3 * len(models), 3.4))
     return figure, list(axes[0])
 
 
-DRAW = {"curve": curve, "boxes": boxes, "history": history, "overlap": overlap}
+DRAW = {
+    "curve": curve,
+    "boxes": boxes,
+    "history": history,
+    "overlap": overlap,
+    "overlap-classes": overlap_classes,
+    "classes": classes,
+}

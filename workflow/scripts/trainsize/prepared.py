@@ -26,7 +26,12 @@ class Prepared:
         return read_json(self.folder / "manifest.json")
 
     def images(self, split: str) -> np.ndarray:
-        """uint8, images × height × width × channels."""
+        """uint8, images × height × width × channels. Raises UserError for a data set whose images are only listed."""
+        if self.manifest["shape"] is None:
+            raise UserError(
+                f"{self.folder}: its images are only listed, so nothing can be trained on them; say to which size they "
+                "are to be prepared (dataset.format.size)"
+            )
         return self._array(f"{split}_images")
 
     def labels(self, split: str) -> np.ndarray:

@@ -162,7 +162,7 @@ def _forms(error: ValidationError) -> str:
                 "array": "a list",
                 "object": "keys and values",
                 "integer": "a count",
-                "string": "a share such as 5%",
+                "string": "a share such as 5%" if "pattern" in context.schema else "a name",
             }
             forms.append(names[context.validator_value])
     return ", ".join(dict.fromkeys(forms))

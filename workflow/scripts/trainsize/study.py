@@ -119,7 +119,7 @@ class _Reader:
         raise UserError(f"{near(self.path)}: {key}: {message}" if key else f"{near(self.path)}: {message}")
 
     def fail_name(self, key: str, name: str, allowed: Iterable[str]) -> None:
-        self.fail(key, f"found '{name}', allowed: {listing(allowed)}{nearest(name, allowed)}")
+        self.fail(key, f"found '{name}', allowed: {listing(allowed, 30)}{nearest(name, allowed)}")
 
     def check(self, value: object, rules: dict, place) -> None:
         for keys, message in schema.problems(value, rules, self.rules):
