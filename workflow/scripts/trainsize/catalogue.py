@@ -70,8 +70,9 @@ def requested(request: str | dict) -> Dataset:
     """Return the card that `Dataset.request` asks for."""
     if isinstance(request, str):
         return DATASETS[request]
+    files = tuple(File(**file) for file in request["files"])
     shape = request["shape"] and tuple(request["shape"])
-    return Dataset(**{**request, "shape": shape, "classes": tuple(request["classes"])})
+    return Dataset(**{**request, "shape": shape, "classes": tuple(request["classes"]), "files": files})
 
 
 def numbered(count: int) -> tuple[str, ...]:

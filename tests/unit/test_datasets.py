@@ -1,0 +1,501 @@
+"""Data sets: every reader on small files made here, what is refused, and the real files where they are."""
+
+import bz2
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import re
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from dataclasses import asdict, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from trainsize import catalogue
+from trainsize.catalogue import DATASETS, requested
+from trainsize.datasets import channel_statistics, prepare
+from trainsize.description import described
+from trainsize.errors import UserError
+from trainsize.files import canonical_json, read_json
+from trainsize.prepared import Prepared
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL = Path(os.environ.get("TRAINSIZE_TEST_DATA", ROOT.parent / "shared" / "datasets"))
+SPLITS = ("train", "test")
+
+
+def pictures(count, height=28, width=28, channels=1, seed=0):
+    """Random uint8 images, count × height × width × channels."""
+    return np.random.default_rng(seed).integers(0, 256, (count, height, width, channels), dtype=np.uint8)
+
+
+def idx(array):
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+def png(image):
+    file = io.BytesIO()
+    Image.fromarray(image.squeeze()).save(file, "PNG")
+    return file.getvalue()
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def describe(name="mine", classes=2, **value):
+    """The `dataset` of a study as it is after checking: all options of its format are there."""
+    return described({"name": name, "title": "", "source": "", "licence": "", "classes": classes, **value})
+
+
+def prepared(card, folder, mirror=""):
+    prepare(asdict(card), folder, str(mirror))
+    return Prepared(folder)
+
+
+def test_the_catalogue_is_in_order():
+    assert list(DATASETS) == [card.name for card in DATASETS.values()]
+    for card in DATASETS.values():
+        assert re.fullmatch(r"[a-z0-9-]+", card.name)
+        assert card.n_train > card.n_test > 0
+        assert len(set(card.classes)) == len(card.classes)
+        assert all([card.title, card.source, card.licence])
+        assert all(re.fullmatch(r"md5:\w{32}|sha256:\w{64}", file.checksum) for file in card.files)
+    assert requested("mnist") is DATASETS["mnist"]
+
+
+def test_reading_the_catalogue_imports_nothing_heavy():
+    program = (
+        "import sys; sys.path.insert(0, 'workflow/scripts'); import trainsize.study, trainsize.machine\n"
+        "print([name for name in ('numpy', 'pandas', 'torch', 'pyarrow', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_channel_statistics_are_those_of_all_pixels():
+    images = pictures(50, 5, 7, 3)
+    mean, std = channel_statistics(images)
+    np.testing.assert_allclose(mean, (images / 255).mean(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(std, (images / 255).std(axis=(0, 1, 2)), rtol=1e-12)
+
+
+def test_digits_are_prepared_alike_twice(tmp_path):
+    for folder in ("one", "two"):
+        prepare("digits", tmp_path / folder, "")
+    one, two = ((tmp_path / folder / "manifest.json").read_bytes() for folder in ("one", "two"))
+    assert one == two
+    manifest = read_json(tmp_path / "one" / "manifest.json")
+    assert [sum(manifest["class_counts"][split]) for split in SPLITS] == [1297, 500]
+    assert not (tmp_path / "one" / ".raw").exists()
+
+
+@pytest.fixture
+def emnist_mirror(tmp_path, monkeypatch):
+    """A mirror with EMNIST's one zip of gzipped IDX files, and its images as a person reads them."""
+    from torchvision import datasets
+
+    images = {split: pictures(count)[..., 0] for split, count in (("train", 12), ("test", 6))}
+    mirror = tmp_path / "mirror"
+    path = write(mirror / "EMNIST" / "raw" / "gzip.zip", b"")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, first in (("letters", 1), ("balanced", 0), ("digits", 0)):
+            for split, pixels in images.items():
+                stem = f"gzip/emnist-{name}-{split}"
+                labels = np.arange(len(pixels)) % 2 + first
+                archive.writestr(f"{stem}-images-idx3-ubyte.gz", gzip.compress(idx(pixels.transpose(0, 2, 1))))
+                archive.writestr(f"{stem}-labels-idx1-ubyte.gz", gzip.compress(idx(labels)))
+    monkeypatch.setattr(datasets.EMNIST, "md5", md5(path.read_bytes()))
+    return mirror, images
+
+
+@pytest.fixture
+def http(request):
+    """Serve a folder over plain http; call with the folder, get its address."""
+
+    def serve(folder):
+        handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        request.addfinalizer(server.shutdown)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    return serve
+
+
+@pytest.mark.parametrize("name", ["letters", "balanced", "digits"])
+@pytest.mark.parametrize("over_http", [False, True])
+def test_emnist_is_the_readable_way_round_and_counts_from_zero(tmp_path, emnist_mirror, http, name, over_http):
+    mirror, images = emnist_mirror
+    card = replace(DATASETS[f"emnist-{name}"], n_train=12, n_test=6)
+    data = prepared(card, tmp_path / "datasets" / "emnist", http(mirror) if over_http else mirror)
+    for split in SPLITS:
+        assert (data.images(split)[..., 0] == images[split]).all()
+        assert data.labels(split).tolist() == [0, 1] * (len(images[split]) // 2)
+        assert data.labels(split).dtype == np.int64
+
+
+def test_mnist_like_sets_are_read(tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    images = {"train": pictures(20), "t10k": pictures(10, seed=1)}
+    resources = []
+    for split, pixels in images.items():
+        for what, array in (("images-idx3", pixels[..., 0]), ("labels-idx1", np.arange(len(pixels)) % 10)):
+            content = gzip.compress(idx(array))
+            write(tmp_path / "mirror" / "KMNIST" / "raw" / f"{split}-{what}-ubyte.gz", content)
+            resources.append((f"{split}-{what}-ubyte.gz", md5(content)))
+    monkeypatch.setattr(datasets.KMNIST, "resources", resources)
+    data = prepared(replace(DATASETS["kmnist"], n_train=20, n_test=10), tmp_path / "out", tmp_path / "mirror")
+    assert (data.images("test") == images["t10k"]).all()
+    assert data.manifest["classes"][1] == "ki"
+
+
+def test_usps_is_read(tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    levels = np.random.default_rng(0).integers(-10, 11, (8, 256)) / 10
+    lines = [f"{k % 10 + 1} " + " ".join(f"{i + 1}:{v}" for i, v in enumerate(row)) for k, row in enumerate(levels)]
+    content = bz2.compress(("\n".join(lines) + "\n").encode())
+    splits = {split: ["", f"usps.{split}.bz2", md5(content)] for split in SPLITS}
+    for _, name, _ in splits.values():
+        write(tmp_path / name, content)
+    monkeypatch.setattr(datasets.USPS, "split_list", splits)
+    data = prepared(replace(DATASETS["usps"], n_train=8, n_test=8), tmp_path / "out", tmp_path)
+    assert data.labels("train").tolist() == list(range(8))
+    np.testing.assert_allclose(data.images("train")[0].ravel(), (levels[0] + 1) / 2 * 255, atol=1)
+
+
+def test_svhn_is_read(tmp_path, monkeypatch):
+    from scipy.io import savemat
+    from torchvision import datasets
+
+    images = pictures(11, 32, 32, 3)
+    file = io.BytesIO()
+    savemat(
+        file,
+        {
+            "X": images.transpose(1, 2, 3, 0),
+            "y": np.arange(1, 12)[:, None] % 10 + 10 * (np.arange(1, 12)[:, None] % 10 == 0),
+        },
+    )
+    splits = {split: ["", f"{split}.mat", md5(file.getvalue())] for split in SPLITS}
+    for _, name, _ in splits.values():
+        write(tmp_path / name, file.getvalue())
+    monkeypatch.setattr(datasets.SVHN, "split_list", splits)
+    data = prepared(replace(DATASETS["svhn"], n_train=11, n_test=11), tmp_path / "out", tmp_path)
+    assert (data.images("test") == images).all()
+    assert data.labels("test").tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+
+
+def test_cifar_is_read_from_its_archive(tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    images = pictures(10, 32, 32, 3)
+    batch = {"data": images.transpose(0, 3, 1, 2).reshape(10, -1), "fine_labels": list(range(10))}
+    members = {"train": batch, "test": batch, "meta": {"fine_label_names": [f"thing {k}" for k in range(100)]}}
+    members = {name: pickle.dumps(value) for name, value in members.items()}
+    path = write(tmp_path / "cifar-100-python.tar.gz", b"")
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(f"cifar-100-python/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    monkeypatch.setattr(datasets.CIFAR100, "tgz_md5", md5(path.read_bytes()))
+    for split in SPLITS:
+        monkeypatch.setattr(datasets.CIFAR100, f"{split}_list", [[split, md5(members[split])]])
+    monkeypatch.setattr(datasets.CIFAR100, "meta", {**datasets.CIFAR100.meta, "md5": md5(members["meta"])})
+    data = prepared(replace(DATASETS["cifar-100"], n_train=10, n_test=10), tmp_path / "out", tmp_path)
+    assert (data.images("train") == images).all()
+    assert data.manifest["classes"][99] == "thing 99"
+
+
+IDX = {
+    "name": "idx",
+    **{f"{split}_{what}": f"{split}-{what}.gz" for split in SPLITS for what in ("images", "labels")},
+}
+
+
+def idx_files(folder, images, labels):
+    for split in SPLITS:
+        write(folder / f"{split}-images.gz", gzip.compress(idx(images[split])))
+        write(folder / f"{split}-labels", idx(labels[split]))  # the one packed, the other not
+    return {**IDX, "path": str(folder)}
+
+
+def small(seed=0):
+    images = {"train": pictures(9, 6, 4, seed=seed)[..., 0], "test": pictures(5, 6, 4, seed=seed + 1)[..., 0]}
+    return images, {split: np.arange(len(pixels)) % 2 for split, pixels in images.items()}
+
+
+def test_idx_files_need_no_counts(tmp_path):
+    images, labels = small()
+    card = describe(format=idx_files(tmp_path / "in", images, labels))
+    assert (card.n_train, card.n_test, card.shape) == (9, 5, (6, 4, 1))
+    data = prepared(card, tmp_path / "out")
+    assert (data.images("train")[..., 0] == images["train"]).all()
+    assert data.labels("test").tolist() == [0, 1, 0, 1, 0]
+
+
+def test_stated_idx_files_need_not_be_there_when_the_study_is_read():
+    form = {**IDX, "path": "no/such/folder"}
+    assert describe(format=form, n_train=9, n_test=5, shape=[6, 4, 1]).shape == (6, 4, 1)
+    with pytest.raises(UserError, match=r"no/such/folder/train-images\.gz: there is no such file"):
+        describe(format=form, n_train=9, n_test=5)
+
+
+def test_an_npz_file_is_read(tmp_path):
+    images, labels = small()
+    names = {f"{split}_{what}": f"{what[0]}_{split}" for split in SPLITS for what in ("images", "labels")}
+    arrays = {f"i_{split}": images[split] for split in SPLITS} | {f"l_{split}": labels[split] for split in SPLITS}
+    np.savez_compressed(tmp_path / "mine.npz", **arrays)
+    form = {"name": "npz", "path": str(tmp_path / "mine.npz"), **names}
+    data = prepared(describe(format=form), tmp_path / "out")
+    assert (data.images("test")[..., 0] == images["test"]).all()
+    with pytest.raises(UserError, match=r"format\.train_images: .*mine\.npz has no array 'x' \(there: i_train, "):
+        describe(format={**form, "train_images": "x"})
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_parquet_tables_are_read(tmp_path, nested):
+    images, labels = pictures(6, 8, 8, 3), [0, 1, 2, 0, 1, 2]
+    files = [{"bytes": png(image), "path": "x.png"} if nested else png(image) for image in images]
+    for name, rows in (("train-0", slice(0, 2)), ("train-1", slice(2, 4)), ("test-0", slice(4, 6))):
+        table = pa.table({"image": files[rows], "label": labels[rows]})
+        parquet.write_table(table, write(tmp_path / "in" / f"{name}.parquet", b""))
+    form = {"name": "parquet", "path": str(tmp_path / "in"), "train": "train-*.parquet", "test": "test-*.parquet"}
+    form |= {"image": "image", "label": "label", "size": 8, "channels": 3}
+    with pytest.raises(UserError, match=r"add n_test, which are here\n  n_test: 2"):
+        describe(classes=3, format=form, n_train=4)
+    data = prepared(describe(classes=3, format=form, n_train=4, n_test=2), tmp_path / "out")
+    assert (data.images("train") == images[:4]).all()
+    assert data.labels("test").tolist() == [1, 2]
+
+
+def folder_form(path, **options):
+    standard = {"train": "train", "test": "val", "size": 8, "channels": 3, "checksum": False}
+    return {"name": "folder", "path": str(path), **standard, **options}
+
+
+def tree(root, annotated=False):
+    """Two classes of 3 training and 2 test images of different sizes, one of them grey, with a stray text file."""
+    lines = []
+    for number, name in enumerate(("cat", "dog")):
+        for k in range(3):
+            image = pictures(1, 8 + k, 12, 1 if k == 1 else 3, seed=10 * number + k)[0]
+            write(root / "train" / name / "images" / f"{name}_{k}.PNG", png(image))
+        write(root / "train" / name / "boxes.txt", b"0 0 1 1")
+        for k in range(2):
+            file = f"{name}_{k}.png"
+            place = root / "val" / "images" if annotated else root / "val" / name
+            write(place / file, png(pictures(1, 8, 8, 3, seed=100 + 10 * number + k)[0]))
+            lines.append(f"{file}\t{name}\t0\t0\t7\t7")
+    if annotated:
+        write(root / "val" / "val_annotations.txt", "\n".join(reversed(lines)).encode())
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_a_folder_of_images_is_listed_and_prepared(tmp_path, annotated):
+    tree(tmp_path / "in", annotated)
+    card = describe(format=folder_form(tmp_path / "in", checksum=True), n_train=6, n_test=4)
+    data = prepared(card, tmp_path / "out")
+    assert data.manifest["classes"] == ["cat", "dog"]
+    assert data.manifest["class_counts"] == {"train": [3, 3], "test": [2, 2]}
+    assert data.images("train").shape == (6, 8, 8, 3)
+    assert (data.images("test")[0] == pictures(1, 8, 8, 3, seed=100)[0]).all()
+    index = pd.read_parquet(tmp_path / "out" / "train_index.parquet")
+    assert index["path"][3] == "train/dog/images/dog_0.PNG"
+    file = tmp_path / "in" / index["path"][3]
+    assert index.loc[3, ["label", "bytes"]].tolist() == [1, file.stat().st_size]
+    assert index["sha256"][3] == hashlib.sha256(file.read_bytes()).hexdigest()
+    # A wider image is cut about its middle: no column of the outer two on each side is left.
+    first = pictures(1, 8, 12, 3, seed=0)[0]
+    assert (data.images("train")[0] == first[:, 2:10]).all()
+
+
+def test_without_a_size_images_are_only_listed(tmp_path):
+    tree(tmp_path / "in")
+    card = describe(format=folder_form(tmp_path / "in", size=None), n_train=6, n_test=4)
+    data = prepared(card, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(["manifest.json", *card.outputs])
+    assert data.labels("train").tolist() == [0, 0, 0, 1, 1, 1]
+    for attempt in (card.pixels, lambda: data.images("train")):
+        with pytest.raises(UserError, match=r"only listed.*dataset\.format\.size"):
+            attempt()
+
+
+def test_a_folder_says_its_counts_when_they_are_not_stated(tmp_path):
+    tree(tmp_path / "in")
+    with pytest.raises(UserError, match=r"add n_train and n_test, which are here\n  n_train: 6\n  n_test: 4"):
+        describe(format=folder_form(tmp_path / "in"))
+
+
+def test_a_relative_path_is_found_in_the_mirror(tmp_path):
+    tree(tmp_path / "mirror" / "pets")
+    card = describe(format=folder_form("pets"), n_train=6, n_test=4)
+    assert prepared(card, tmp_path / "out", tmp_path / "mirror").manifest["n_test"] == 4
+    with pytest.raises(UserError, match=r"pets: there is no such file or folder where snakemake was called"):
+        prepared(card, tmp_path / "other")
+
+
+def refused(tmp_path, change, match, **stated):
+    """Prepare the small IDX files after `change(images, labels)`; it must be refused and leave nothing."""
+    images, labels = small()
+    change(images, labels)
+    card = describe(format=idx_files(tmp_path / "in", images, labels), **stated)
+    with pytest.raises(UserError, match=match):
+        prepared(card, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_wrong_contents_are_refused(tmp_path):
+    refused(tmp_path, lambda images, labels: None, r"mine: found 9 train labels, expected 8 \(n_train\)", n_train=8)
+    refused(
+        tmp_path, lambda images, labels: labels.update(test=np.arange(5)), "test labels are 0 to 4, expected 0 to 1"
+    )
+    refused(
+        tmp_path,
+        lambda images, labels: labels.update(train=np.arange(8) % 2),
+        r"the train images are uint8 \(9, 6, 4, 1\), exp",
+    )
+
+
+def test_wrong_folders_are_refused(tmp_path):
+    tree(tmp_path / "in", annotated=True)
+    card = partial(describe, format=folder_form(tmp_path / "in"), n_train=6, n_test=4)
+    with pytest.raises(UserError, match="found 2 classes, expected 3"):
+        prepared(card(classes=3), tmp_path / "out")
+    write(tmp_path / "in" / "train" / "dog" / "images" / "dog_1.PNG", b"not an image")
+    with pytest.raises(UserError, match=r"dog_1\.PNG: not a whole image"):
+        prepared(card(), tmp_path / "out")
+    write(tmp_path / "in" / "val" / "val_annotations.txt", b"cat_0.png\tdgo\n")
+    with pytest.raises(
+        UserError, match=r"val_annotations\.txt, line 1: no class 'dgo' in training; did you mean 'dog'"
+    ):
+        prepared(card(), tmp_path / "out")
+
+
+def test_a_damaged_idx_file_is_refused(tmp_path):
+    form = idx_files(tmp_path, *small())
+    card = describe(format=form)
+    write(tmp_path / "train-images.gz", gzip.compress(idx(pictures(9, 6, 4)[..., 0])[:-3]))
+    with pytest.raises(UserError, match=r"train-images\.gz: not a whole IDX file"):
+        prepared(card, tmp_path / "out")
+    write(tmp_path / "train-images.gz", gzip.compress(b"something else"))
+    with pytest.raises(UserError, match=r"train-images\.gz: not an IDX file of bytes \(it starts with"):
+        describe(format=form)
+
+
+def test_a_known_name_cannot_be_described():
+    with pytest.raises(UserError, match="name: 'mnist' is a data set that trainsize knows"):
+        describe(name="mnist", format={**IDX, "path": "."})
+
+
+def test_identical_images_are_found(tmp_path):
+    images, labels = small()
+    images["train"][[4, 7]] = images["train"][2]  # rows 2, 4, 7: labels 0, 0, 1
+    images["test"][3] = images["train"][0]
+    data = prepared(describe(format=idx_files(tmp_path / "in", images, labels)), tmp_path / "out")
+    assert data.manifest["duplicates"] == {
+        "groups": 2,
+        "images": 5,
+        "groups_across_splits": 1,
+        "test_images_also_in_training": 1,
+        "groups_with_different_labels": 2,
+    }
+    table = pd.read_parquet(tmp_path / "out" / "duplicates.parquet")
+    groups = {tuple(zip(group["split"], group["index"], strict=True)) for _, group in table.groupby("group")}
+    assert groups == {(("train", 2), ("train", 4), ("train", 7)), (("train", 0), ("test", 3))}
+
+
+def test_the_documented_ten_lines_add_a_data_set(tmp_path):
+    block = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "adding-a-dataset.md").read_text(), re.S)[1]
+    assert len(block.strip().splitlines()) - 2 == 10
+    files = io.BytesIO()
+    with zipfile.ZipFile(files, "w") as archive:
+        for split, count in (("train", 20), ("test", 6)):
+            for name, seed in (("ansuz", 1), ("fehu", 2)):
+                for k, image in enumerate(pictures(count, seed=seed)):
+                    archive.writestr(f"runes/{split}/{name}/{k}.png", png(image))
+    write(tmp_path / "mirror" / "runes.zip", files.getvalue())
+    entry = block.strip().rstrip(",").replace("md5:" + 32 * "0", f"md5:{md5(files.getvalue())}")
+    card = eval(entry, vars(catalogue))
+    data = prepared(card, tmp_path / "out", tmp_path / "mirror")
+    assert data.manifest["class_counts"] == {"train": [20, 20], "test": [6, 6]}
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory):
+    """The real data sets, laid out as a mirror."""
+    if not (REAL / "unpack.py").is_file():
+        pytest.skip(f"no real data sets in {REAL} (name their folder: TRAINSIZE_TEST_DATA)")
+    folder = tmp_path_factory.mktemp("mirror")
+    subprocess.run([sys.executable, REAL / "unpack.py", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std", "duplicates", "across"),
+    [
+        ("fashion-mnist", [0.2860], [0.3530], 0, 0),
+        ("cifar-10", [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616], 0, 0),
+        ("devanagari", [0.2400], [0.3865], 25, 5),
+    ],
+)
+def test_real_data_sets_have_the_known_statistics(tmp_path, mirror, name, mean, std, duplicates, across):
+    prepare(name, tmp_path / name, str(mirror))
+    manifest = read_json(tmp_path / name / "manifest.json")
+    np.testing.assert_allclose(manifest["mean"], mean, atol=5e-5)
+    np.testing.assert_allclose(manifest["std"], std, atol=5e-5)
+    for split, count in (("train", DATASETS[name].n_train), ("test", DATASETS[name].n_test)):
+        assert manifest["class_counts"][split] == [count // len(DATASETS[name].classes)] * len(DATASETS[name].classes)
+    found = manifest["duplicates"]
+    assert (found["groups"], found["groups_across_splits"]) == (duplicates, across)
+
+
+def test_real_folders_of_jpegs_are_prepared(tmp_path, mirror):
+    card = describe(format=folder_form(mirror / "tiny-imagenet-20", size=64), classes=20, n_train=10_000, n_test=1_000)
+    data = prepared(card, tmp_path / "tiny")
+    assert data.manifest["class_counts"] == {"train": [500] * 20, "test": [50] * 20}
+    assert data.images("train").shape == (10_000, 64, 64, 3)
+    listed = (mirror / "tiny-imagenet-20" / "wnids.txt").read_text().split()
+    assert data.manifest["classes"] == sorted(listed)
+
+
+def test_a_real_file_that_is_damaged_is_refused(tmp_path, mirror):
+    for path in (mirror / "FashionMNIST" / "raw").iterdir():
+        write(tmp_path / "mirror" / "FashionMNIST" / "raw" / path.name, path.read_bytes())
+    damaged = tmp_path / "mirror" / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    expected = "md5:bb300cfdad3c16e7a12a480ee83cd310"
+    with pytest.raises(UserError, match=rf"t10k-labels-idx1-ubyte\.gz: the checksum is md5:\w+, expected {expected}"):
+        prepare("fashion-mnist", tmp_path / "out", str(tmp_path / "mirror"))
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_card_survives_the_way_to_the_job(tmp_path):
+    card = describe(format=folder_form(tmp_path), n_train=6, n_test=4, classes=["cat", "dog"])
+    assert requested(json.loads(canonical_json(card.request))) == card
+    assert DATASETS["mnist"].request == "mnist"
