@@ -32,6 +32,7 @@ from trainsize.datasets import channel_statistics, prepare
 from trainsize.description import described
 from trainsize.errors import UserError
 from trainsize.files import canonical_json, read_json
+from trainsize.fingerprint import SCRIPTS, _reached
 from trainsize.prepared import Prepared
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +94,13 @@ def test_reading_the_catalogue_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_training_does_not_reach_the_data_sets():
+    # Else a new data set would make finished runs stale.
+    reached = {path.stem for path in _reached(SCRIPTS / "training.py", SCRIPTS)}
+    assert {"subsets", "prepared"} <= reached
+    assert not reached & {"catalogue", "datasets", "description", "download", "readers", "official", "subset_tables"}
 
 
 def test_channel_statistics_are_those_of_all_pixels():

@@ -129,6 +129,16 @@ def test_full_subsets_leave_chance_no_room():
     assert table[["p", "share_a", "expected_largest_class_share"]].iloc[0].tolist() == [1, 1, 1]
 
 
+def test_a_study_of_one_subset_has_no_pairs(tmp_path):
+    labels = np.arange(20) % 2
+    write_subsets(
+        {"method": "stratified", "validation": 0}, [10], 0, labels, [subset_path(tmp_path / "subsets", 10, 0)]
+    )
+    write_overlap([(10, 0)], labels, tmp_path)
+    for name in ("overlap", "overlap_classes"):
+        assert len(pd.read_parquet(tmp_path / "overlap" / f"{name}.parquet")) == 0
+
+
 def test_five_per_cent_of_imagenet_three_times_lands_on_the_published_overlap():
     # Published: 4.95, 4.91 and 5.11 %, and about 14 % at most in a class.
     labels = imagenet_labels()

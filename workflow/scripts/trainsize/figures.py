@@ -209,23 +209,26 @@ def overlap(tables: dict, models: list[str], metric: None) -> Figure:
 def overlap_classes(tables: dict, models: list[str], metric: None) -> Figure:
     """Draw the share in common of every class, sorted, for pairs of draws of one size: the smallest, middle, largest.
 
-    The band holds 95 % of what independent draws give, rank by rank. Where chance leaves no room, nothing is drawn.
+    The band holds 95 % of what independent draws give, rank by rank. Sizes of nearly all images say nothing and are
+    left out.
     """
     pairs = tables["overlap_classes"]
-    pairs = pairs[(pairs["n_a"] == pairs["n_b"]) & (pairs["sd"] > 0)]
-    sizes = sorted(pairs["n_a"].unique())
-    sizes = [sizes[i] for i in sorted({0, len(sizes) // 2, len(sizes) - 1})] if sizes else [None]
-    figure, axes = plt.subplots(1, len(sizes), squeeze=False, figsize=(1.2 + 2.4 * len(sizes), 3.2))
-    for ax, n in zip(axes[0], sizes, strict=True):
-        if n is None:
-            ax.set_title("no two random draws of one size")
-        else:
-            sorted_shares(ax, pairs[pairs["n_a"] == n])
-            ax.set_title(f"n = {n:,}")
+    pairs = pairs[(pairs["n_a"] == pairs["n_b"]) & (pairs["count_a"] > 0)]
+    sums = pairs.groupby("n_a")[["expected", "count_a"]].sum()
+    sizes = sums.index[sums["expected"] < 0.9 * sums["count_a"]]
+    shown = [sizes[i] for i in sorted({0, len(sizes) // 2, len(sizes) - 1})] if len(sizes) else []
+    panels = max(len(shown), 1)
+    figure, axes = plt.subplots(1, panels, squeeze=False, figsize=(1.2 + 2.4 * panels, 3.2))
+    for ax, n in zip(axes[0], shown, strict=False):
+        sorted_shares(ax, pairs[pairs["n_a"] == n])
+        ax.set_title(f"n = {n:,}")
         ax.set_xlabel("class, by rank")
-    axes[0][0].set_ylabel("share of the class's images in common")
-    if sizes[0] is not None:
+    if shown:
+        axes[0][0].set_ylabel("share of the class's images in common")
         axes[0][-1].legend()
+    else:
+        axes[0][0].set_title("no two draws of one size to compare")
+        axes[0][0].set_axis_off()
     return figure
 
 
