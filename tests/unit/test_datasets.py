@@ -282,6 +282,9 @@ def test_an_npz_file_is_read(tmp_path):
     form = {"name": "npz", "path": str(tmp_path / "mine.npz"), **names}
     data = prepared(describe(format=form), tmp_path / "out")
     assert (data.images("test")[..., 0] == images["test"]).all()
+    np.savez(tmp_path / "mine.npz", **{**arrays, "l_test": labels["test"] / 2})
+    with pytest.raises(UserError, match=r"mine\.npz: the labels are float64 \(5,\), expected one integer per image"):
+        prepared(describe(format=form), tmp_path / "out")
     with pytest.raises(UserError, match=r"format\.train_images: .*mine\.npz has no array 'x' \(there: i_train, "):
         describe(format={**form, "train_images": "x"})
 
@@ -379,7 +382,7 @@ def refused(tmp_path, change, match, **stated):
 
 
 def test_wrong_contents_are_refused(tmp_path):
-    refused(tmp_path, lambda images, labels: None, r"mine: found 9 train labels, expected 8 \(n_train\)", n_train=8)
+    refused(tmp_path, lambda images, labels: None, r"mine: found 9 train images, expected 8 \(n_train\)", n_train=8)
     refused(
         tmp_path, lambda images, labels: labels.update(test=np.arange(5)), "test labels are 0 to 4, expected 0 to 1"
     )
@@ -395,6 +398,8 @@ def test_wrong_folders_are_refused(tmp_path):
     card = partial(describe, format=folder_form(tmp_path / "in"), n_train=6, n_test=4)
     with pytest.raises(UserError, match="found 2 classes, expected 3"):
         prepared(card(classes=3), tmp_path / "out")
+    with pytest.raises(UserError, match="the classes are cat, dog, expected dog, cat"):
+        prepared(card(classes=["dog", "cat"]), tmp_path / "out")
     write(tmp_path / "in" / "train" / "dog" / "images" / "dog_1.PNG", b"not an image")
     with pytest.raises(UserError, match=r"dog_1\.PNG: not a whole image"):
         prepared(card(), tmp_path / "out")

@@ -16,7 +16,7 @@ from trainsize.duplicates import count_duplicates, find_duplicates
 from trainsize.errors import UserError
 from trainsize.files import digest, whole, write_json
 from trainsize.official import official_files, wanted_member
-from trainsize.readers import SPLITS, Contents, Split, read
+from trainsize.readers import Contents, Split, check_counts, read
 from trainsize.tables import DUPLICATES, INDEX, write_table
 
 _CHUNK = 4096
@@ -77,20 +77,15 @@ def _searched(mirror: str) -> str:
 
 def _check(card: Dataset, contents: Contents) -> None:
     """Refuse contents that are not what the data set's card says."""
-    if len(contents.classes) != len(card.classes):
-        raise UserError(
-            f"{card.name}: found {len(contents.classes)} classes, expected {len(card.classes)} (dataset.classes)"
-        )
-    for split, count in zip(SPLITS, (card.n_train, card.n_test), strict=True):
-        part = contents.splits[split]
-        if len(part.labels) != count:
-            raise UserError(f"{card.name}: found {len(part.labels)} {split} labels, expected {count} (n_{split})")
+    check_counts(card, contents.classes, {split: len(part.labels) for split, part in contents.splits.items()})
+    for split, part in contents.splits.items():
         if part.labels.min() < 0 or part.labels.max() >= len(card.classes):
             found = f"{part.labels.min()} to {part.labels.max()}"
             raise UserError(f"{card.name}: {split} labels are {found}, expected 0 to {len(card.classes) - 1}")
-        if card.shape and (part.images.shape != (count, *card.shape) or part.images.dtype != np.uint8):
+        expected = (len(part.labels), *(card.shape or ()))
+        if card.shape and (part.images.shape != expected or part.images.dtype != np.uint8):
             found = f"{part.images.dtype} {part.images.shape}"
-            raise UserError(f"{card.name}: the {split} images are {found}, expected uint8 {(count, *card.shape)}")
+            raise UserError(f"{card.name}: the {split} images are {found}, expected uint8 {expected}")
 
 
 def _write_split(folder: Path, split: str, part: Split) -> None:

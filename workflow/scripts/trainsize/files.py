@@ -47,7 +47,7 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def digest(*parts: bytes | str) -> str:
+def digest(*parts: bytes | memoryview | str) -> str:
     """Return 16 hexadecimal digits of the SHA-256 of the parts, each preceded by its length."""
     sha = hashlib.sha256()
     for part in parts:

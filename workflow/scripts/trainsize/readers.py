@@ -1,5 +1,8 @@
 """Readers: the files of a data set as classes, images and labels, one function per format."""
 
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trainsize.catalogue import Dataset
+from trainsize.catalogue import Dataset, numbered
 from trainsize.description import ARRAYS, idx_path, parquet_paths
-from trainsize.errors import UserError
+from trainsize.errors import UserError, listing
 from trainsize.folders import Index, checksums, list_folder
 from trainsize.headers import open_idx, read_idx_header
 from trainsize.official import read_official
@@ -28,9 +31,14 @@ class Split:
     index: pd.DataFrame | None = None
 
     @classmethod
-    def of(cls, images: np.ndarray, labels: np.ndarray) -> "Split":
-        """Make a split of arrays as they are found: grey images may lack the channel, labels have any integer type."""
-        return cls(images[..., None] if images.ndim == 3 else images, np.asarray(labels).astype(np.int64))
+    def of(cls, images: np.ndarray, labels: np.ndarray, source: object) -> "Split":
+        """Make a split of arrays as they are found: grey images may lack the channel, labels have any integer type.
+
+        Raises UserError, which names the `source`, for labels that are no integers.
+        """
+        if labels.dtype.kind not in "iu" or labels.ndim != 1:
+            raise UserError(f"{source}: the labels are {labels.dtype} {labels.shape}, expected one integer per image")
+        return cls(images[..., None] if images.ndim == 3 else images, labels.astype(np.int64))
 
 
 @dataclass
@@ -47,6 +55,17 @@ def read(card: Dataset, root: Path, scratch: Path) -> Contents:
     return READERS[card.format["name"]](card, root, scratch)
 
 
+def check_counts(card: Dataset, classes: tuple[str, ...], counts: dict[str, int]) -> None:
+    """Refuse classes and numbers of images that are not what the card says."""
+    if len(classes) != len(card.classes):
+        raise UserError(f"{card.name}: found {len(classes)} classes, expected {len(card.classes)} (classes)")
+    if card.classes not in (classes, numbered(len(classes))):
+        raise UserError(f"{card.name}: the classes are {listing(classes)}, expected {listing(card.classes)} (classes)")
+    for split, count in zip(SPLITS, (card.n_train, card.n_test), strict=True):
+        if counts[split] != count:
+            raise UserError(f"{card.name}: found {counts[split]} {split} images, expected {count} (n_{split})")
+
+
 def _read_digits(card: Dataset, root: Path, scratch: Path) -> Contents:
     """scikit-learn's 1,797 digits, 0 to 16 scaled to 0 to 255; a stratified 500, always the same, are the test set."""
     from sklearn.datasets import load_digits
@@ -55,19 +74,19 @@ def _read_digits(card: Dataset, root: Path, scratch: Path) -> Contents:
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     test = np.sort(stratified(digits.target, card.n_test, np.random.default_rng(0)))
     train = np.setdiff1d(np.arange(len(images)), test)
-    splits = {split: Split.of(images[rows], digits.target[rows]) for split, rows in (("train", train), ("test", test))}
-    return Contents(card.classes, splits)
+    arrays = {split: (images[rows], digits.target[rows]) for split, rows in (("train", train), ("test", test))}
+    return Contents(card.classes, {split: Split.of(*arrays[split], card.name) for split in SPLITS})
 
 
 def _read_torchvision(card: Dataset, root: Path, scratch: Path) -> Contents:
     classes, arrays = read_official(card, root)
-    return Contents(classes, {split: Split.of(*arrays[split]) for split in SPLITS})
+    return Contents(classes, {split: Split.of(*arrays[split], card.name) for split in SPLITS})
 
 
 def _read_idx(card: Dataset, root: Path, scratch: Path) -> Contents:
     folder = root / card.format["path"]
     arrays = {name: _idx(idx_path(folder, card.format[name])) for name in ARRAYS}
-    return Contents(card.classes, _paired(arrays))
+    return Contents(card.classes, _paired(arrays, folder))
 
 
 def _idx(path: Path) -> np.ndarray:
@@ -77,7 +96,7 @@ def _idx(path: Path) -> np.ndarray:
             shape = read_idx_header(file)
             values = np.frombuffer(file.read(), dtype=np.uint8)
         return values.reshape(shape)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path}: not a whole IDX file ({error})") from error
 
 
@@ -85,13 +104,13 @@ def _read_npz(card: Dataset, root: Path, scratch: Path) -> Contents:
     path = root / card.format["path"]
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return Contents(card.classes, _paired({name: archive[card.format[name]] for name in ARRAYS}))
-    except (OSError, ValueError, KeyError) as error:
+            return Contents(card.classes, _paired({name: archive[card.format[name]] for name in ARRAYS}, path))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
 
 
-def _paired(arrays: dict[str, np.ndarray]) -> dict[str, Split]:
-    return {split: Split.of(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
+def _paired(arrays: dict[str, np.ndarray], source: Path) -> dict[str, Split]:
+    return {split: Split.of(arrays[f"{split}_images"], arrays[f"{split}_labels"], source) for split in SPLITS}
 
 
 def _read_parquet(card: Dataset, root: Path, scratch: Path) -> Contents:
@@ -117,12 +136,13 @@ def _parquet_split(card: Dataset, root: Path, scratch: Path, split: str) -> Spli
     def get(row: int) -> np.ndarray:
         return decode(files[row].as_py() or b"", card.shape, f"{paths[0].parent}, {split} image {row}")
 
-    return Split.of(decode_all(len(labels), get, card.shape, scratch / f"{split}.npy"), labels)
+    return Split.of(decode_all(len(labels), get, card.shape, scratch / f"{split}.npy"), labels, paths[0].parent)
 
 
 def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:
     folder = root / card.format["path"]
     classes, indexes = list_folder(folder, card.format["train"], card.format["test"])
+    check_counts(card, classes, {split: len(index) for split, index in indexes.items()})  # before hours of decoding
     return Contents(classes, {split: _folder_split(card, folder, scratch, split, indexes[split]) for split in SPLITS})
 
 
