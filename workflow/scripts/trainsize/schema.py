@@ -102,9 +102,10 @@ def _most_telling(error: ValidationError) -> ValidationError:
 def _shown(value: object) -> str:
     """Return what the user wrote, short, with its kind where that may be the mistake."""
     kinds = {str: "text", dict: "a mapping", list: "a list", bool: "true/false", type(None): "nothing"}
+    if type(value) not in kinds:
+        return str(value)
     text = str(value)
-    text = f"'{text[:60]}…'" if len(text) > 60 else f"'{text}'"
-    return f"{text} ({kinds[type(value)]})" if type(value) in kinds else text
+    return f"'{text if len(text) <= 60 else text[:60] + '…'}' ({kinds[type(value)]})"
 
 
 def _message(error: ValidationError) -> str:
@@ -168,24 +169,24 @@ def _forms(error: ValidationError) -> str:
     return ", ".join(dict.fromkeys(forms))
 
 
+def resolved(schema: dict, root: dict) -> dict:
+    """Return `schema` with what its `$ref` names filled in; its own keywords go before."""
+    return {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema} if "$ref" in schema else schema
+
+
 def with_defaults(value: object, schema: dict, root: dict) -> object:
-    """Return a valid `value` with every default of `schema` written out."""
-    if "$ref" in schema:
-        schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema}
+    """Return a valid `value` with every default of `schema`, a part of `root`, written out."""
+    schema = resolved(schema, root)
     if "named" in schema:
         name, options = choice(schema, value)
-        return {"name": name, **with_defaults(options, {"type": "object", **schema["named"][name]}, root)}
-    if isinstance(value, dict):
-        for form in schema.get("oneOf", []):
-            form = root["$defs"][form["$ref"].rsplit("/", 1)[1]] if "$ref" in form else form
-            if form.get("type") == "object":
-                return with_defaults(value, form, root)
-            value = with_defaults(value, form, root) if "oneOf" in form else value
-        filled = dict(value)
-        for key, part in schema.get("properties", {}).items():
-            if key in filled:
-                filled[key] = with_defaults(filled[key], part, root)
-            elif "default" in part:
-                filled[key] = with_defaults(part["default"], part, root)
-        return filled
-    return value
+        return {"name": name, **with_defaults(options, schema["named"][name], root)}
+    if not isinstance(value, dict):
+        return value
+    for form in schema.get("oneOf", []):
+        value = with_defaults(value, form, root)
+    filled = dict(value)
+    for key, part in schema.get("properties", {}).items():
+        part = resolved(part, root)
+        if key in filled or "default" in part:
+            filled[key] = with_defaults(filled.get(key, part.get("default")), part, root)
+    return filled
