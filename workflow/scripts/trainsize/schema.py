@@ -90,12 +90,14 @@ def problems(value: object, schema: dict, root: dict) -> Iterator[tuple[tuple, s
 
 
 def _most_telling(error: ValidationError) -> ValidationError:
-    """Of a failed `oneOf`, follow the alternative whose type fits what was found."""
-    while error.validator == "oneOf" and error.context:
-        fitting = [e for e in error.context if e.validator != "type" or len(e.absolute_path) > len(error.absolute_path)]
-        if not fitting:
+    """Of a failed `oneOf`, follow the alternative that has the form of what was found, if there is one."""
+    while error.validator == "oneOf":
+        deeper = [_most_telling(e) for e in error.context if e.validator not in ("type", "const")]
+        deeper += [e for e in error.context if len(e.absolute_path) > len(error.absolute_path)]
+        deeper = [e for e in deeper if e.validator != "oneOf"]
+        if not deeper:
             return error
-        error = max(fitting, key=lambda e: len(e.absolute_path))
+        error = max(deeper, key=lambda e: len(e.absolute_path))
     return error
 
 
@@ -154,18 +156,16 @@ def _message(error: ValidationError) -> str:
 
 
 def _forms(error: ValidationError) -> str:
+    """Return in words the forms that a failed `oneOf` would have taken."""
+    names = {"array": "a list", "object": "keys and values", "integer": "a count", "string": "a share such as 5%"}
     forms = []
     for context in error.context:
         if context.validator == "const":
             forms.append(f"'{context.validator_value}'")
         elif context.validator == "type":
-            names = {
-                "array": "a list",
-                "object": "keys and values",
-                "integer": "a count",
-                "string": "a share such as 5%",
-            }
             forms.append(names[context.validator_value])
+        elif context.validator == "oneOf":
+            forms.append(_forms(context))
     return ", ".join(dict.fromkeys(forms))
 
 
