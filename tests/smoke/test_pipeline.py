@@ -67,11 +67,12 @@ def test_the_record_says_how_the_run_was_made(results):
         "momentum": 0.9,
         "nesterov": False,
         "weight_decay": 0,
+        "norm_weight_decay": None,
     }
     assert record["parameters"] == 1 * 4 * 9 + 4 * 2 + (4 * 64 + 1) * 10
     assert record["versions"]["torch"]
     assert record["device"]["threads"] == 1
-    assert set(record["seconds"]) == {"load", "train", "evaluate", "write", "total"}
+    assert set(record["seconds"]) == {"load", "build", "train", "evaluate", "write", "total"}
 
 
 def test_subsets_and_overlap(results):

@@ -77,11 +77,11 @@ def test_models_take_the_base_over(load):
             "c": {"extends": "b", "optimizer": {"name": "adamw", "lr": 0.01}},
         }
     )
-    sgd = {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": False, "weight_decay": 0}
+    sgd = {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": False, "weight_decay": 0, "norm_weight_decay": None}
     assert study.models["a"]["optimizer"] == sgd
     assert study.models["b"]["optimizer"] == {**sgd, "lr": 0.5}
     assert study.models["b"]["architecture"] == {"name": "mlp", "hidden": [3], "dropout": 0}
-    assert study.models["c"]["optimizer"] == {"name": "adamw", "lr": 0.01, "weight_decay": 0}
+    assert study.models["c"]["optimizer"] == {"name": "adamw", "lr": 0.01, "weight_decay": 0, "norm_weight_decay": None}
     assert study.models["c"]["schedule"] == {"name": "constant", "warmup": 0}
 
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from trainsize import training
+from trainsize.architectures import build
 from trainsize.datasets import prepare
 from trainsize.errors import UserError
-from trainsize.models import build, rate_factor
+from trainsize.optimisation import rate_factor
 from trainsize.prepared import Prepared
 from trainsize.streams import STREAMS, generator, torch_seed
 from trainsize.subsets import draw_subsets
@@ -22,11 +23,13 @@ SETTINGS = {
     "evaluation": {"points": 3},
     "model": {
         "architecture": {"name": "cnn", "channels": [4, 8], "dropout": 0.3},
+        "initialisation": "default",
         "batch_size": 16,
-        "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1},
+        "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1, "norm_weight_decay": 0},
         "schedule": {"name": "cosine", "warmup": 0.1},
         "label_smoothing": 0.1,
         "clip_norm": 1.0,
+        "clip_value": None,
     },
 }
 
@@ -116,7 +119,7 @@ def test_a_run_of_other_settings_or_code_is_trained_anew(train, change):
 
 
 def test_a_diverged_run_is_a_row_with_its_reason(train):
-    settings = with_model(optimizer={"name": "sgd", "lr": 1e30}, clip_norm=None)
+    settings = with_model(optimizer={"name": "sgd", "lr": 1e30, "norm_weight_decay": None}, clip_norm=None)
     bad = train("m/n40/draw1/seed1", settings=settings)
     record = json.loads((bad / "run.json").read_text())
     assert record["status"] == "diverged"
@@ -125,14 +128,14 @@ def test_a_diverged_run_is_a_row_with_its_reason(train):
 
 
 def test_a_failing_run_leaves_the_others_finished(train, tmp_path, monkeypatch):
-    fit = training.fit
+    run = training.Fit.run
 
-    def failing(model, splits, settings, seed, watch):
-        if seed == 2:
+    def failing(self, saved):
+        if self.seed == 2:
             raise RuntimeError("the device went away")
-        return fit(model, splits, settings, seed, watch)
+        return run(self, saved)
 
-    monkeypatch.setattr(training, "fit", failing)
+    monkeypatch.setattr(training.Fit, "run", failing)
     with pytest.raises(UserError, match=r"1 of 3 runs failed[^$]*seed2: RuntimeError: the device went away"):
         train("m/n40/draw1/seed1", "m/n40/draw1/seed2", "m/n40/draw1/seed3")
     runs = tmp_path / "s" / "runs" / "m" / "n40" / "draw1"
@@ -150,11 +153,11 @@ def test_streams_are_independent_and_named():
 def test_initialisation_has_a_stream_of_its_own():
     """Other random numbers, drawn before, change neither the weights nor are changed by making them."""
     torch.manual_seed(1)
-    first = build(SETTINGS["model"]["architecture"], (1, 8, 8), 10, seed=3)
+    first = build(SETTINGS["model"], (1, 8, 8), 10, seed=3)
     after_first = torch.rand(3)
     torch.manual_seed(1)
     assert torch.equal(after_first, torch.rand(3))
-    second = build(SETTINGS["model"]["architecture"], (1, 8, 8), 10, seed=3)
+    second = build(SETTINGS["model"], (1, 8, 8), 10, seed=3)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
@@ -191,13 +194,13 @@ def test_inputs_are_normalised(digits):
 def test_learning_rates():
     constant, cosine = ({"name": name, "warmup": 0.1} for name in ("constant", "cosine"))
     for schedule in (constant, cosine):
-        warm = [rate_factor(schedule, step, 100) for step in range(11)]
+        warm = [rate_factor(schedule, step, 100, 10) for step in range(11)]
         assert warm == sorted(warm)
         assert 0 < warm[0] < 0.1
         assert warm[10] == 1
-    assert rate_factor(constant, 99, 100) == 1
-    assert rate_factor(cosine, 55, 100) == pytest.approx(0.5)
-    assert 0 < rate_factor(cosine, 99, 100) < 0.001
+    assert rate_factor(constant, 99, 100, 10) == 1
+    assert rate_factor(cosine, 55, 100, 10) == pytest.approx(0.5)
+    assert 0 < rate_factor(cosine, 99, 100, 10) < 0.001
 
 
 def test_a_gpu_that_is_not_there(train, digits, tmp_path):

@@ -92,13 +92,12 @@ def test_rewording_comments_reruns_nothing(finished):
 
 
 def test_editing_the_trainer_retrains_everything(finished):
-    finished.edit(TRAINER, "losses.append(_update(", "losses += [_update(")
-    finished.edit(TRAINER, "next(batches), recipe))", "next(batches), recipe)]")
+    finished.edit(TRAINER, "losses.append(self._update(next(batches)))", "losses += [self._update(next(batches))]")
     assert finished.planned_jobs() == {"training": 6, **AGGREGATES}
 
 
 def test_editing_what_the_trainer_imports_retrains_everything(finished):
-    finished.edit("workflow/scripts/trainsize/models.py", "0.5 * (1 + math.cos", "0.25 * (2 + 2 * math.cos")
+    finished.edit("workflow/scripts/trainsize/optimisation.py", "0.5 * (1 + math.cos", "0.25 * (2 + 2 * math.cos")
     assert finished.planned_jobs() == {"training": 6, **AGGREGATES}
 
 
