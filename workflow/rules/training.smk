@@ -27,6 +27,7 @@ for pack in packs(STUDY.pairs, MACHINE["runs_per_job"]):
         threads: MACHINE["threads"]
         resources:
             device=MACHINE["device"],
+            gpu=MACHINE["gpus"],
         params:
             settings=lambda wildcards: canonical_json(STUDY.run_settings(wildcards.model)),
             code=fingerprint("training"),

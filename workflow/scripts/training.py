@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from trainsize.job import run_stage
-from trainsize.training import train_runs
+from trainsize.training import Interruption, train_runs
 
 
 def main(settings: dict, code: str, dataset: str, threads: str, device: str, *records: str) -> None:
+    Interruption.heed()
     train_runs(settings, code, Path(dataset), int(threads), device, [Path(record) for record in records])
 
 

@@ -22,7 +22,7 @@ from trainsize.tables import DUPLICATES, INDEX, write_table
 _CHUNK = 4096
 
 
-def prepare(request: str | dict, folder: Path, mirror: str) -> None:
+def prepare(request: str | dict, folder: Path, mirror: str = "") -> None:
     """Write the data set that `request` (`Dataset.request`) asks for to `folder`, the manifest last.
 
     Its files are taken from `mirror` (a folder, an http address, or nothing) or downloaded, and verified. Raises

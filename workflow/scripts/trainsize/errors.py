@@ -9,6 +9,10 @@ class UserError(Exception):
     """A mistake in what the user wrote: the message alone must be enough to mend it."""
 
 
+class Interrupted(Exception):
+    """The process was asked to end, and what it was doing has been saved."""
+
+
 def nearest(name: object, allowed: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the allowed name closest to `name`, or nothing."""
     matches = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)

@@ -8,14 +8,23 @@ from torch.nn import functional as F
 
 # Images per forward pass: small enough for the caches of a CPU; a GPU is kept busy by larger batches.
 BATCH = {"cpu": 250, "cuda": 4096}
+CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)
 class Scores:
+    """The metrics of one set of images, in the order and under the names of the tables' columns."""
+
     n_evaluated: int
     loss: float
     accuracy: float
     f1_macro: float
+    accuracy_top5: float
+    accuracy_balanced: float
+    brier: float
+    calibration_error: float
+    margin_correct: float | None
+    margin_wrong: float | None
 
 
 @torch.no_grad()
@@ -37,12 +46,22 @@ def score(logits: torch.Tensor, labels: torch.Tensor) -> Scores:
     if len(logits) != len(labels) or not len(labels):
         raise ValueError(f"{len(logits)} predictions for {len(labels)} labels")
     classes = logits.shape[1]
-    confusion = torch.bincount(labels * classes + logits.argmax(1), minlength=classes**2).view(classes, classes)
+    probabilities = logits.softmax(1)
+    ranked, order = probabilities.topk(min(5, classes))
+    correct = order[:, 0] == labels
+    confusion = torch.bincount(labels * classes + order[:, 0], minlength=classes**2).view(classes, classes)
+    margins = (ranked[:, 0] - ranked[:, 1]) / ranked[:, 0] if classes > 1 else torch.ones_like(ranked[:, 0])
     return Scores(
         n_evaluated=len(labels),
         loss=F.cross_entropy(logits, labels).item(),
-        accuracy=confusion.trace().item() / len(labels),
+        accuracy=correct.double().mean().item(),
         f1_macro=f1_macro(confusion),
+        accuracy_top5=(order == labels[:, None]).any(1).double().mean().item(),
+        accuracy_balanced=balanced_accuracy(confusion),
+        brier=((probabilities - F.one_hot(labels, classes)) ** 2).sum(1).mean().item(),
+        calibration_error=calibration_error(ranked[:, 0], correct),
+        margin_correct=_mean(margins[correct]),
+        margin_wrong=_mean(margins[~correct]),
     )
 
 
@@ -51,6 +70,28 @@ def f1_macro(confusion: torch.Tensor) -> float:
     hits = confusion.diagonal().double()
     support = (confusion.sum(0) + confusion.sum(1)).double()
     return (2 * hits / support)[support > 0].mean().item()
+
+
+def balanced_accuracy(confusion: torch.Tensor) -> float:
+    """Return the recall averaged over the classes that occur as labels."""
+    support = confusion.sum(1).double()
+    return (confusion.diagonal().double() / support)[support > 0].mean().item()
+
+
+def calibration_error(confidence: torch.Tensor, correct: torch.Tensor) -> float:
+    """Return the expected calibration error over 15 bins of equal mass (Nguyen and O'Connor 2015).
+
+    `confidence` (images) is the probability of the predicted class, `correct` whether it is the label; the error is the
+    mean over images of |accuracy - mean confidence| of the image's bin.
+    """
+    order = confidence.argsort(stable=True)
+    sure, right = (part[order].tensor_split(CALIBRATION_BINS) for part in (confidence, correct.double()))
+    gaps = [len(s) * (s.mean() - r.mean()).abs() for s, r in zip(sure, right, strict=True) if len(s)]
+    return (sum(gaps) / len(confidence)).item()
+
+
+def _mean(values: torch.Tensor) -> float | None:
+    return values.mean().item() if len(values) else None
 
 
 def top_predictions(logits: torch.Tensor, k: int = 5) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
 from trainsize.chance import sorted_share_band
 from trainsize.files import read_json, whole
@@ -78,8 +78,10 @@ def metric_axis(ax: Axes, metric: str, split: str = "") -> Axes:
         ax.set_ylim(top=min(1.005, ax.get_ylim()[1]))
     elif ax.dataLim.ymin > 0:
         ax.set_yscale("log")
+        decades = np.ptp(np.log10(ax.get_ylim()))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
         ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter(NullFormatter() if np.ptp(np.log10(ax.get_ylim())) > 1.5 else "{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_ylabel(f"{split} {LABELS[metric]}".strip())
     return ax
 

@@ -7,14 +7,16 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from trainsize.errors import UserError
+from trainsize.errors import Interrupted, UserError
+
+INTERRUPTED = 75  # BSD's EX_TEMPFAIL: the same command again will do
 
 
 def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call `stage(settings, *values)` with the script's arguments: LOG SETTINGS [VALUE ...].
 
     SETTINGS is JSON. Whatever is printed goes to LOG; what went wrong goes there whole and to the terminal in short.
-    Exits with 1 after a UserError and 70 after any other exception.
+    Exits with 1 after a UserError, 75 when interrupted after saving, and 70 after any other exception.
     """
     log, settings, *values = sys.argv[1:] if arguments is None else arguments
     terminal = os.dup(2)
@@ -25,6 +27,9 @@ def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) ->
         print(error, file=sys.stderr, flush=True)
         _tell(terminal, f"{error}\n")
         sys.exit(1)
+    except Interrupted:
+        print("interrupted: saved, and to be gone on with", file=sys.stderr, flush=True)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         traceback.print_exc()
         _tell(terminal, f"{type(error).__name__}: {error}\n(the whole traceback is in {log})\n")

@@ -22,7 +22,7 @@ def check_config(config: dict) -> dict:
 
 def check_results(folder: Path) -> None:
     """Raise UserError unless files can be made in `folder`, or in the nearest folder above it that exists."""
-    there = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    there = next(path for path in (folder, *folder.resolve().parents) if os.path.lexists(path))
     if not there.is_dir():
         raise UserError(f"{there}: the results go into a folder of this name, but it is a file; move it away")
     if not os.access(there, os.W_OK | os.X_OK):

@@ -87,12 +87,12 @@ def flops_per_image(study: Study, model: str, records: Iterable[dict]) -> int:
     """Return one image's forward floating-point operations, from a record, else counted on the network."""
     for record in records:
         return record["flops_per_image"]
-    from trainsize.models import build
-    from trainsize.models import flops_per_image as count
+    from trainsize.architectures import build
+    from trainsize.architectures import flops_per_image as count
 
     height, width, channels = study.dataset.pixels()
     shape = (channels, height, width)
-    return count(build(study.models[model]["architecture"], shape, len(study.dataset.classes), seed=0), shape)
+    return count(build(study.models[model], shape, len(study.dataset.classes), seed=0), shape)
 
 
 def rates_of(records: list[dict], flops: int, batch_size: int) -> Rates:

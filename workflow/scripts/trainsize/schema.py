@@ -90,21 +90,24 @@ def problems(value: object, schema: dict, root: dict) -> Iterator[tuple[tuple, s
 
 
 def _most_telling(error: ValidationError) -> ValidationError:
-    """Of a failed `oneOf`, follow the alternative whose type fits what was found."""
-    while error.validator == "oneOf" and error.context:
-        fitting = [e for e in error.context if e.validator != "type" or len(e.absolute_path) > len(error.absolute_path)]
-        if not fitting:
+    """Of a failed `oneOf`, follow the alternative that has the form of what was found, if there is one."""
+    while error.validator == "oneOf":
+        deeper = [_most_telling(e) for e in error.context if e.validator not in ("type", "const")]
+        deeper += [e for e in error.context if len(e.absolute_path) > len(error.absolute_path)]
+        deeper = [e for e in deeper if e.validator != "oneOf"]
+        if not deeper:
             return error
-        error = max(fitting, key=lambda e: len(e.absolute_path))
+        error = max(deeper, key=lambda e: len(e.absolute_path))
     return error
 
 
 def _shown(value: object) -> str:
     """Return what the user wrote, short, with its kind where that may be the mistake."""
     kinds = {str: "text", dict: "a mapping", list: "a list", bool: "true/false", type(None): "nothing"}
+    if type(value) not in kinds:
+        return str(value)
     text = str(value)
-    text = f"'{text[:60]}…'" if len(text) > 60 else f"'{text}'"
-    return f"{text} ({kinds[type(value)]})" if type(value) in kinds else text
+    return f"'{text if len(text) <= 60 else text[:60] + '…'}' ({kinds[type(value)]})"
 
 
 def _message(error: ValidationError) -> str:
@@ -153,39 +156,38 @@ def _message(error: ValidationError) -> str:
 
 
 def _forms(error: ValidationError) -> str:
+    """Return in words the forms that a failed `oneOf` would have taken."""
+    names = {"array": "a list", "object": "keys and values", "integer": "a count", "string": "a share such as 5%"}
     forms = []
     for context in error.context:
         if context.validator == "const":
             forms.append(f"'{context.validator_value}'")
         elif context.validator == "type":
-            names = {
-                "array": "a list",
-                "object": "keys and values",
-                "integer": "a count",
-                "string": "a share such as 5%" if "pattern" in context.schema else "a name",
-            }
-            forms.append(names[context.validator_value])
+            plain = context.validator_value == "string" and "pattern" not in context.schema
+            forms.append("a name" if plain else names[context.validator_value])
+        elif context.validator == "oneOf":
+            forms.append(_forms(context))
     return ", ".join(dict.fromkeys(forms))
 
 
+def resolved(schema: dict, root: dict) -> dict:
+    """Return `schema` with what its `$ref` names filled in; its own keywords go before."""
+    return {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema} if "$ref" in schema else schema
+
+
 def with_defaults(value: object, schema: dict, root: dict) -> object:
-    """Return a valid `value` with every default of `schema` written out."""
-    if "$ref" in schema:
-        schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema}
+    """Return a valid `value` with every default of `schema`, a part of `root`, written out."""
+    schema = resolved(schema, root)
     if "named" in schema:
         name, options = choice(schema, value)
-        return {"name": name, **with_defaults(options, {"type": "object", **schema["named"][name]}, root)}
-    if isinstance(value, dict):
-        for form in schema.get("oneOf", []):
-            form = root["$defs"][form["$ref"].rsplit("/", 1)[1]] if "$ref" in form else form
-            if form.get("type") == "object":
-                return with_defaults(value, form, root)
-            value = with_defaults(value, form, root) if "oneOf" in form else value
-        filled = dict(value)
-        for key, part in schema.get("properties", {}).items():
-            if key in filled:
-                filled[key] = with_defaults(filled[key], part, root)
-            elif "default" in part:
-                filled[key] = with_defaults(part["default"], part, root)
-        return filled
-    return value
+        return {"name": name, **with_defaults(options, schema["named"][name], root)}
+    if not isinstance(value, dict):
+        return value
+    for form in schema.get("oneOf", []):
+        value = with_defaults(value, form, root)
+    filled = dict(value)
+    for key, part in schema.get("properties", {}).items():
+        part = resolved(part, root)
+        if key in filled or "default" in part:
+            filled[key] = with_defaults(filled.get(key, part.get("default")), part, root)
+    return filled

@@ -225,7 +225,10 @@ class _Reader:
             merged = _merge(merged, settings, rules)
         merged.pop("extends", None)
         self.check(merged, rules, lambda keys: _origin(keys, layers))
-        return schema.with_defaults(merged, rules, self.rules)
+        recipe = schema.with_defaults(merged, rules, self.rules)
+        if recipe["optimizer"].get("nesterov") and not recipe["optimizer"]["momentum"]:
+            self.fail(_origin(("optimizer", "nesterov"), layers), "found true, which needs a momentum above 0")
+        return recipe
 
     def layers(self, name: str, value: dict) -> list[tuple[str, dict]]:
         """Return (where it stands, settings) of the base and of each model from the extended to the extending."""

@@ -50,7 +50,14 @@ _SCORES = (
     Column("loss", _REAL, "mean cross-entropy, from float64 logits", "nats"),
     Column("accuracy", _REAL, "share of images whose most probable class is the label", "fraction"),
     Column("f1_macro", _REAL, "F1 averaged over the classes that occur as label or prediction", "fraction"),
+    Column("accuracy_top5", _REAL, "share of images whose label is among the five most probable classes", "fraction"),
+    Column("accuracy_balanced", _REAL, "recall averaged over the classes that occur as label", "fraction"),
+    Column("brier", _REAL, "mean squared distance of the probabilities from the label, summed over classes"),
+    Column("calibration_error", _REAL, "expected calibration error, 15 bins of equal mass", "fraction"),
+    Column("margin_correct", _REAL, "mean (C1 - C2)/C1 of correct predictions, C1, C2 the largest probabilities"),
+    Column("margin_wrong", _REAL, "the same of wrong predictions; empty where there is none"),
 )
+SCORE_NAMES = tuple(column.name for column in _SCORES)
 
 INDEX = Table(
     "../datasets/{dataset}/{split}_index.parquet",
@@ -178,7 +185,7 @@ RUNS = Table(
         Column("flops_per_image", _INT, "floating-point operations of one forward pass on one image", "FLOP"),
         Column("seconds_train", _REAL, "time spent in updates", "seconds"),
         Column("seconds_evaluate", _REAL, "time spent in evaluation", "seconds"),
-        Column("seconds_total", _REAL, "time of the whole run, without starting Python", "seconds"),
+        Column("seconds_total", _REAL, "time of the run with loading the data, without starting Python", "seconds"),
         Column("device", _TEXT, "where it was trained"),
         Column("settings", _TEXT, "hash of the resolved settings"),
         Column("code", _TEXT, "fingerprint of the code that decides results"),

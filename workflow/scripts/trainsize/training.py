@@ -7,11 +7,13 @@ finished survives that, and the next job takes it over instead of training again
 
 import os
 import platform
+import signal
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +21,39 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from trainsize import models
-from trainsize.budget import checkpoints, samples_seen, total_updates
-from trainsize.errors import UserError
+from trainsize.architectures import build, count_parameters, flops_per_image, limit_norms, limited_layers
+from trainsize.budget import checkpoints, samples_seen, total_updates, updates_per_pass
+from trainsize.checkpoint import Checkpoints
+from trainsize.errors import Interrupted, UserError
 from trainsize.evaluation import logits_of, score, top_predictions
 from trainsize.files import link, read_json, write_json
+from trainsize.optimisation import make_optimizer, rate_factor
 from trainsize.prepared import Prepared
 from trainsize.provenance import commit, now, processor, versions
 from trainsize.runs import FILES, Run, settings_hash
 from trainsize.streams import torch_seed
 from trainsize.subsets import content_hash, draw_subsets
-from trainsize.tables import HISTORY, PREDICTIONS, write_table
+from trainsize.tables import HISTORY, PREDICTIONS, SCORE_NAMES, write_table
+
+# A killed run loses at most this many seconds of work; a run that is shorter saves nothing on its way.
+SAVE_EVERY = 20.0
+
+
+class Interruption:
+    """Whether the process has been asked to end: by Ctrl-C, by a scheduler's warning or at its time limit."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    asked = False
+
+    @classmethod
+    def heed(cls) -> None:
+        """From now on save the run and leave, instead of dying, when a signal asks for it."""
+        for number in cls.SIGNALS:
+            signal.signal(number, cls._ask)
+
+    @classmethod
+    def _ask(cls, number: int, frame: object) -> None:
+        cls.asked = True
 
 
 @dataclass
@@ -84,8 +108,9 @@ class Outcome:
 def train_runs(settings: dict, code: str, dataset: Path, threads: int, device: str, records: list[Path]) -> None:
     """Make the results of every run whose record (`run.json`) is named; `settings` is `Study.run_settings(model)`.
 
-    A run that an earlier job has finished with the same settings, code and data is taken over. Raises UserError after
-    the last run if any failed, so that the others are kept.
+    A run that an earlier job has finished with the same settings, code and data is taken over, and one that was left
+    unfinished goes on from its last checkpoint. Raises UserError after the last run if any failed, so that the others
+    are kept, and Interrupted when a signal asked the process to end.
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
@@ -95,6 +120,8 @@ def train_runs(settings: dict, code: str, dataset: Path, threads: int, device: s
     for record in records:
         try:
             trainer.make(record.parent)
+        except Interrupted:
+            raise
         except Exception as error:
             traceback.print_exc()
             failed.append(f"{record.parent}: {type(error).__name__}: {error}")
@@ -137,17 +164,21 @@ class Trainer:
             link(state / name, folder / name)
 
     def _train_to(self, state: Path, study: str, run: Run, rows: dict[str, np.ndarray], identity: dict) -> None:
-        """Train `run` and write its files to `state`, the record last."""
+        """Train `run`, from its last checkpoint where there is one, and write its files to `state`, the record last."""
         print(f"{run.folder} of {study}: training", flush=True)
         started, watch = now(), Stopwatch({"load": self.seconds_load})
-        with watch.phase("total"):
-            model = models.build(self.settings["model"]["architecture"], self.shape, self.n_classes, run.seed)
-            model.to(self.device)
+        with watch.phase("build"):
+            model = build(self.settings["model"], self.shape, self.n_classes, run.seed).to(self.device)
             splits = {"test": self.test}
             for role in ("train", "validation"):
                 if len(rows[role]):
                     splits[role] = self.train.take(torch.from_numpy(rows[role]).to(self.device))
-            outcome = fit(model, splits, self.settings, run.seed, watch)
+            fit = Fit(model, splits, self.settings, run.seed)
+        saved = Checkpoints(state, identity | asdict(run), SAVE_EVERY)
+        if (last := saved.load(self.device)) is not None:
+            fit.restore(last)
+            print(f"  going on from update {fit.step}", flush=True)
+        outcome = fit.run(saved)
         (state / "run.json").unlink(missing_ok=True)
         with watch.phase("write"):
             coordinates = {"study": study, **asdict(run)}
@@ -157,6 +188,8 @@ class Trainer:
         batch_size = self.settings["model"]["batch_size"]
         updates = outcome.history[-1]["step"] if outcome.history else 0
         commit_id, dirty = commit()
+        seconds = watch.seconds | fit.watch.seconds
+        seconds["total"] = sum(seconds.values())
         write_json(
             state / "run.json",
             {
@@ -165,13 +198,14 @@ class Trainer:
                 "reason": outcome.reason,
                 "settings": self.settings,
                 **identity,
-                "parameters": models.count_parameters(model),
-                "flops_per_image": models.flops_per_image(model, self.shape),
+                "parameters": count_parameters(model),
+                "flops_per_image": flops_per_image(model, self.shape),
                 "updates": updates,
                 "images_seen": samples_seen(updates, run.n, batch_size),
                 "images_evaluated": sum(row["n_evaluated"] for row in outcome.history),
                 "final": {row["split"]: _scores(row) for row in outcome.history if row["step"] == updates},
-                "seconds": {name: round(value, 6) for name, value in watch.seconds.items()},
+                "resumed": fit.resumed,
+                "seconds": {name: round(value, 6) for name, value in seconds.items()},
                 "started": started,
                 "finished": now(),
                 "commit": commit_id,
@@ -185,42 +219,113 @@ class Trainer:
                 "host": platform.node(),
             },
         )
+        saved.clear()
 
 
-def fit(model: nn.Module, splits: dict[str, Images], settings: dict, seed: int, watch: Stopwatch) -> Outcome:
-    """Train `model` on `splits["train"]` for the whole budget and evaluate every split at each checkpoint.
+class Fit:
+    """One training under way: everything that changes while it goes on, so that it can be left and taken up again.
 
-    A loss that becomes infinite or not a number ends the run, noticed at the next checkpoint.
+    The order of the images and the learning rate follow from the step alone and need not be kept.
     """
-    recipe, train = settings["model"], splits["train"]
-    n, batch_size = len(train), recipe["batch_size"]
-    total = total_updates(settings["budget"], n, batch_size)
-    optimizer = models.make_optimizer(recipe["optimizer"], model)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: models.rate_factor(recipe["schedule"], min(step, total - 1), total)
-    )
-    batches = _batches(n, batch_size, seed, train.pixels.device)
-    history, step = [], 0
-    torch.manual_seed(torch_seed(seed, "dropout"))
-    for checkpoint in checkpoints(total, settings["evaluation"]["points"]):
-        with watch.phase("train"):
-            losses = []
-            for _ in range(step, checkpoint):
-                losses.append(_update(model, optimizer, train, next(batches), recipe))
-                schedule.step()
-            finite = torch.isfinite(torch.stack(losses)).cpu()
-        if not finite.all():
-            bad = step + int(finite.int().argmin()) + 1
-            return Outcome(history, None, f"the training loss of update {bad} is not a finite number")
-        step = checkpoint
-        with watch.phase("evaluate"):
-            logits = {split: logits_of(model, images) for split, images in splits.items()}
-            where = {"step": step, "samples_seen": samples_seen(step, n, batch_size)}
-            for split, values in logits.items():
-                scores = asdict(score(values, splits[split].labels))
-                history.append({**where, "epoch": where["samples_seen"] / n, "split": split, **scores})
-        print(_progress(history, step, total, watch), flush=True)
-    return Outcome(history, _predictions(logits["test"], splits["test"].labels))
+
+    def __init__(self, model: nn.Module, splits: dict[str, Images], settings: dict, seed: int):
+        self.model, self.splits, self.settings, self.seed = model, splits, settings, seed
+        self.recipe, self.train = settings["model"], splits["train"]
+        self.n, self.batch_size = len(self.train), self.recipe["batch_size"]
+        self.total = total_updates(settings["budget"], self.n, self.batch_size)
+        self.optimizer = make_optimizer(self.recipe["optimizer"], model)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.limited = limited_layers(model)
+        self.step, self.history, self.resumed = 0, [], 0
+        self.watch = Stopwatch({})
+        torch.manual_seed(torch_seed(seed, "dropout"))
+
+    def state(self) -> dict:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_device": torch.cuda.get_rng_state() if self._on_gpu() else None,
+            "step": self.step,
+            "history": self.history,
+            "resumed": self.resumed,
+            "seconds": self.watch.seconds,
+        }
+
+    def restore(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"].cpu())
+        if self._on_gpu():
+            torch.cuda.set_rng_state(state["random_device"].cpu())
+        self.step, self.history, self.watch = state["step"], state["history"], Stopwatch(state["seconds"])
+        self.resumed = state["resumed"] + 1
+
+    def _on_gpu(self) -> bool:
+        return self.train.pixels.device.type == "cuda"
+
+    def run(self, saved: Checkpoints) -> Outcome:
+        """Train for the whole budget, evaluate every split at each checkpoint, and save when it is time.
+
+        A loss that becomes infinite or not a number ends the run, noticed when it is next evaluated or saved. Raises
+        Interrupted, after saving, when the process was asked to end.
+        """
+        logits = None
+        batches = islice(_batches(self.n, self.batch_size, self.seed, self.train.pixels.device), self.step, None)
+        for checkpoint in checkpoints(self.total, self.settings["evaluation"]["points"]):
+            while self.step < checkpoint:
+                with self.watch.phase("train"):
+                    bad = self._advance(checkpoint, batches, saved)
+                if bad:
+                    return Outcome(self.history, None, f"the training loss of update {bad} is not a finite number")
+                if Interruption.asked or (saved.due() and self.step < checkpoint):
+                    saved.save(self.state())
+                if Interruption.asked:
+                    raise Interrupted
+            if not self.history or self.history[-1]["step"] < checkpoint:
+                with self.watch.phase("evaluate"):
+                    logits = self._evaluate()
+                print(_progress(self.history, self.step, self.total, self.watch), flush=True)
+            if saved.due():
+                saved.save(self.state())
+        test = self.splits["test"]
+        last = logits["test"] if logits else logits_of(self.model, test)
+        return Outcome(self.history, _predictions(last, test.labels))
+
+    def _advance(self, until: int, batches: Iterator[torch.Tensor], saved: Checkpoints) -> int | None:
+        """Update up to step `until`, or until it is time to save; return the update with a bad loss, if any."""
+        start, losses = self.step, []
+        while self.step < until and not (losses and (saved.due() or Interruption.asked)):
+            losses.append(self._update(next(batches)))
+            self.step += 1
+        finite = torch.isfinite(torch.stack(losses)).cpu()
+        return None if finite.all() else start + int(finite.int().argmin()) + 1
+
+    def _update(self, rows: torch.Tensor) -> torch.Tensor:
+        """Make one optimiser update on the images at `rows`; return the loss without waiting for it."""
+        factor = rate_factor(self.recipe["schedule"], self.step, self.total, updates_per_pass(self.n, self.batch_size))
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimizer.zero_grad(set_to_none=True)
+        logits = self.model(self.train.inputs(rows))
+        loss = F.cross_entropy(logits, self.train.labels[rows], label_smoothing=self.recipe["label_smoothing"])
+        loss.backward()
+        if self.recipe["clip_value"] is not None:
+            nn.utils.clip_grad_value_(self.model.parameters(), self.recipe["clip_value"])
+        if self.recipe["clip_norm"] is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe["clip_norm"])
+        self.optimizer.step()
+        limit_norms(self.limited)
+        return loss.detach()
+
+    def _evaluate(self) -> dict[str, torch.Tensor]:
+        """Add a row per split to the history; return the logits of each."""
+        seen = samples_seen(self.step, self.n, self.batch_size)
+        where = {"step": self.step, "samples_seen": seen, "epoch": seen / self.n}
+        logits = {split: logits_of(self.model, images) for split, images in self.splits.items()}
+        for split, values in logits.items():
+            self.history.append({**where, "split": split, **asdict(score(values, self.splits[split].labels))})
+        return logits
 
 
 def _batches(n: int, batch_size: int, seed: int, device: torch.device) -> Iterator[torch.Tensor]:
@@ -228,18 +333,6 @@ def _batches(n: int, batch_size: int, seed: int, device: torch.device) -> Iterat
     order = torch.Generator().manual_seed(torch_seed(seed, "order"))
     while True:
         yield from torch.randperm(n, generator=order).to(device).split(batch_size)
-
-
-def _update(model: nn.Module, optimizer, train: Images, rows: torch.Tensor, recipe: dict) -> torch.Tensor:
-    """Make one optimiser update on the images at `rows`; return the loss without waiting for it."""
-    optimizer.zero_grad(set_to_none=True)
-    logits = model(train.inputs(rows))
-    loss = F.cross_entropy(logits, train.labels[rows], label_smoothing=recipe["label_smoothing"])
-    loss.backward()
-    if recipe["clip_norm"] is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), recipe["clip_norm"])
-    optimizer.step()
-    return loss.detach()
 
 
 def _is_finished(state: Path, identity: dict) -> bool:
@@ -271,7 +364,7 @@ def _no_predictions() -> dict:
 
 
 def _scores(row: dict) -> dict:
-    return {name: row[name] for name in ("loss", "accuracy", "f1_macro")}
+    return {name: row[name] for name in SCORE_NAMES[1:]}
 
 
 def _progress(history: list[dict], step: int, total: int, watch: Stopwatch) -> str:

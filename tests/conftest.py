@@ -1,0 +1,109 @@
+"""Shared fixtures: a copy of the project in a temporary folder, with a tiny study, and the snakemake command in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKFLOW_FILES = ("Snakefile", "config.yaml", "workflow", "studies", "envs", "slurm")
+
+TINY_STUDY = """\
+title: A tiny study
+dataset: digits
+sizes: [20, 40, 80]
+seeds: [1, 2]
+budget: {updates: 6}
+evaluation: {points: 2}
+base: {batch_size: 16, optimizer: {name: sgd, lr: 0.1, momentum: 0.9}}
+models:
+  cnn: {architecture: {name: cnn, channels: [4]}}
+  mlp: {architecture: {name: mlp, hidden: [8]}}
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout with a tiny study as the one in config.yaml."""
+
+    folder: Path
+
+    @property
+    def study(self) -> Path:
+        return self.folder / "studies" / "tiny.yaml"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "tiny"
+
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        """Call snakemake in the project and return all it printed; with `check`, it must succeed."""
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
+        printed = done.stdout + done.stderr
+        assert done.returncode == 0 or not check, printed
+        return printed
+
+    def planned_jobs(self, *arguments: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run lists, the packs of training runs counted together."""
+        counts: dict[str, int] = {}
+        printed = self.snakemake("-n", *arguments)
+        _, _, table = printed.partition("Job stats:")
+        for line in table.splitlines()[3:]:
+            if not line.strip():
+                break
+            rule, count = line.split()
+            rule = "training" if rule.startswith("training") else rule
+            counts[rule] = counts.get(rule, 0) + int(count)
+        counts.pop("total", None)
+        assert counts or "Nothing to be done" in printed, printed
+        return counts
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} does not hold {old!r}"
+        path.write_text(text.replace(old, new))
+
+    def copy(self, folder: Path) -> "Project":
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project in which nothing has run."""
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose tiny study has run to its end; to be looked at or copied, never changed."""
+    project = make_project(tmp_path_factory.mktemp("finished") / "project")
+    project.snakemake("--cores", "2")
+    return project
+
+
+@pytest.fixture
+def finished(finished_project: Project, tmp_path: Path) -> Project:
+    """A copy, to be changed, of a project whose tiny study has run to its end."""
+    return finished_project.copy(tmp_path / "project")
+
+
+def make_project(folder: Path) -> Project:
+    for name in WORKFLOW_FILES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, folder / name)
+    project = Project(folder)
+    project.study.write_text(TINY_STUDY)
+    project.edit("config.yaml", "study: digits", "study: tiny")
+    return project

@@ -1,0 +1,110 @@
+"""The whole workflow on a tiny study: every stage's files are there and say the same thing."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from trainsize.tables import HISTORY, OVERLAP, PREDICTIONS, RUNS, SUBSET, SUBSETS
+
+
+@pytest.fixture(scope="module")
+def results(finished_project):
+    return finished_project.results
+
+
+def test_every_run_is_a_row(results):
+    runs = pd.read_parquet(results / "metrics" / "runs.parquet")
+    assert list(runs.columns) == RUNS.schema.names
+    assert set(zip(runs["model"], runs["n"], runs["draw"], runs["seed"], strict=True)) == {
+        (model, n, seed, seed) for model in ("cnn", "mlp") for n in (20, 40, 80) for seed in (1, 2)
+    }
+    assert set(runs["status"]) == {"finished"}
+    assert set(runs["updates"]) == {6}
+    # 6 batches of at most 16, the last of each pass smaller: 3 passes over 20, 2 over 40, 1.2 over 80
+    assert list(runs["images_seen"]) == [60, 60, 80, 80, 96, 96] * 2
+
+
+def test_histories_hold_every_checkpoint_and_split(results):
+    history = pd.read_parquet(results / "metrics" / "history.parquet")
+    assert list(history.columns) == HISTORY.schema.names
+    assert len(history) == 12 * 2 * 2
+    assert set(history["step"]) == {3, 6}
+    assert set(history.loc[history["split"] == "test", "n_evaluated"]) == {500}
+    train = history[history["split"] == "train"]
+    assert (train["n_evaluated"] == train["n"]).all()
+
+
+def test_predictions_give_the_recorded_metrics(results):
+    """accuracy, macro F1 and loss, made again by scikit-learn from the stored predictions."""
+    runs = pd.read_parquet(results / "metrics" / "runs.parquet")
+    for run in runs.itertuples():
+        folder = results / "runs" / run.model / f"n{run.n}" / f"draw{run.draw}" / f"seed{run.seed}"
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+        assert list(predictions.columns) == PREDICTIONS.schema.names
+        assert len(predictions) == 500
+        assert (predictions["class_1"] == predictions["label"]).mean() == pytest.approx(run.test_accuracy)
+        f1 = f1_score(predictions["label"], predictions["class_1"], average="macro")
+        assert f1 == pytest.approx(run.test_f1_macro)
+        ranked = predictions[[f"class_{k}" for k in range(1, 6)]].to_numpy()
+        assert (np.sort(ranked)[:, 1:] != np.sort(ranked)[:, :-1]).all()
+
+
+def test_two_seeds_differ(results):
+    runs = pd.read_parquet(results / "metrics" / "runs.parquet")
+    assert runs.groupby(["model", "n"])["test_loss"].nunique().eq(2).all()
+
+
+def test_the_record_says_how_the_run_was_made(results):
+    record = json.loads((results / "runs/cnn/n20/draw1/seed1/run.json").read_text())
+    assert record["settings"]["model"]["optimizer"] == {
+        "name": "sgd",
+        "lr": 0.1,
+        "momentum": 0.9,
+        "nesterov": False,
+        "weight_decay": 0,
+        "norm_weight_decay": None,
+    }
+    assert record["parameters"] == 1 * 4 * 9 + 4 * 2 + (4 * 64 + 1) * 10
+    assert record["versions"]["torch"]
+    assert record["device"]["threads"] == 1
+    assert set(record["seconds"]) == {"load", "build", "train", "evaluate", "write", "total"}
+
+
+def test_subsets_and_overlap(results):
+    subsets = pd.read_parquet(results / "subsets" / "subsets.parquet")
+    assert set(SUBSETS.schema.names) <= set(subsets.columns)
+    assert len(subsets) == 6
+    small, large = (pd.read_parquet(results / "subsets" / f"n{n}" / "draw1.parquet") for n in (20, 80))
+    assert set(SUBSET.schema.names) <= set(small.columns)
+    assert len(small) == 20
+    assert set(small["index"]) < set(large["index"])
+    overlap = pd.read_parquet(results / "overlap" / "overlap.parquet")
+    assert set(OVERLAP.schema.names) <= set(overlap.columns)
+    assert len(overlap) == 6 * 5 / 2
+
+
+def test_regressions(results):
+    fits = pd.read_parquet(results / "regressions" / "fits.parquet")
+    assert len(fits) == 2 * 2 * 3
+    assert set(fits["status"]) == {"fitted"}
+    assert (results / "regressions" / "summary.txt").read_text().count("OLS") > 0
+
+
+def test_the_report_stands_alone(results):
+    page = (results / "report.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "A tiny study" in page
+    assert not re.search(r"(src|href)=\"(?!#|data:)", page)
+    images = re.findall(r"data:image/png;base64,([^\"]+)", page)
+    assert (
+        len(images) == len(list((results / "figures").glob("*.png"))) == len(list((results / "figures").glob("*.pdf")))
+    )
+    assert all(base64.b64decode(image).startswith(b"\x89PNG") for image in images)
+    runs = pd.read_parquet(results / "metrics" / "runs.parquet")
+    best = runs[(runs["model"] == "cnn") & (runs["n"] == 80)]["test_accuracy"].mean()
+    assert f"{100 * best:.2f} %" in page

@@ -1,0 +1,137 @@
+"""A run killed at any moment goes on from its last checkpoint and ends as if nothing had happened."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from trainsize.checkpoint import Checkpoints
+from trainsize.datasets import prepare
+from trainsize.fingerprint import SCRIPTS
+from trainsize.job import INTERRUPTED
+
+SETTINGS = {
+    "subset": {"dataset": "digits", "method": "nested", "validation": 0},
+    "budget": {"updates": 400},
+    "evaluation": {"points": 4},
+    "model": {
+        "architecture": {"name": "cnn", "channels": [4, 8], "dropout": 0.3},
+        "initialisation": "default",
+        "batch_size": 16,
+        "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1, "norm_weight_decay": None},
+        "schedule": {"name": "cosine", "warmup": 0.1},
+        "label_smoothing": 0,
+        "clip_norm": None,
+        "clip_value": None,
+    },
+}
+# The training script, saving after every update that takes it past 20 ms since the last time, instead of 20 s.
+SCRIPT = f"""
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {str(SCRIPTS)!r})
+from trainsize import training
+from trainsize.job import run_stage
+training.SAVE_EVERY = 0.02
+training.Interruption.heed()
+run_stage(lambda settings, data, record: training.train_runs(settings, "c", Path(data), 1, "cpu", [Path(record)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("digits")
+    prepare("digits", folder)
+    return folder
+
+
+@pytest.fixture
+def start(digits, tmp_path):
+    def start(name: str, settings=SETTINGS):
+        record = tmp_path / name / "s" / "runs/m/n100/draw1/seed1/run.json"
+        command = [sys.executable, "-c", SCRIPT, str(tmp_path / "log"), json.dumps(settings), str(digits), str(record)]
+        return subprocess.Popen(command, stderr=subprocess.DEVNULL), record.parent
+
+    return start
+
+
+def finish(process) -> int:
+    return process.wait(timeout=120)
+
+
+def outcome(folder) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in ("history.parquet", "predictions.parquet")]
+
+
+def test_twenty_kills_change_nothing(start):
+    """SIGKILL at random moments after the first update, 20 times, then left alone."""
+    process, undisturbed = start("undisturbed")
+    assert finish(process) == 0
+    rng = np.random.default_rng(3)
+    kills = 0
+    while kills < 20:
+        process, folder = start("killed")
+        checkpoint = folder / "state" / "checkpoint.pt"
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        while process.poll() is None and (checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0) <= before:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.05))
+        if process.poll() is not None:
+            break  # it came to its end before it could be killed
+        process.send_signal(signal.SIGKILL)
+        finish(process)
+        kills += 1
+    process, folder = start("killed")
+    assert finish(process) == 0
+    assert kills == 20
+    assert json.loads((folder / "run.json").read_text())["resumed"] > 0
+    assert outcome(folder) == outcome(undisturbed)
+    assert not list((folder / "state").glob("checkpoint*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_warning_saves_and_leaves_with_its_own_exit_code(start, number):
+    process, undisturbed = start("undisturbed")
+    assert finish(process) == 0
+    process, folder = start("warned")
+    while not (folder / "state" / "checkpoint.pt").exists():
+        time.sleep(0.005)
+    process.send_signal(number)
+    assert finish(process) == INTERRUPTED
+    assert not (folder / "run.json").exists()
+    process, _ = start("warned")
+    assert finish(process) == 0
+    assert outcome(folder) == outcome(undisturbed)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
+    checkpoints = Checkpoints(tmp_path, {"a": 1}, 0)
+    for step in (1, 2):
+        checkpoints.save({"step": step, "weights": torch.ones(100)})
+    newest = tmp_path / "checkpoint.pt"
+    whole = newest.read_bytes()
+    assert checkpoints.load(torch.device("cpu"))["step"] == 2
+    for damaged in (b"", whole[: len(whole) // 2], b"\x00" * len(whole)):
+        newest.write_bytes(damaged)
+        assert checkpoints.load(torch.device("cpu"))["step"] == 1
+    assert "checkpoint.pt is damaged" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, capsys):
+    Checkpoints(tmp_path, {"a": 1}, 0).save({"step": 1})
+    assert Checkpoints(tmp_path, {"a": 2}, 0).load(torch.device("cpu")) is None
+    assert "of other settings" in capsys.readouterr().out
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("ran",))
+
+    torch.save({"identity": "{}", "state": Evil()}, tmp_path / "checkpoint.pt")
+    assert Checkpoints(tmp_path, {}, 0).load(torch.device("cpu")) is None

@@ -1,0 +1,99 @@
+"""Metrics against scikit-learn, intervals and regressions against scipy and published values."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+from trainsize.evaluation import score, top_predictions
+from trainsize.intervals import mean_interval
+from trainsize.regressions import log_linear, regress, size_means
+from trainsize.tables import RUNS, write_table
+
+GA_SIZES = [12_000, 6_000, 4_000, 3_000, 2_400, 2_000, 1_500, 1_200, 1_000, 800, 750]
+
+
+@pytest.mark.parametrize("classes_present", [10, 4])
+def test_metrics_are_scikit_learns(classes_present):
+    rng = np.random.default_rng(classes_present)
+    logits = rng.normal(size=(300, 10)) * 2
+    labels = rng.integers(0, classes_present, 300)
+    logits[np.arange(300), labels] += 1.5
+    scores = score(torch.from_numpy(logits), torch.from_numpy(labels))
+    probabilities = torch.from_numpy(logits).softmax(1).numpy()
+    predicted = logits.argmax(1)
+    assert scores.n_evaluated == 300
+    assert scores.accuracy == pytest.approx(accuracy_score(labels, predicted), abs=1e-12)
+    assert scores.f1_macro == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0), abs=1e-12)
+    assert scores.loss == pytest.approx(log_loss(labels, probabilities, labels=range(10)), abs=1e-9)
+
+
+def test_a_certain_network_has_a_loss_below_float32s_floor():
+    """In float32 the loss of a probability of nearly one cannot be less than 2^-23; from float64 logits it can."""
+    scores = score(torch.tensor([[30.0, 0.0]], dtype=torch.float64), torch.tensor([0]))
+    assert 0 < scores.loss < 2**-23
+
+
+def test_predictions_for_no_labels_are_refused():
+    with pytest.raises(ValueError, match="3 predictions for 2 labels"):
+        score(torch.zeros(3, 2), torch.zeros(2, dtype=torch.long))
+
+
+def test_top_predictions_are_ranked():
+    classes, probabilities = top_predictions(torch.tensor([[0.0, 2.0, 1.0]]).double())
+    assert classes.tolist() == [[1, 2, 0]]
+    assert probabilities.sum().item() == pytest.approx(1)
+
+
+def test_mean_interval_is_scipys():
+    values = np.array([0.91, 0.93, 0.90, 0.95, 0.92])
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert mean_interval(values) == pytest.approx((values.mean(), expected.low, expected.high))
+    assert np.isnan(mean_interval([0.5])[1:]).all()
+
+
+def test_the_regression_is_scipys():
+    rng = np.random.default_rng(0)
+    means = pd.Series(0.4 + 0.12 * np.log10(GA_SIZES) + rng.normal(0, 0.01, 11), index=GA_SIZES)
+    fit, expected = log_linear(means), stats.linregress(np.log10(GA_SIZES), means)
+    assert fit.params["log10_n"] == pytest.approx(expected.slope)
+    assert fit.params["const"] == pytest.approx(expected.intercept)
+    assert fit.bse["log10_n"] == pytest.approx(expected.stderr)
+    assert fit.rsquared == pytest.approx(expected.rvalue**2)
+
+
+def test_published_condition_numbers():
+    """33.7 with all eleven sizes of the letters study, 40.5 without the largest; they depend on the sizes alone."""
+    noise = np.random.default_rng(1).random(11)
+    assert log_linear(pd.Series(noise, index=GA_SIZES)).condition_number == pytest.approx(33.7, abs=0.05)
+    assert log_linear(pd.Series(noise[1:], index=GA_SIZES[1:])).condition_number == pytest.approx(40.5, abs=0.05)
+
+
+@pytest.fixture
+def runs_table(tmp_path):
+    def write(rows: list[dict]):
+        blank = dict.fromkeys(RUNS.schema.names)
+        frame = pd.DataFrame([{**blank, "status": "finished", **row} for row in rows])
+        write_table(tmp_path / "runs.parquet", RUNS, frame)
+        return tmp_path / "runs.parquet"
+
+    return write
+
+
+def test_regressions_that_cannot_be_made_say_why(runs_table, tmp_path):
+    few = [{"model": "few", "n": n, "test_accuracy": 0.5 + n / 1e4, "train_accuracy": 1.0} for n in (10, 20)]
+    flat = [{"model": "flat", "n": n, "test_accuracy": 0.5, "train_accuracy": n / 100} for n in (10, 20, 40)]
+    regress(runs_table(few + flat), ["few", "flat", "none"], ["accuracy"], tmp_path)
+    fits = pd.read_parquet(tmp_path / "fits.parquet").set_index(["model", "split"])["status"]
+    assert fits["few", "test"] == "2 sizes with finished runs, at least 3 are needed"
+    assert fits["flat", "test"] == "the metric is the same at every size"
+    assert fits["flat", "train"] == "fitted"
+    assert fits["none", "test"] == "0 sizes with finished runs, at least 3 are needed"
+    assert "not fitted: the metric is the same at every size" in (tmp_path / "summary.txt").read_text()
+
+
+def test_diverged_runs_are_left_out_of_the_means():
+    runs = pd.DataFrame({"status": ["finished", "diverged"], "n": [10, 10], "a": [0.5, 9.0]})
+    assert size_means(runs, "a").to_dict() == {10: 0.5}

@@ -1,0 +1,188 @@
+"""Study files: what they expand to, and what is said of mistakes in them."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trainsize.errors import UserError
+from trainsize.runs import Run, grid_runs, packs
+from trainsize.study import load_study
+
+STUDY = {
+    "title": "A study",
+    "dataset": "digits",
+    "sizes": [20, 40],
+    "seeds": [1, 2],
+    "budget": {"updates": 10},
+    "base": {"batch_size": 8, "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9}},
+    "models": {"mlp": {"architecture": "mlp"}, "cnn": {"architecture": {"name": "cnn", "channels": [4]}}},
+}
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(**changes):
+        value = {key: value for key, value in {**STUDY, **changes}.items() if value is not None}
+        (tmp_path / "s.yaml").write_text(yaml.safe_dump(value, sort_keys=False))
+        return load_study("s", tmp_path)
+
+    return load
+
+
+def test_runs_are_the_product_of_models_sizes_and_pairs(load):
+    study = load()
+    assert len(study.runs) == 2 * 2 * 2
+    assert study.runs[0] == Run("mlp", 20, 1, 1)
+    assert study.pairs == ((1, 1), (2, 2))
+    assert grid_runs(study.grid()) == study.runs
+
+
+def test_draws_are_crossed_with_seeds_when_listed(load):
+    study = load(draws=[7, 8], seeds=[1, 2, 3])
+    assert len(study.pairs) == 6
+    assert study.draws == [7, 8]
+    assert study.seeds == [1, 2, 3]
+
+
+def test_published_seed_formula(load):
+    assert load(seeds={"count": 10, "step": 101}).seeds == [100 * i + i for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([40, 20], (20, 40)),
+        (["10%", "100%"], (130, 1297)),
+        (["12.5 %"], (162,)),
+        ({"log": {"from": 30, "to": 1290, "count": 3}}, (30, 197, 1290)),
+        ({"log": {"from": "1%", "to": "100%", "count": 2}}, (13, 1297)),
+    ],
+)
+def test_sizes(load, sizes, expected):
+    assert load(sizes=sizes).sizes == expected
+
+
+def test_shares_are_of_what_validation_leaves(load):
+    study = load(sizes=["100%"], subset={"validation": "10%"})
+    assert study.subset["validation"] == 130
+    assert study.sizes == (1297 - 130,)
+
+
+def test_models_take_the_base_over(load):
+    study = load(
+        models={
+            "a": {"architecture": "mlp"},
+            "b": {"extends": "a", "optimizer": {"lr": 0.5}, "architecture": {"hidden": [3]}},
+            "c": {"extends": "b", "optimizer": {"name": "adamw", "lr": 0.01}},
+        }
+    )
+    sgd = {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": False, "weight_decay": 0, "norm_weight_decay": None}
+    assert study.models["a"]["optimizer"] == sgd
+    assert study.models["b"]["optimizer"] == {**sgd, "lr": 0.5}
+    assert study.models["b"]["architecture"] == {"name": "mlp", "hidden": [3], "dropout": 0}
+    assert study.models["c"]["optimizer"] == {"name": "adamw", "lr": 0.01, "weight_decay": 0, "norm_weight_decay": None}
+    assert study.models["c"]["schedule"] == {"name": "constant", "warmup": 0}
+
+
+def test_numbers_as_people_write_them(tmp_path):
+    text = yaml.safe_dump(STUDY, sort_keys=False).replace("lr: 0.1", "lr: 1e-3")
+    (tmp_path / "s.yaml").write_text(text)
+    assert load_study("s", tmp_path).models["mlp"]["optimizer"]["lr"] == 0.001
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": [3]}, "unknown key 'size'; did you mean 'sizes'?"),
+        ({"title": None}, "the key 'title' is missing"),
+        ({"dataset": "digit"}, "dataset: found 'digit', allowed: digits"),
+        ({"sizes": [-5]}, "sizes.0: found -5, must be at least 1"),
+        ({"sizes": []}, "sizes: the list is empty"),
+        ({"sizes": ["5"]}, "sizes.0: found '5' (text), expected a count such as 500 or a share such as 5%"),
+        ({"sizes": [0.5]}, "sizes.0: found 0.5"),
+        ({"sizes": [20, 20]}, "sizes: found 20 twice"),
+        ({"sizes": ["0.01%"]}, "sizes: found a size of 0 images, must be at least 1"),
+        ({"sizes": [1298]}, "sizes: found 1298, but digits has 1297 training images"),
+        ({"sizes": [1200], "subset": {"validation": 100}}, "digits has 1197 training images after 100 are held out"),
+        ({"subset": {"validation": 1297}}, "subset.validation: found 1297, must leave some of 1297 images"),
+        ({"subset": {"method": "nestd"}}, "subset.method: found 'nestd' (text), allowed:"),
+        ({"seeds": [3, 3]}, "seeds: found 3 twice"),
+        ({"seeds": [-1]}, "seeds.0: found -1, must be at least 0"),
+        ({"seeds": [True]}, "seeds.0: found 'True' (true/false), expected integer"),
+        ({"seeds": 5}, "seeds: found 5, which is none of the forms allowed here: a list, keys and values"),
+        ({"seeds": {"cuont": 5}}, "unknown key 'cuont'; did you mean 'count'?"),
+        ({"draws": "per_sed"}, "draws: found 'per_sed' (text), which is none of the forms allowed here: 'per_seed'"),
+        ({"budget": {"updates": 0}}, "budget.updates: found 0, must be at least 1"),
+        ({"budget": {}}, "budget: found nothing, expected exactly one of updates, samples, epochs"),
+        ({"budget": {"updates": 1, "epochs": 1}}, "budget: found updates, epochs, expected exactly one of"),
+        ({"models": {}}, "models: found nothing, expected at least one entry"),
+        ({"models": {"a/b": {"architecture": "mlp"}}}, "models: found 'a/b' (text); letters, digits"),
+        ({"models": {"a": {"architecture": "mpl"}}}, "models.a.architecture: found 'mpl' (text), allowed: cnn, mlp"),
+        ({"models": {"a": {}}}, "models.a: the key 'architecture' is missing"),
+        (
+            {"models": {"a": {"architecture": {"name": "cnn", "chanels": [3]}}}},
+            "models.a.architecture: unknown key 'chanels'; did you mean 'channels'?",
+        ),
+        ({"base": {"batch_size": 0, "optimizer": {"name": "sgd", "lr": 1}}}, "base.batch_size: found 0"),
+        ({"models": {"a": {"architecture": "mlp", "extends": "b"}}}, "models.a.extends: found 'b', allowed: a"),
+        ({"models": {"a": {"architecture": "mlp", "extends": "a"}}}, "extend each other in a circle"),
+        (
+            {"models": {"a": {"architecture": "mlp", "optimizer": {"momentum": 0, "nesterov": True}}}},
+            "models.a.optimizer.nesterov: found true, which needs a momentum above 0",
+        ),
+        ({"figures": {"models": ["cnnn"]}}, "figures.models: found 'cnnn', allowed: mlp, cnn; did you mean 'cnn'?"),
+        ({"regressions": {"metrics": ["acuracy"]}}, "regressions.metrics.0: found 'acuracy' (text), allowed: accuracy"),
+    ],
+)
+def test_mistakes(load, changes, message):
+    with pytest.raises(UserError) as error:
+        load(**changes)
+    assert message in str(error.value)
+    assert "s.yaml: " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: [", "line 1: not valid YAML"),
+        ("title: a\ntitle: b\n", "line 1: not valid YAML: the key 'title' stands twice"),
+        ("- 1\n", "found '[1]' (a list), expected keys and values"),
+        ("", "expected keys and values"),
+    ],
+)
+def test_files_that_are_no_studies(tmp_path, text, message):
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"s\.yaml") as error:
+        load_study("s", tmp_path)
+    assert message in str(error.value)
+
+
+def test_an_unknown_study(tmp_path):
+    (tmp_path / "letters.yaml").write_text("")
+    with pytest.raises(UserError, match="no study 'leters'; did you mean 'letters'"):
+        load_study("leters", tmp_path)
+
+
+def test_the_embedded_study_is_as_promised():
+    study = load_study("digits", Path(__file__).resolve().parents[2] / "studies")
+    assert len(study.sizes) >= 8
+    assert study.sizes[0] == 30
+    assert len(study.models) == 2
+    assert len(study.seeds) == 5
+    assert study.subset["method"] == "nested"
+
+
+def test_packs_hold_every_pair_once():
+    pairs = [(seed, seed) for seed in range(1, 8)]
+    folders = [folder for pack in packs(pairs, 3) for folder in pack.folders]
+    assert [len(pack.folders) for pack in packs(pairs, 3)] == [3, 3, 1]
+    assert folders == [f"runs/{{model}}/n{{n}}/draw{d}/seed{s}" for d, s in pairs]
+    assert packs(pairs, 1)[0].folders == ("runs/{model}/n{n}/draw{draw}/seed{seed}",)
+
+
+def test_a_run_is_read_back_from_its_folder():
+    run = Run("wide_net-2.n30", 30, 4, 5)
+    assert Run.from_folder(Path("results/x") / run.folder) == run
+    with pytest.raises(UserError, match="not a run's folder"):
+        Run.from_folder(Path("results/x/n30"))

@@ -1,0 +1,68 @@
+"""A mistake in what the user wrote stops Snakemake before any job, with one message and no traceback."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+STUDY = "studies/tiny.yaml"
+
+
+def refused(project, *arguments: str) -> str:
+    printed = project.snakemake("--cores", "1", *arguments, check=False)
+    assert "Traceback" not in printed
+    assert "Job stats" not in printed
+    assert not project.results.exists()
+    return printed
+
+
+def test_unknown_study(project):
+    assert "no study 'tny'; did you mean 'tiny'? (there: digits, tiny)" in refused(project, "--config", "study=tny")
+
+
+def test_unknown_key_in_config(project):
+    printed = refused(project, "--config", "run_per_job=2")
+    assert "config.yaml: unknown key 'run_per_job'; did you mean 'runs_per_job'?" in printed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds: [1, 2]", "seeds: [1, 1]", "seeds: found 1 twice; every one must be different"),
+        ("seeds: [1, 2]", "sseds: [1, 2]", "unknown key 'sseds'; did you mean 'seeds'?"),
+        ("sizes: [20, 40, 80]", "sizes: [20, 2000]", "sizes: found 2000, but digits has 1297 training images"),
+        ("sizes: [20, 40, 80]", "sizes: [0, 20]", "sizes.0: found 0, must be at least 1"),
+        ("dataset: digits", "dataset: digit", "dataset: found 'digit', allowed: digits"),
+    ],
+)
+def test_mistakes_in_a_study(project, old, new, message):
+    project.edit(STUDY, old, new)
+    printed = refused(project)
+    assert f"{STUDY}: " in printed
+    assert message in printed
+
+
+def test_results_that_are_a_file(project):
+    (project.folder / "results").write_text("")
+    printed = project.snakemake("-n", check=False)
+    assert "the results go into a folder of this name, but it is a file" in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root can become another user")
+def test_results_that_cannot_be_written_to():
+    """As root everything is writable, so the check runs as nobody."""
+    script = (
+        "import os, sys; from pathlib import Path; from trainsize.machine import check_results; os.setuid(65534)\n"
+        "check_results(Path(sys.argv[1]))"
+    )
+    library = str(next(p for p in sys.path if p.endswith("workflow/scripts")))
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        command = [sys.executable, "-c", script, f"{folder}/results"]
+        done = subprocess.run(command, env={"PYTHONPATH": library}, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "cannot be written to" in done.stderr

@@ -1,0 +1,37 @@
+"""The plan says the same as the dry run, and why."""
+
+import pandas as pd
+
+
+def plan(project) -> pd.DataFrame:
+    printed = project.snakemake("plan", "--cores", "1")
+    table = pd.read_parquet(project.results / "plan.parquet")
+    assert all(f"{n:,}" in printed for n in table["n"])
+    return table
+
+
+def test_before_anything_has_run(project):
+    table = plan(project)
+    assert list(table["to_do"]) == [2] * 6
+    assert list(table["finished"]) == [0] * 6
+    assert set(table["why"]) == {"2 missing"}
+    assert (table["hours"] > 0).all()
+    assert set(table["updates"]) == {12}
+    assert (project.results / "runs").exists() is False
+
+
+def test_reasons(finished):
+    assert plan(finished)["to_do"].sum() == 0
+    finished.edit("studies/tiny.yaml", "seeds: [1, 2]", "seeds: [1, 2, 3]")
+    finished.edit("studies/tiny.yaml", "hidden: [8]", "hidden: [9]")
+    table = plan(finished).set_index("model")
+    assert set(table.loc["cnn", "why"]) == {"1 missing"}
+    assert set(table.loc["mlp", "why"]) == {"2 settings changed, 1 missing"}
+    finished.edit("workflow/scripts/trainsize/optimisation.py", "0.5 * (1 + math.cos", "0.25 * (2 + 2 * math.cos")
+    assert set(plan(finished).set_index("model").loc["cnn", "why"]) == {"2 code changed, 1 missing"}
+
+
+def test_it_counts_what_the_dry_run_counts(finished):
+    finished.edit("studies/tiny.yaml", "sizes: [20, 40, 80]", "sizes: [20, 40, 80, 160]")
+    finished.edit("config.yaml", "runs_per_job: 5", "runs_per_job: 1")
+    assert plan(finished)["to_do"].sum() == finished.planned_jobs()["training"] == 4

@@ -1,0 +1,58 @@
+"""Checkpoints: what a killed run goes on from."""
+
+import pickle
+import time
+import zipfile
+from pathlib import Path
+
+import torch
+
+from trainsize.files import canonical_json, whole
+
+
+class Checkpoints:
+    """Saves the state of a run from time to time, and gives the newest whole one back.
+
+    The last two are kept, so that a damaged one can be done without. A checkpoint of another identity (settings, code,
+    data) is never given back.
+    """
+
+    NAMES = ("checkpoint.pt", "checkpoint-before.pt")
+
+    def __init__(self, folder: Path, identity: dict, every: float):
+        """Keep checkpoints in `folder`, `every` seconds or, where saving is slow, 20 times what the last save took."""
+        self.paths = [folder / name for name in self.NAMES]
+        self.identity, self.every, self.last = canonical_json(identity), every, time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self.last >= self.every
+
+    def save(self, state: dict) -> None:
+        """Save `state`: tensors, numbers, texts, and lists and dicts of them."""
+        start = time.monotonic()
+        newest, before = self.paths
+        with whole(newest) as partial:
+            torch.save({"identity": self.identity, "state": state}, partial)
+            if newest.exists():
+                newest.replace(before)
+        self.last = time.monotonic()
+        self.every = max(self.every, 20 * (self.last - start))
+
+    def load(self, device: torch.device) -> dict | None:
+        """Return the newest state that is whole and of this identity, or None."""
+        for path in self.paths:
+            try:
+                saved = torch.load(path, map_location=device, weights_only=True)
+            except FileNotFoundError:
+                continue
+            except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+                print(f"  {path.name} is damaged and left out ({type(error).__name__})", flush=True)
+                continue
+            if saved["identity"] == self.identity:
+                return saved["state"]
+            print(f"  {path.name} is of other settings, code or data and left out", flush=True)
+        return None
+
+    def clear(self) -> None:
+        for path in self.paths:
+            path.unlink(missing_ok=True)
