@@ -6,7 +6,7 @@ BIN := .venv/bin
 LOCK := envs/requirements.lock
 READY := .venv/ready-$(shell cksum < $(LOCK) | cut -d' ' -f1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-STUDY := $(shell sed -n "s/^study: *\([^ \#]*\).*/\1/p" config.yaml)
+STUDY = $(shell $(BIN)/python -c 'import yaml; print(yaml.safe_load(open("config.yaml"))["study"])')
 PYTHON_FILES := workflow/scripts tests
 RULE_FILES := Snakefile workflow/rules
 
@@ -18,7 +18,7 @@ help: ## list these commands
 
 setup: $(READY) ## make .venv from the lock (minutes the first time, nothing after)
 
-$(READY): $(LOCK)
+$(READY):
 	@$(PYTHON) -c 'import sys; sys.exit("make: $(PYTHON) is Python %d.%d; 3.11 or later is needed (name one: make PYTHON=python3.12)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
@@ -46,10 +46,10 @@ format: setup ## put the code into its one style
 	$(BIN)/snakefmt $(RULE_FILES)
 
 plan: setup ## say what the study still costs
-	@$(BIN)/python -m trainsize.plan
+	@PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.plan
 
 docs: setup ## write the pages that come from schemas and tables
-	$(BIN)/python -m trainsize.reference
+	PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.reference
 
 lock: ## choose the versions anew (needs uv)
 	{ echo "# Exact versions with hashes of everything .venv holds, for Python 3.11 and later; made from requirements.in by 'make lock'."; \

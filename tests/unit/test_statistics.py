@@ -5,10 +5,17 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    top_k_accuracy_score,
+)
 
-from trainsize.evaluation import score, top_predictions
-from trainsize.intervals import mean_interval
+from trainsize.evaluation import calibration_error, score, top_predictions
+from trainsize.intervals import mean_interval, paired_interval, size_interval
 from trainsize.regressions import log_linear, regress, size_means
 from trainsize.tables import RUNS, write_table
 
@@ -28,6 +35,31 @@ def test_metrics_are_scikit_learns(classes_present):
     assert scores.accuracy == pytest.approx(accuracy_score(labels, predicted), abs=1e-12)
     assert scores.f1_macro == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0), abs=1e-12)
     assert scores.loss == pytest.approx(log_loss(labels, probabilities, labels=range(10)), abs=1e-9)
+
+
+def test_more_metrics_are_scikit_learns():
+    rng = np.random.default_rng(4)
+    logits, labels = rng.normal(size=(500, 8)) * 2, rng.integers(0, 8, 500)
+    scores = score(torch.from_numpy(logits), torch.from_numpy(labels))
+    probabilities = torch.from_numpy(logits).softmax(1).numpy()
+    top5 = top_k_accuracy_score(labels, probabilities, k=5)
+    assert scores.accuracy_top5 == pytest.approx(top5)
+    assert scores.accuracy_balanced == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
+    assert scores.brier == pytest.approx(brier_score_loss(labels, probabilities, scale_by_half=False))
+    ranked = np.sort(probabilities)[:, ::-1]
+    margin, right = (ranked[:, 0] - ranked[:, 1]) / ranked[:, 0], logits.argmax(1) == labels
+    assert (scores.margin_correct, scores.margin_wrong) == pytest.approx((margin[right].mean(), margin[~right].mean()))
+
+
+def test_calibration_error():
+    """Fifteen bins of ten images that are never right: the error is the mean confidence."""
+    confidence = torch.linspace(0.3, 0.99, 150).double()
+    sure = confidence.view(15, 10).mean(1)
+    correct = torch.zeros(150, dtype=torch.bool)
+    expected = sum(s.item() for s in sure) / 15
+    assert calibration_error(confidence, correct) == pytest.approx(expected)
+    assert calibration_error(torch.ones(40).double(), torch.ones(40, dtype=torch.bool)) == 0
+    assert calibration_error(torch.full((4,), 0.75).double(), torch.tensor([True, True, True, False])) > 0
 
 
 def test_a_certain_network_has_a_loss_below_float32s_floor():
@@ -52,6 +84,30 @@ def test_mean_interval_is_scipys():
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert mean_interval(values) == pytest.approx((values.mean(), expected.low, expected.high))
     assert np.isnan(mean_interval([0.5])[1:]).all()
+
+
+def test_runs_of_one_draw_are_one_independent_value():
+    """Three draws by ten seeds, spread 1 between draws and 0.5 within: the 95 % interval covers 0 about as often."""
+    rng = np.random.default_rng(0)
+    coordinates = pd.MultiIndex.from_product([range(3), range(10)], names=["draw", "seed"]).to_frame(index=False)
+    covered = 0
+    for _ in range(400):
+        values = rng.normal(0, 1, 3)[coordinates["draw"]] + rng.normal(0, 0.5, 30)
+        _, low, high = size_interval(coordinates.assign(a=values), "a")
+        covered += low <= 0 <= high
+    assert 0.92 < covered / 400 < 0.98
+
+
+def test_a_single_draw_leaves_the_seeds():
+    runs = pd.DataFrame({"draw": 1, "seed": [1, 2, 3], "a": [0.1, 0.2, 0.4]})
+    assert size_interval(runs, "a") == mean_interval([0.1, 0.2, 0.4])
+
+
+def test_changes_are_paired():
+    runs = pd.DataFrame({"n": [10] * 3 + [20] * 3, "draw": [1, 2, 3] * 2, "seed": [1, 2, 3] * 2})
+    runs["a"] = [0.1, 0.5, 0.9, 0.2, 0.6, 1.0]
+    assert paired_interval(runs, "a", 20, 10) == pytest.approx((0.1, 0.1, 0.1))
+    assert np.isnan(paired_interval(runs[:4], "a", 20, 10)[1])
 
 
 def test_the_regression_is_scipys():
@@ -91,7 +147,10 @@ def test_regressions_that_cannot_be_made_say_why(runs_table, tmp_path):
     assert fits["flat", "test"] == "the metric is the same at every size"
     assert fits["flat", "train"] == "fitted"
     assert fits["none", "test"] == "0 sizes with finished runs, at least 3 are needed"
-    assert "not fitted: the metric is the same at every size" in (tmp_path / "summary.txt").read_text()
+    summary = (tmp_path / "summary.txt").read_text()
+    assert "not fitted: the metric is the same at every size" in summary
+    assert "Date:" not in summary
+    assert "Prob (F-statistic)" in summary
 
 
 def test_diverged_runs_are_left_out_of_the_means():

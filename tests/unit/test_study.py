@@ -91,6 +91,26 @@ def test_numbers_as_people_write_them(tmp_path):
     assert load_study("s", tmp_path).models["mlp"]["optimizer"]["lr"] == 0.001
 
 
+@pytest.mark.parametrize("text", ["lr: .nan", "lr: .inf", "lr: 1e400"])
+def test_numbers_that_are_not_finite(tmp_path, text):
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False).replace("lr: 0.1", text))
+    with pytest.raises(UserError, match=r"models\.mlp\.optimizer\.lr|base\.optimizer\.lr"):
+        load_study("s", tmp_path)
+
+
+def test_a_leading_zero_is_no_octal(tmp_path):
+    text = yaml.safe_dump(STUDY, sort_keys=False).replace("- 20", "- 0100")
+    (tmp_path / "s.yaml").write_text(text)
+    assert load_study("s", tmp_path).sizes == (40, 100)
+
+
+@pytest.mark.parametrize("name", ["datasets", "logs", "a b", "x" * 65])
+def test_names_that_are_no_studies(tmp_path, name):
+    (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(STUDY))
+    with pytest.raises(UserError, match="a study's name has letters"):
+        load_study(name, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -109,10 +129,26 @@ def test_numbers_as_people_write_them(tmp_path):
         ({"subset": {"method": "nestd"}}, "subset.method: found 'nestd' (text), allowed:"),
         ({"seeds": [3, 3]}, "seeds: found 3 twice"),
         ({"seeds": [-1]}, "seeds.0: found -1, must be at least 0"),
-        ({"seeds": [True]}, "seeds.0: found 'True' (true/false), expected integer"),
+        ({"seeds": [True]}, "seeds.0: found 'True' (true/false), expected a whole number"),
         ({"seeds": 5}, "seeds: found 5, which is none of the forms allowed here: a list, keys and values"),
         ({"seeds": {"cuont": 5}}, "unknown key 'cuont'; did you mean 'count'?"),
         ({"draws": "per_sed"}, "draws: found 'per_sed' (text), which is none of the forms allowed here: 'per_seed'"),
+        ({"sizes": {"log": {"from": 100, "to": 20, "count": 3}}}, "sizes.log: found from 100 to 20, must rise"),
+        ({"sizes": {"log": {"from": 10, "to": 10**400, "count": 3}}}, "but digits has 1297 training images"),
+        (
+            {"sizes": {"log": {"from": 10, "to": 20, "count": 10**9}}},
+            "sizes.log.count: found 1000000000, must be at most",
+        ),
+        ({"seeds": {"count": 3, "start": 2**32 - 1}}, "seeds: found 4294967297, must be at most 4294967295"),
+        ({"budget": {"updates": 10**30}}, "budget.updates: found 1000000000000000000000000000000, must be at most"),
+        ({"evaluation": {"points": 10**9}}, "evaluation.points: found 1000000000, must be at most 10000"),
+        ({"models": {"a" * 300: {"architecture": "mlp"}}}, "longer than 64 characters"),
+        (
+            {"models": {"a": {"architecture": "mlp", "extends": ["b"]}}},
+            "models.a.extends: found '['b']', allowed: a",
+        ),
+        ({"base": {"extends": "mlp"}}, "base.extends: the base starts from no model"),
+        ({"base": {"optimiser": {"lr": 1}}}, "base: unknown key 'optimiser'; did you mean 'optimizer'?"),
         ({"budget": {"updates": 0}}, "budget.updates: found 0, must be at least 1"),
         ({"budget": {}}, "budget: found nothing, expected exactly one of updates, samples, epochs"),
         ({"budget": {"updates": 1, "epochs": 1}}, "budget: found updates, epochs, expected exactly one of"),
@@ -147,6 +183,8 @@ def test_mistakes(load, changes, message):
     [
         ("title: [", "line 1: not valid YAML"),
         ("title: a\ntitle: b\n", "line 1: not valid YAML: the key 'title' stands twice"),
+        ("title: a\nmodels: {1: {}}\n", "line 2: not valid YAML: the key '1' needs quotes"),
+        ("a: " + "[" * 5000, "lie too deep in each other"),
         ("- 1\n", "found '[1]' (a list), expected keys and values"),
         ("", "expected keys and values"),
     ],

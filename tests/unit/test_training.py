@@ -127,6 +127,14 @@ def test_a_diverged_run_is_a_row_with_its_reason(train):
     assert len(pd.read_parquet(bad / "predictions.parquet")) == 0
 
 
+def test_weights_that_blow_up_in_the_last_update_make_a_run_diverged(train):
+    settings = {**with_model(optimizer={"name": "sgd", "lr": 1e38, "norm_weight_decay": None}, clip_norm=None)}
+    folder = train("m/n40/draw1/seed1", settings={**settings, "budget": {"updates": 1}})
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["status"], record["updates"], record["final"]) == ("diverged", 1, {})
+    assert record["reason"] == "the loss after update 1 is not a finite number"
+
+
 def test_a_failing_run_leaves_the_others_finished(train, tmp_path, monkeypatch):
     run = training.Fit.run
 

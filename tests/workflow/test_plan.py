@@ -31,6 +31,14 @@ def test_reasons(finished):
     assert set(plan(finished).set_index("model").loc["cnn", "why"]) == {"2 code changed, 1 missing"}
 
 
+def test_a_changed_network_is_priced_anew(finished):
+    before = plan(finished)
+    finished.edit("studies/tiny.yaml", "hidden: [8]", "hidden: [8000]")
+    after = plan(finished).set_index("model").loc["mlp", "flops"].sum()
+    assert before["flops"].sum() == 0
+    assert after > 2 * (2 * 64 * 8000 + 2 * 8000 * 10) * 3 * 60
+
+
 def test_it_counts_what_the_dry_run_counts(finished):
     finished.edit("studies/tiny.yaml", "sizes: [20, 40, 80]", "sizes: [20, 40, 80, 160]")
     finished.edit("config.yaml", "runs_per_job: 5", "runs_per_job: 1")

@@ -106,6 +106,13 @@ def test_editing_a_figure_redraws_figures_only(finished):
     assert finished.planned_jobs() == {"figures": 1, "report": 1, "all": 1}
 
 
+def test_editing_the_report_template_or_the_figures_style_counts(finished):
+    finished.edit("workflow/scripts/trainsize/report.html.jinja", "max-width: 62rem", "max-width: 60rem")
+    assert finished.planned_jobs() == {"report": 1, "all": 1}
+    finished.edit("workflow/scripts/trainsize/matplotlibrc", "lines.linewidth: 1.6", "lines.linewidth: 1.7")
+    assert finished.planned_jobs() == {"figures": 1, "report": 1, "all": 1}
+
+
 def test_packing_cores_profile_and_machine_settings_rerun_nothing(finished):
     for arguments in (
         ("--cores", "1"),
@@ -117,8 +124,10 @@ def test_packing_cores_profile_and_machine_settings_rerun_nothing(finished):
 
 
 def test_a_deleted_run_is_made_again(finished):
-    (finished.results / "runs/mlp/n20/draw2/seed2/run.json").unlink()
-    assert finished.planned_jobs()["training"] == 1
+    for name in ("run.json", "history.parquet", "predictions.parquet"):
+        (finished.results / "runs/mlp/n20/draw2/seed2" / name).unlink()
+        assert finished.planned_jobs()["training"] == 1
+        finished.snakemake("--cores", "1", "--until", "training_draw1_seed1_to_draw2_seed2")
 
 
 def test_runs_of_other_settings_are_refused_when_snakemake_has_forgotten(finished):

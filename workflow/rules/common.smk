@@ -61,5 +61,5 @@ def final_files():
     return [
         f"results/{STUDY.name}/report.html",
         *expand(figure_files("pdf"), study=STUDY.name),
-        *run_files("run.json"),
+        *(file for name in FILES for file in run_files(name)),
     ]

@@ -26,7 +26,7 @@ rule figures:
         "../../envs/analysis.yaml"
     params:
         settings=canonical_json({"figures": STUDY.figure_list(), "models": STUDY.figures["models"]}),
-        code=fingerprint("figures"),
+        code=fingerprint("figures", "matplotlibrc"),
         results=subpath(output[0], ancestor=2),
     shell:
         "python $SCRIPTS/figures.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q}"

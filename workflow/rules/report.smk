@@ -25,7 +25,7 @@ rule report:
         "../../envs/analysis.yaml"
     params:
         settings=canonical_json(STUDY.card()),
-        code=fingerprint("report"),
+        code=fingerprint("report", "report.html.jinja"),
         results=subpath(output[0], parent=True),
     shell:
         "python $SCRIPTS/report.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q} {output:q}"

@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocato
 
 from trainsize.chance import sorted_share_band
 from trainsize.files import read_json, whole
-from trainsize.intervals import mean_interval
+from trainsize.intervals import size_interval
 from trainsize.tables import read_table
 
 STYLE = Path(__file__).with_name("matplotlibrc")
@@ -38,6 +38,8 @@ def draw_figures(settings: dict, results: Path, manifest: Path) -> None:
         "overlap_classes": read_table(results / "overlap" / "overlap_classes.parquet"),
         "class_counts": read_json(manifest)["class_counts"],
     }
+    coordinates = ["model", "n", "draw", "seed"]
+    tables["history"] = tables["history"].merge(tables["runs"][coordinates], on=coordinates)
     with plt.rc_context(fname=STYLE):
         for figure in settings["figures"]:
             save(
@@ -58,13 +60,19 @@ def finished(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["status"] == "finished"]
 
 
+def spread_out(sizes: list[int]) -> list[int]:
+    """Return the sizes that can be written along a logarithmic axis without touching."""
+    shown = [sizes[0]]
+    for size in sizes[1:]:
+        if size / shown[-1] > (sizes[-1] / sizes[0]) ** (1 / 12):
+            shown.append(size)
+    return shown
+
+
 def size_axis(ax: Axes, sizes: list[int]) -> Axes:
     """Make the x axis the size: logarithmic, a tick at each size unless they would touch."""
     ax.set_xscale("log")
-    ticks = [sizes[0]]
-    for size in sizes[1:]:
-        if size / ticks[-1] > (sizes[-1] / sizes[0]) ** (1 / 12):
-            ticks.append(size)
+    ticks = spread_out(sizes)
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("training images n (log scale)")
@@ -88,8 +96,8 @@ def metric_axis(ax: Axes, metric: str, split: str = "") -> Axes:
 
 def mean_curve(ax: Axes, runs: pd.DataFrame, column: str, label: str) -> Axes:
     """Draw every run as a dot and, through the means of the sizes, a line with the 95 % t-interval of the mean."""
-    sizes, rows = zip(*((n, group[column].to_numpy()) for n, group in runs.groupby("n")), strict=True)
-    means, low, high = zip(*(mean_interval(row) for row in rows), strict=True)
+    sizes, intervals = zip(*((n, size_interval(group, column)) for n, group in runs.groupby("n")), strict=True)
+    means, low, high = zip(*intervals, strict=True)
     (line,) = ax.plot(sizes, means, markersize=5, label=label, zorder=3)
     ax.fill_between(sizes, low, high, color=line.get_color(), alpha=0.18, linewidth=0, zorder=1)
     ax.scatter(runs["n"], runs[column], s=9, color=line.get_color(), alpha=0.55, linewidth=0, zorder=2)

@@ -19,13 +19,15 @@ SCRIPTS = LIBRARY.parent
 CARRIERS = frozenset({"errors", "files", "fingerprint", "job", "provenance", "runs", "tables"})
 
 
-def fingerprint(*stages: str, scripts: Path = SCRIPTS) -> str:
-    """Return the fingerprint of the scripts of `stages` and of every library module they import.
+def fingerprint(stage: str, *assets: str, scripts: Path = SCRIPTS) -> str:
+    """Return the fingerprint of a stage's script, of every library module it imports, and of `assets`.
 
-    Raises FileNotFoundError for a stage without a script.
+    Assets are files of the library that are no Python, such as a template; they count as they are. Raises
+    FileNotFoundError for a stage without a script.
     """
-    modules = set().union(*(_reached(scripts / f"{stage}.py", scripts) for stage in stages))
-    return digest(*(f"{path.name}:{meaning(path)}" for path in sorted(modules)))
+    modules = sorted(_reached(scripts / f"{stage}.py", scripts))
+    texts = [(scripts / PACKAGE / name).read_text(encoding="utf-8") for name in assets]
+    return digest(*(f"{path.name}:{meaning(path)}" for path in modules), *texts)
 
 
 def _reached(script: Path, scripts: Path) -> set[Path]:

@@ -1,14 +1,38 @@
-"""Intervals of simple statistics."""
+"""Intervals of means over runs."""
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
+Interval = tuple[float, float, float]  # mean, lower end, upper end
 
-def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean of `values` and the ends of its two-sided t-interval; one value has no interval (nan)."""
+
+def mean_interval(values: np.ndarray, level: float = 0.95) -> Interval:
+    """Return the mean of independent `values` and the ends of its two-sided t-interval; one value has none (nan)."""
     values = np.asarray(values, dtype=float)
     mean = float(values.mean())
     if len(values) < 2:
         return mean, float("nan"), float("nan")
     half = stats.t.ppf(0.5 + level / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return mean, float(mean - half), float(mean + half)
+
+
+def independent_values(runs: pd.DataFrame, column: str) -> pd.Series:
+    """Return one value of `column` per draw, the mean over its seeds; with a single draw, one per seed.
+
+    Runs of one draw share their images and are not independent, so an interval over all runs of several draws would be
+    too narrow.
+    """
+    return runs.groupby("draw" if runs["draw"].nunique() > 1 else "seed")[column].mean()
+
+
+def size_interval(runs: pd.DataFrame, column: str) -> Interval:
+    """Return mean and interval of `column` over the runs of one model and size."""
+    return mean_interval(independent_values(runs, column))
+
+
+def paired_interval(runs: pd.DataFrame, column: str, n: int, before: int) -> Interval:
+    """Return mean and interval of the change of `column` from size `before` to size `n`, paired by draw (or seed)."""
+    values = [independent_values(runs[runs["n"] == size], column) for size in (n, before)]
+    changes = (values[0] - values[1]).dropna()
+    return mean_interval(changes) if len(changes) else (float("nan"),) * 3

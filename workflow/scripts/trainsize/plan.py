@@ -1,6 +1,6 @@
 """The plan: which runs a study still needs, why, and what they cost.
 
-python -m trainsize.plan [STUDY]      (from the repository, or with --root FOLDER from anywhere)
+python -m trainsize.plan [STUDY]
 """
 
 import argparse
@@ -16,7 +16,7 @@ import pandas as pd
 from trainsize.budget import checkpoints, samples_seen, total_updates
 from trainsize.errors import UserError
 from trainsize.fingerprint import fingerprint
-from trainsize.runs import Run, settings_hash
+from trainsize.runs import FILES, Run, settings_hash
 from trainsize.schema import read_yaml
 from trainsize.study import Study, load_study
 from trainsize.tables import PLAN, write_table
@@ -70,16 +70,18 @@ def reason(record: dict | None, settings: str, code: str) -> str:
 
 
 def read_records(study: Study, results: Path) -> dict[Run, dict]:
-    """Return the records of the study's runs whose outputs are all there."""
+    """Return the records of the runs whose files are all there, or in their `state/`, to be taken over."""
     records = {}
     for run in study.runs:
         folder = results / study.name / run.folder
-        try:
-            record = json.loads((folder / "run.json").read_bytes())
-        except (OSError, ValueError):
-            continue
-        if (folder / "history.parquet").exists() and (folder / "predictions.parquet").exists():
-            records[run] = record
+        for place in (folder, folder / "state"):
+            try:
+                record = json.loads((place / "run.json").read_bytes())
+            except (OSError, ValueError):
+                continue
+            if all((place / name).exists() for name in FILES):
+                records[run] = record
+                break
     return records
 
 
@@ -118,8 +120,8 @@ def make_plan(study: Study, results: Path, code: str) -> tuple[pd.DataFrame, dic
     for model, recipe in study.models.items():
         settings = settings_hash(study.run_settings(model))
         of_model = [record for run, record in records.items() if run.model == model]
-        flops = flops_per_image(study, model, of_model)
         same = [record for record in of_model if record.get("settings_hash") == settings]
+        flops = flops_per_image(study, model, same)
         rates[model] = rates_of(same, flops, recipe["batch_size"])
         for n in study.sizes:
             runs = [Run(model, n, draw, seed) for draw, seed in study.pairs]

@@ -1,5 +1,6 @@
 """The regressions stage: how a metric moves with the size of the training set."""
 
+import warnings
 from itertools import product
 from pathlib import Path
 
@@ -65,6 +66,16 @@ def _parameter_rows(fit) -> list[dict]:
     ]
 
 
+def summary_text(fit, title: str, metric: str) -> str:
+    """Return statsmodels' summary without the date and time of day, so that the same fit gives the same text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="omni_normtest is not valid")
+        lines = str(fit.summary(title=title, yname=metric)).splitlines()
+    half = next(len(line) for line in lines if line.startswith("==")) // 2
+    lines = [" " * half + line[half:] if line.startswith(("Date:", "Time:")) else line for line in lines]
+    return "\n".join(lines) + "\n"
+
+
 def regress(runs_table: Path, models: list[str], metrics: list[str], target: Path) -> None:
     """Fit every metric of every model, on test and training images; write two tables and the text summaries.
 
@@ -86,7 +97,7 @@ def regress(runs_table: Path, models: list[str], metrics: list[str], target: Pat
             continue
         fits.append({**about, **counts, "status": "fitted", **_fit_row(fit)})
         parameters += [{**about, **row} for row in _parameter_rows(fit)]
-        texts.append(f"{fit.summary(title=title, yname=metric)}\n")
+        texts.append(summary_text(fit, title, metric))
     write_table(target / "fits.parquet", FITS, pd.DataFrame(fits))
     write_table(target / "parameters.parquet", PARAMETERS, pd.DataFrame(parameters, columns=PARAMETERS.schema.names))
     write_text(target / "summary.txt", "\n\n".join(texts))

@@ -8,8 +8,8 @@ import jinja2
 import pandas as pd
 
 from trainsize.files import read_json, write_text
-from trainsize.intervals import mean_interval
-from trainsize.provenance import commit, now, versions
+from trainsize.intervals import paired_interval, size_interval
+from trainsize.provenance import commit, now
 from trainsize.runs import grid_runs
 from trainsize.tables import read_table
 
@@ -32,7 +32,7 @@ def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> N
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    record = read_json(results / grid_runs(settings["grid"])[0].folder / "run.json")
+    records = [read_json(results / run.folder / "run.json") for run in grid_runs(settings["grid"])]
     write_text(
         page,
         template.render(
@@ -46,23 +46,47 @@ def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> N
             overlap=overlap_rows(read_table(results / "overlap" / "overlap.parquet")),
             runs=runs,
             unfinished=runs[runs["status"] != "finished"],
-            codes=Counter(runs["code"]),
-            record=record,
+            made=made_with(records),
+            best=runs["test_accuracy"].max() if runs["test_accuracy"].notna().any() else 0.5,
             commit=commit(),
-            versions=versions(),
             written=now(),
         ),
     )
 
 
+def made_with(records: list[dict]) -> dict[str, list[str]]:
+    """Return, for each thing that may differ between runs, its values over all of them, the commonest first."""
+    told = [
+        {
+            "code": record["code"],
+            "commit": (record["commit"] or "not a git checkout")
+            + (" with uncommitted changes" if record["dirty"] else ""),
+            "device": f"{record['device']['name']}, {record['device']['threads']} threads",
+            "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
+        }
+        for record in records
+    ]
+    return {key: [value for value, _ in Counter(row[key] for row in told).most_common()] for key in told[0]}
+
+
+def _made_with(record: dict) -> dict[str, str]:
+    changes = " with uncommitted changes" if record["dirty"] else ""
+    return {
+        "code": record["code"],
+        "commit": f"{record['commit'] or 'not a git checkout'}{changes}",
+        "device": f"{record['device']['name']}, {record['device']['threads']} threads",
+        "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
+    }
+
+
 def answer(runs: pd.DataFrame, model: str) -> dict:
-    """Return what the runs of one model say: accuracy at the ends, and the mean gain of the last doubling or so."""
+    """Return what the finished runs of one model say: accuracy by size, and its change in the last step."""
     done = runs[runs["status"] == "finished"]
     sizes = sorted(done["n"].unique())
-    accuracy = {n: mean_interval(done.loc[done["n"] == n, "test_accuracy"]) for n in sizes}
+    accuracy = {n: size_interval(done[done["n"] == n], "test_accuracy") for n in sizes}
     found = {"model": model, "runs": len(done), "failed": len(runs) - len(done), "sizes": sizes, "accuracy": accuracy}
     if len(sizes) > 1:
-        found["last_gain"] = accuracy[sizes[-1]][0] - accuracy[sizes[-2]][0]
+        found["last_gain"] = paired_interval(done, "test_accuracy", sizes[-1], sizes[-2])
     return found
 
 
@@ -70,8 +94,9 @@ def by_size(runs: pd.DataFrame) -> list[dict]:
     """Return one row per model and size: runs, and the mean and interval of the test metrics."""
     rows = []
     for (model, n), group in runs[runs["status"] == "finished"].groupby(["model", "n"], sort=False):
-        means = {name: mean_interval(group[f"test_{name}"]) for name in NAMES}
-        rows.append({"model": model, "n": n, "runs": len(group), "gap": _gap(group), **means})
+        means = {name: size_interval(group, f"test_{name}") for name in NAMES}
+        seen = int(group["images_seen"].iloc[0])
+        rows.append({"model": model, "n": n, "runs": len(group), "seen": seen, "gap": _gap(group), **means})
     return rows
 
 

@@ -4,10 +4,12 @@ The schemas are JSON Schema (draft 2020-12) with one keyword more, `named`: a ch
 or as a mapping with `name` and that choice's own options.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
@@ -18,19 +20,33 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people write it: `1e-3` is a number, and a key given twice is an error."""
+    """YAML as people write it, by the rules of YAML 1.2: `1e-3` is a number, `0100` a hundred and `no` a text.
+
+    Keys are texts, and one given twice is an error.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("bool", "int", "float")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         for key in keys:
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' needs quotes", node.start_mark)
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^[-+]?\d[\d_]*$", "-+0123456789"),
+    ("float", r"^[-+]?(?:(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?|\.inf)$|^\.nan$", "-+.0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
 
 
 def read_yaml(path: Path) -> dict:
@@ -39,6 +55,8 @@ def read_yaml(path: Path) -> dict:
         value = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{near(path)}: cannot be read ({error})") from error
+    except RecursionError:
+        raise UserError(f"{near(path)}: not a study: its lists and mappings lie too deep in each other") from None
     except (yaml.YAMLError, TypeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
@@ -74,9 +92,12 @@ def _check_named(validator, alternatives, value, schema) -> Iterator[ValidationE
 _Validator = validators.extend(
     Draft202012Validator,
     {"named": _check_named},
-    # YAML tells 1 from 1.0 and true; a schema's integer must be written as one.
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    # YAML tells 1 from 1.0 and true; a schema's integer must be written as one, and its numbers are finite.
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: type(value) is int or (type(value) is float and math.isfinite(value)),
+        }
     ),
 )
 
@@ -124,7 +145,15 @@ def _message(error: ValidationError) -> str:
         case "enum":
             return f"found {found}, allowed: {listing(rule)}{nearest(error.instance, map(str, rule))}"
         case "type":
-            kinds = {"object": "keys and values", "array": "a list", "string": "text", "boolean": "true or false"}
+            kinds = {
+                "object": "keys and values",
+                "array": "a list",
+                "string": "text",
+                "boolean": "true or false",
+                "integer": "a whole number",
+                "number": "a number",
+                "null": "nothing",
+            }
             rule = [rule] if isinstance(rule, str) else rule
             return f"found {found}, expected {' or '.join(kinds.get(kind, kind) for kind in rule)}"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
@@ -141,6 +170,8 @@ def _message(error: ValidationError) -> str:
             return f"found {listing(error.instance) or 'nothing'}, expected {what}"
         case "minItems":
             return "the list is empty"
+        case "maxLength":
+            return f"found {found}, longer than {rule} characters"
         case "minLength":
             return "the text is empty"
         case "uniqueItems":

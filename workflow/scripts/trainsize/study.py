@@ -4,6 +4,7 @@ Imports nothing heavy: the Snakefile imports it, and every cluster job reads the
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,9 @@ from trainsize.catalogue import DATASETS, Dataset
 from trainsize.description import described
 from trainsize.errors import UserError, listing, near, nearest
 from trainsize.runs import Run
+
+RESERVED = ("datasets", "logs")  # folders of results/ that are no study's
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -126,15 +130,17 @@ class _Reader:
             self.fail(place(keys), message)
 
     def study(self) -> Study:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", self.path.stem):
-            self.fail("", "a study's file name has letters, digits, '.' and '-' only")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}", self.path.stem) or self.path.stem in RESERVED:
+            self.fail("", f"a study's name has letters, digits, '.' and '-' only, and is not {' or '.join(RESERVED)}")
         raw = schema.read_yaml(self.path)
         self.check(raw, self.rules, _dotted)
         value = schema.with_defaults(raw, self.rules, self.rules)
         dataset = self.dataset(value["dataset"])
         subset = self.subset(value["subset"], dataset)
         models = {name: self.model(name, value) for name in value["models"]}
-        self.known_models(value["figures"]["models"], models)
+        for name in value["figures"]["models"]:
+            if name not in models:
+                self.fail_name("figures.models", name, models)
         return Study(
             name=self.path.stem,
             title=value["title"],
@@ -183,16 +189,27 @@ class _Reader:
     def sizes(self, spec: list | dict, dataset: Dataset, validation: int) -> tuple[int, ...]:
         """Return the sizes as counts, ascending."""
         pool = dataset.n_train - validation
-        counts = [_count(size, pool) for size in spec] if isinstance(spec, list) else _log_spaced(spec["log"], pool)
+        stated = spec if isinstance(spec, list) else [spec["log"]["from"], spec["log"]["to"]]
+        counts = [_count(size, pool) for size in stated]
         for count in counts:
             if count < 1:
                 self.fail("sizes", f"found a size of {count} images, must be at least 1")
             if count > pool:
                 held = f" after {validation} are held out for validation" if validation else ""
                 self.fail("sizes", f"found {count}, but {dataset.name} has {pool} training images{held}")
-            if counts.count(count) > 1:
-                self.fail("sizes", f"found {count} twice (shares and log spacing count after rounding)")
+        if isinstance(spec, dict):
+            low, high = counts
+            if low >= high:
+                self.fail("sizes.log", f"found from {low} to {high}, must rise")
+            steps = spec["log"]["count"] - 1
+            counts = [round(low * (high / low) ** (i / steps)) for i in range(steps + 1)]
+        self.different("sizes", counts, "shares and log spacing count after rounding")
         return tuple(sorted(counts))
+
+    def different(self, key: str, numbers: list[int], remark: str) -> None:
+        number, times = Counter(numbers).most_common(1)[0]
+        if times > 1:
+            self.fail(key, f"found {number} twice; every one must be different ({remark})")
 
     def pairs(self, stated: object, value: dict, folds: int | None) -> tuple[tuple[int, int], ...]:
         """Return the (draw, seed) pairs; with folds the draws are these, all of them unless some are `stated`."""
@@ -211,9 +228,9 @@ class _Reader:
     def numbers(self, key: str, spec: list | dict) -> list[int]:
         if isinstance(spec, dict):
             spec = [spec["start"] + i * spec["step"] for i in range(spec["count"])]
-        twice = [number for number in spec if spec.count(number) > 1] if len(set(spec)) < len(spec) else []
-        if twice:
-            self.fail(key, f"found {twice[0]} twice; every one must be different")
+        if max(spec) > LARGEST_SEED:
+            self.fail(key, f"found {max(spec)}, must be at most {LARGEST_SEED}")
+        self.different(key, spec, "one run each")
         return spec
 
     def model(self, name: str, value: dict) -> dict:
@@ -221,7 +238,8 @@ class _Reader:
         rules = self.rules["$defs"]["recipe"]
         layers = self.layers(name, value)
         merged: dict = {}
-        for _, settings in layers:
+        for place, settings in layers:
+            self.check_alone(place, settings, rules)
             merged = _merge(merged, settings, rules)
         merged.pop("extends", None)
         self.check(merged, rules, lambda keys: _origin(keys, layers))
@@ -229,6 +247,13 @@ class _Reader:
         if recipe["optimizer"].get("nesterov") and not recipe["optimizer"]["momentum"]:
             self.fail(_origin(("optimizer", "nesterov"), layers), "found true, which needs a momentum above 0")
         return recipe
+
+    def check_alone(self, place: str, settings: dict, rules: dict) -> None:
+        """Check a part of a recipe as far as that goes: its choices by name may be completed by other parts."""
+        if place == "base" and "extends" in settings:
+            self.fail("base.extends", "the base starts from no model; models extend each other")
+        own = {key: value for key, value in settings.items() if "named" not in rules["properties"].get(key, {})}
+        self.check(own, {**rules, "required": []}, lambda keys: _dotted((place, *keys)))
 
     def layers(self, name: str, value: dict) -> list[tuple[str, dict]]:
         """Return (where it stands, settings) of the base and of each model from the extended to the extending."""
@@ -238,15 +263,10 @@ class _Reader:
                 self.fail(f"models.{name}.extends", "the models extend each other in a circle")
             layers.append((f"models.{name}", models[name]))
             parent = models[name].get("extends")
-            if parent is not None and parent not in models:
+            if parent is not None and (not isinstance(parent, str) or parent not in models):
                 self.fail_name(f"models.{name}.extends", parent, models)
             name = parent
         return [("base", value["base"]), *reversed(layers)]
-
-    def known_models(self, names: list[str], models: dict) -> None:
-        for name in names:
-            if name not in models:
-                self.fail_name("figures.models", name, models)
 
 
 def _dotted(keys: tuple) -> str:
@@ -283,10 +303,3 @@ def _merge(below: dict, above: dict, rules: dict) -> dict:
 def _count(spec: int | str, whole: int) -> int:
     """Return a count, or the share `spec` ("5%") of `whole` rounded to a count."""
     return spec if isinstance(spec, int) else round(float(spec.strip().rstrip("%")) / 100 * whole)
-
-
-def _log_spaced(spec: dict, pool: int) -> list[int]:
-    low, high, count = _count(spec["from"], pool), _count(spec["to"], pool), spec["count"]
-    if low < 1:
-        return [low]
-    return [round(low * (high / low) ** (i / (count - 1))) for i in range(count)]

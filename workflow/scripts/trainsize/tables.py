@@ -237,7 +237,7 @@ PLAN = Table(
         Column("model", _TEXT, "name of the model"),
         Column("n", _INT, "size: training images", "images"),
         Column("runs", _INT, "runs of the study"),
-        Column("finished", _INT, "runs that need nothing"),
+        Column("finished", _INT, "runs that need no training"),
         Column("to_do", _INT, "runs that will be trained"),
         Column("why", _TEXT, "reasons and how many runs have each"),
         Column("updates", _INT, "optimiser updates to do", "updates"),

@@ -5,6 +5,7 @@ places that the workflow knows. Snakemake removes all outputs of a job before it
 finished survives that, and the next job takes it over instead of training again.
 """
 
+import math
 import os
 import platform
 import signal
@@ -186,7 +187,6 @@ class Trainer:
             write_table(state / "predictions.parquet", PREDICTIONS, outcome.predictions or _no_predictions())
         finished = outcome.predictions is not None
         batch_size = self.settings["model"]["batch_size"]
-        updates = outcome.history[-1]["step"] if outcome.history else 0
         commit_id, dirty = commit()
         seconds = watch.seconds | fit.watch.seconds
         seconds["total"] = sum(seconds.values())
@@ -200,10 +200,10 @@ class Trainer:
                 **identity,
                 "parameters": count_parameters(model),
                 "flops_per_image": flops_per_image(model, self.shape),
-                "updates": updates,
-                "images_seen": samples_seen(updates, run.n, batch_size),
+                "updates": fit.step,
+                "images_seen": samples_seen(fit.step, fit.n, batch_size),
                 "images_evaluated": sum(row["n_evaluated"] for row in outcome.history),
-                "final": {row["split"]: _scores(row) for row in outcome.history if row["step"] == updates},
+                "final": {row["split"]: _scores(row) for row in outcome.history[-len(splits) :]},
                 "resumed": fit.resumed,
                 "seconds": {name: round(value, 6) for name, value in seconds.items()},
                 "started": started,
@@ -285,6 +285,9 @@ class Fit:
             if not self.history or self.history[-1]["step"] < checkpoint:
                 with self.watch.phase("evaluate"):
                     logits = self._evaluate()
+                if not all(math.isfinite(row["loss"]) for row in self.history[-len(self.splits) :]):
+                    del self.history[-len(self.splits) :]
+                    return Outcome(self.history, None, f"the loss after update {self.step} is not a finite number")
                 print(_progress(self.history, self.step, self.total, self.watch), flush=True)
             if saved.due():
                 saved.save(self.state())
