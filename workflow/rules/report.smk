@@ -15,6 +15,7 @@ rule report:
         fits="results/{study}/regressions/fits.parquet",
         parameters="results/{study}/regressions/parameters.parquet",
         subsets="results/{study}/subsets/subsets.parquet",
+        overlap="results/{study}/overlap/overlap.parquet",
         figures=figure_files("png"),
     output:
         "results/{study}/report.html",

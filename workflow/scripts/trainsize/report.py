@@ -19,6 +19,8 @@ KINDS = {
     "boxes": "Distribution of {metric} by size, on the test set and on the run's own training images.",
     "history": "Test {metric} during training, the mean of the runs of each size.",
     "overlap": "Share of each subset (row) that is also in each other subset (column).",
+    "overlap-classes": "Share in common of every class, sorted, for two draws of one size, over what chance gives.",
+    "classes": "Images of each class, sorted, in the training and the test set.",
 }
 NAMES = {"accuracy": "accuracy", "f1_macro": "macro F1", "loss": "cross-entropy"}
 
@@ -41,6 +43,7 @@ def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> N
             sizes=by_size(runs),
             fits=_fits(results / "regressions"),
             subsets=read_table(results / "subsets" / "subsets.parquet"),
+            overlap=overlap_rows(read_table(results / "overlap" / "overlap.parquet")),
             runs=runs,
             unfinished=runs[runs["status"] != "finished"],
             codes=Counter(runs["code"]),
@@ -70,6 +73,21 @@ def by_size(runs: pd.DataFrame) -> list[dict]:
         means = {name: mean_interval(group[f"test_{name}"]) for name in NAMES}
         rows.append({"model": model, "n": n, "runs": len(group), "gap": _gap(group), **means})
     return rows
+
+
+def overlap_rows(pairs: pd.DataFrame) -> list[dict]:
+    """Return one row per size: what draws of that size have in common, on average, beside what chance gives."""
+    same_size = pairs[(pairs["n_a"] == pairs["n_b"]) & (pairs["draw_a"] != pairs["draw_b"])]
+    return [
+        {
+            "n": n,
+            "pairs": len(group),
+            "share": group["share_a"].mean(),
+            "expected": (group["expected"] / n).mean(),
+            "dependent": int(group["dependent"].sum()),
+        }
+        for n, group in same_size.groupby("n_a")
+    ]
 
 
 def _gap(group: pd.DataFrame) -> float:
