@@ -17,6 +17,7 @@ title: A tiny study
 dataset: digits
 sizes: [20, 40, 80]
 seeds: [1, 2]
+subset: {method: nested}
 budget: {updates: 6}
 evaluation: {points: 2}
 base: {batch_size: 16, optimizer: {name: sgd, lr: 0.1, momentum: 0.9}}
