@@ -7,7 +7,7 @@ LOCK := envs/requirements.lock
 READY := .venv/ready-$(shell cksum < $(LOCK) | cut -d' ' -f1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 STUDY = $(shell $(BIN)/python -c 'import yaml; print(yaml.safe_load(open("config.yaml"))["study"])')
-PYTHON_FILES := workflow/scripts tests
+PYTHON_FILES := workflow/scripts tests benchmarks
 RULE_FILES := Snakefile workflow/rules
 
 .DEFAULT_GOAL := help

@@ -56,16 +56,7 @@ def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> N
 
 def made_with(records: list[dict]) -> dict[str, list[str]]:
     """Return, for each thing that may differ between runs, its values over all of them, the commonest first."""
-    told = [
-        {
-            "code": record["code"],
-            "commit": (record["commit"] or "not a git checkout")
-            + (" with uncommitted changes" if record["dirty"] else ""),
-            "device": f"{record['device']['name']}, {record['device']['threads']} threads",
-            "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
-        }
-        for record in records
-    ]
+    told = [_made_with(record) for record in records]
     return {key: [value for value, _ in Counter(row[key] for row in told).most_common()] for key in told[0]}
 
 
