@@ -181,10 +181,8 @@ def history(tables: dict, models: list[str], metric: str) -> Figure:
         ax.set_title(model)
     metric_axis(axes[0], metric, "test")
     bar = figure.colorbar(plt.cm.ScalarMappable(norm, colours), ax=axes, label="training images n", aspect=30)
-    bar.set_ticks(
-        [sizes[0], sizes[len(sizes) // 2], sizes[-1]],
-        labels=[f"{n:,}" for n in (sizes[0], sizes[len(sizes) // 2], sizes[-1])],
-    )
+    shown = spread_out(sizes)
+    bar.set_ticks(shown, labels=[f"{n:,}" for n in shown])
     bar.minorticks_off()
     return figure
 

@@ -65,7 +65,7 @@ def _made_with(record: dict) -> dict[str, str]:
     return {
         "code": record["code"],
         "commit": f"{record['commit'] or 'not a git checkout'}{changes}",
-        "device": f"{record['device']['name']}, {record['device']['threads']} threads",
+        "device": f"{record['device']['name']}, threads per job: {record['device']['threads']}",
         "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
     }
 
