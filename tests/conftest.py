@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from trainsize.datasets import prepare
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW_FILES = ("Snakefile", "config.yaml", "workflow", "studies", "envs", "slurm")
 
@@ -94,6 +96,14 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def finished(finished_project: Project, tmp_path: Path) -> Project:
     """A copy, to be changed, of a project whose tiny study has run to its end."""
     return finished_project.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the prepared data set `digits`; to be read or copied, never changed."""
+    folder = tmp_path_factory.mktemp("digits")
+    prepare("digits", folder, mirror="")
+    return folder
 
 
 def make_project(folder: Path) -> Project:

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from trainsize.checkpoint import Checkpoints
-from trainsize.datasets import prepare
 from trainsize.fingerprint import SCRIPTS
 from trainsize.job import INTERRUPTED
 
@@ -41,13 +40,6 @@ training.SAVE_EVERY = 0.02
 training.Interruption.heed()
 run_stage(lambda settings, data, record: training.train_runs(settings, "c", Path(data), 1, "cpu", [Path(record)]))
 """
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits")
-    prepare("digits", folder)
-    return folder
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import torch
 
 from trainsize import training
 from trainsize.architectures import build
-from trainsize.datasets import prepare
 from trainsize.errors import UserError
 from trainsize.optimisation import rate_factor
 from trainsize.prepared import Prepared
@@ -32,13 +31,6 @@ SETTINGS = {
         "clip_value": None,
     },
 }
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits")
-    prepare("digits", folder)
-    return folder
 
 
 @pytest.fixture
