@@ -39,6 +39,20 @@ def test_a_changed_network_is_priced_anew(finished):
     assert after > 2 * (2 * 64 * 8000 + 2 * 8000 * 10) * 3 * 60
 
 
+def test_a_study_of_diverged_runs_is_reported_and_planned(project):
+    """Every run of one model diverges before its first evaluation: rows with their reason, a report and a plan."""
+    project.edit("studies/tiny.yaml", "lr: 0.1, momentum: 0.9}", "lr: 0.1}")
+    project.edit("studies/tiny.yaml", "hidden: [8]}", "hidden: [8]}, optimizer: {lr: 1e38}")
+    project.snakemake("--cores", "2")
+    runs = pd.read_parquet(project.results / "metrics" / "runs.parquet").set_index("model")
+    assert set(runs.loc["mlp", "status"]) == {"diverged"}
+    assert set(runs.loc["cnn", "status"]) == {"finished"}
+    page = (project.results / "report.html").read_text()
+    assert page.count("is not a finite number") == 6
+    assert "No run finished" in page
+    assert plan(project)["to_do"].sum() == 0
+
+
 def test_it_counts_what_the_dry_run_counts(finished):
     finished.edit("studies/tiny.yaml", "sizes: [20, 40, 80]", "sizes: [20, 40, 80, 160]")
     finished.edit("config.yaml", "runs_per_job: 5", "runs_per_job: 1")

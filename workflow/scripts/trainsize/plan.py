@@ -103,7 +103,7 @@ def rates_of(records: list[dict], flops: int, batch_size: int) -> Rates:
         sums = defaultdict(float)
         for record in records:
             sums["train"] += record["seconds"]["train"]
-            sums["evaluate"] += record["seconds"]["evaluate"]
+            sums["evaluate"] += record["seconds"].get("evaluate", 0.0)  # a run may diverge before it is evaluated
             sums["updates"] += record["updates"]
             sums["images"] += record["images_evaluated"]
         if sums["updates"] and sums["images"]:
