@@ -1,6 +1,5 @@
 """Official files from a mirror or their official addresses: verified, resumed, whole or not at all."""
 
-import hashlib
 import time
 import urllib.error
 import urllib.request
@@ -12,6 +11,7 @@ from urllib.parse import quote
 from trainsize.archives import PACKED, unpack
 from trainsize.catalogue import File
 from trainsize.errors import UserError
+from trainsize.files import file_hash
 
 # Seconds to wait after each failed try; the last try is followed by giving up.
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -90,8 +90,7 @@ def _looked(mirror: str) -> list[str]:
 def checksum(path: Path, like: str) -> str:
     """Return the file's checksum, by the algorithm of the checksum `like`."""
     algorithm = like.split(":")[0]
-    with path.open("rb") as file:
-        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+    return f"{algorithm}:{file_hash(path, algorithm)}"
 
 
 def verify(path: Path, expected: str) -> None:

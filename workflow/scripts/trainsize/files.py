@@ -57,6 +57,12 @@ def digest(*parts: bytes | memoryview | str) -> str:
     return sha.hexdigest()[:16]
 
 
+def file_hash(path: Path, algorithm: str) -> str:
+    """Return the hexadecimal digest of a file's content by an algorithm that hashlib knows."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
 def link(source: Path, target: Path) -> None:
     """Make `target` the same file as `source` (a hard link; a copy where links are not possible)."""
     with whole(target) as partial:

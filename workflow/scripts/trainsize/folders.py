@@ -3,7 +3,6 @@
 Imports nothing heavy: a study that does not say how many images its folder has is told, while it is read.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainsize.errors import UserError, listing, nearest
+from trainsize.files import file_hash
 
 EXTENSIONS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 ANNOTATIONS = "val_annotations.txt"
@@ -102,9 +102,4 @@ def _images(root: Path, folder: str) -> Iterator[tuple[str, int]]:
 def checksums(root: Path, paths: list[str]) -> list[str]:
     """Return the SHA-256 of every file."""
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda path: _sha256(root / path), paths))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return list(pool.map(lambda path: file_hash(root / path, "sha256"), paths))

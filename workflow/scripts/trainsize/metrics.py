@@ -16,7 +16,7 @@ def collect(grid: dict, settings_hashes: dict[str, str], results: Path) -> None:
     """Write `metrics/history.parquet` and `metrics/runs.parquet` under `results`, the study's folder.
 
     `grid` is `Study.grid()`; `settings_hashes` says, per model, what its runs must have been trained with. Raises
-    UserError naming the runs that were trained with anything else, or on other images than the subset tables list.
+    UserError naming a run that was trained with other settings, or on other images than the subset tables list.
     """
     folders = [results / run.folder for run in grid_runs(grid)]
     with ThreadPoolExecutor(max_workers=8) as pool:

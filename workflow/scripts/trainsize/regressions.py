@@ -92,7 +92,7 @@ def regress(runs_table: Path, models: list[str], metrics: list[str], target: Pat
         try:
             fit = log_linear(means)
         except ValueError as reason:
-            fits.append({**about, **counts, **dict.fromkeys(FITS.schema.names[5:]), "status": str(reason)})
+            fits.append({**dict.fromkeys(FITS.schema.names), **about, **counts, "status": str(reason)})
             texts.append(f"{title}\n\nnot fitted: {reason}\n")
             continue
         fits.append({**about, **counts, "status": "fitted", **_fit_row(fit)})

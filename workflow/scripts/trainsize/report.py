@@ -32,6 +32,7 @@ def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> N
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    done = runs[runs["status"] == "finished"]
     records = [read_json(results / run.folder / "run.json") for run in grid_runs(settings["grid"])]
     write_text(
         page,
@@ -47,7 +48,7 @@ def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> N
             runs=runs,
             unfinished=runs[runs["status"] != "finished"],
             made=made_with(records),
-            best=runs["test_accuracy"].max() if runs["test_accuracy"].notna().any() else 0.5,
+            best=done["test_accuracy"].max() if len(done) else None,
             commit=commit(),
             written=now(),
         ),
