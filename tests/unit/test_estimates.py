@@ -1,0 +1,131 @@
+"""What runs are expected to cost, from records and without any, and what a job asks a cluster for."""
+
+import pytest
+
+from trainsize import slurm
+from trainsize.estimates import ASSUMED_FACTOR, Rates, Work, assumed_rates, job_minutes, recorded_rates
+from trainsize.machine import check_config
+from trainsize.plan import Place, _makespan, make_plan
+from trainsize.study import load_study
+
+STUDY = """\
+title: A study
+dataset: digits
+sizes: [100, 1000]
+seeds: {count: 20}
+budget: {epochs: 10}
+base: {batch_size: 10, optimizer: {name: sgd, lr: 0.1}}
+models: {mlp: {architecture: {name: mlp, hidden: [8]}}}
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "s.yaml").write_text(STUDY)
+    return load_study("s", tmp_path)
+
+
+def record(train, updates=100, kind="A100", device="cuda"):
+    """A run whose evaluation takes 2 ms an image and that spends half a second on building and writing."""
+    return {
+        "updates": updates,
+        "images_evaluated": 1000,
+        "device": {"type": device, "name": kind},
+        "seconds": {"train": train, "evaluate": 2.0, "build": 0.3, "write": 0.2, "load": 9.0},
+    }
+
+
+def test_rates_are_the_means_of_the_recorded_runs():
+    rates = recorded_rates([record(1.0), record(3.0, updates=300)], "cuda")
+    assert rates.seconds(Work(1000, 0, 500, 0)) == pytest.approx(1000 * 0.01 + 500 * 0.002 + 0.5)
+    assert (rates.low, rates.high) == pytest.approx((0.9, 1.1))
+    assert rates.basis == "2 finished runs on A100"
+
+
+def test_only_runs_of_the_same_hardware_count():
+    slow, fast = [record(100.0, kind="laptop", device="cpu")] * 5, [record(1.0), record(1.0)]
+    assert recorded_rates(slow + fast, "cuda").per_update == pytest.approx(0.01)
+    assert recorded_rates(slow + fast, "cpu").per_update == pytest.approx(1.0)
+    assert recorded_rates(slow, "cuda").basis == "5 finished runs on laptop"
+    assert recorded_rates([record(1.0, updates=0)], "cuda") is None
+
+
+def test_the_interval_holds_nine_runs_in_ten():
+    times = [1 + k / 100 for k in range(-50, 51)]
+    rates = recorded_rates([record(100 * time) for time in times], "cuda")
+    expected = rates.seconds(Work(100, 0, 1000, 0))
+    inside = [rates.low <= (100 * time + 2.5) / expected <= rates.high for time in times]
+    assert 0.89 <= sum(inside) / len(inside) <= 0.92
+
+
+def test_without_records_the_assumption_is_stated_and_wide():
+    rates = assumed_rates(10**9, 100, "cuda")
+    assert "nothing has run yet" in rates.basis
+    assert rates.high / rates.low == ASSUMED_FACTOR**2
+    assert assumed_rates(10**9, 100, "cpu").per_update > 10 * rates.per_update
+
+
+@pytest.mark.parametrize(
+    ("seconds", "attempt", "limit", "minutes"),
+    [(1, 1, None, 5), (570, 1, None, 20), (570, 3, None, 60), (570, 3, 45.5, 45), (1, 1, 1, 1), (1, 1, 0.5, 1)],
+)
+def test_run_time_that_is_asked_for(seconds, attempt, limit, minutes):
+    assert job_minutes(seconds, 2, attempt, limit) == minutes
+
+
+def test_jobs_start_where_others_end():
+    assert _makespan([4, 3, 2, 2], 2) == 6
+    assert _makespan([1, 1], 100) == 1
+    assert _makespan([], 5) == 0
+
+
+def plan(study, tmp_path, limits=None, retries=3, jobs=100, **settings):
+    settings = check_config({"study": "s", "gpus": 1, "time_margin": 2, **settings})
+    return make_plan(study, tmp_path, "code", Place(settings, jobs, retries, limits))
+
+
+def price(monkeypatch, seconds_per_update):
+    rates = Rates(seconds_per_update, 0.0, 0.0, 0.5, 2.0, "a test")
+    monkeypatch.setattr("trainsize.estimates.assumed_rates", lambda *_: rates)
+
+
+def test_jobs_that_do_not_fit_are_told_before_they_are_sent(study, tmp_path, monkeypatch):
+    """A run takes 100 s at n=100 and 1,000 s at n=1,000."""
+    price(monkeypatch, 1.0)
+    hour = slurm.Limits("gpu", 60, None, None)
+    (warning,) = plan(study, tmp_path, hour, runs_per_job=10).warnings
+    assert warning.startswith("mlp, n=1,000: a job of 10 runs takes about 2.8 h, the limit is 1.0 h")
+    assert warning.endswith("runs_per_job=3 would fit")
+    assert plan(study, tmp_path, hour, runs_per_job=3).warnings == []
+    (warning,) = plan(study, tmp_path, hour, retries=1, runs_per_job=1, time_limit=11).warnings
+    assert warning.endswith("the limit is 11.0 min: it is left in time and goes on, 2 times in all")
+    (warning,) = plan(study, tmp_path, hour, retries=3, runs_per_job=1, time_limit=4).warnings
+    assert warning.endswith("it cannot finish in 4 attempts (retries: 3)")
+
+
+def test_packs_wall_time_and_the_queue(study, tmp_path, monkeypatch):
+    price(monkeypatch, 1.0)
+    found = plan(study, tmp_path, slurm.Limits("gpu", None, 2, 5), runs_per_job=3, jobs=10)
+    assert list(found.table["jobs"]) == [7, 7]
+    assert list(found.table["job_minutes"]) == [11, 101]
+    assert found.table["hours"].sum() == pytest.approx(20 * 1100 / 3600)
+    assert found.table["hours_high"].sum() == pytest.approx(2 * 20 * 1100 / 3600)
+    # 7 jobs of 330 s (one of 230) and 7 of 3,030 (one of 2,030), 10 at once
+    assert 3600 * found.wall_hours == pytest.approx(330 + 3030, rel=0.1)
+    assert found.warnings == [
+        "10 jobs at once, but 5 may be in the queue: set jobs to that",
+        "2 of the 10 jobs in the queue may run at once; the others wait",
+    ]
+
+
+def test_limits_are_the_strictest_of_partition_account_and_service(monkeypatch):
+    answers = {
+        "sinfo": "gpu|gpu|2-00:00:00\ncpu|cpu*|infinite",
+        "assoc": "lab|1-00:00:00|50|200|\nother|1:00|1|1|long",
+        "qos": "normal|12:00:00||100\nlong||10|\nother|1:00|1|1",
+    }
+    monkeypatch.setattr(slurm, "ask", lambda *command: answers["sinfo" if command[0] == "sinfo" else command[4]])
+    assert slurm.limits("gpu", "lab") == slurm.Limits("gpu", 720, 50, 100)
+    assert slurm.limits("gpu", "lab", "long") == slurm.Limits("gpu", 1440, 10, 200)
+    assert slurm.limits(None).partition == "cpu"
+    assert slurm.limits("gup") is None

@@ -1,0 +1,160 @@
+"""The runs of a study that were begun and are not finished: where, why, and the last lines of their logs.
+
+python -m trainsize.failures [STUDY] [--format text|json]
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trainsize import lock, slurm
+from trainsize.errors import UserError
+from trainsize.estimates import read_records
+from trainsize.plan import ROOT
+from trainsize.runs import Run
+from trainsize.schema import read_yaml
+from trainsize.study import Study, load_study
+
+LAST_LINES = 3
+
+# What SLURM writes into the log of a job that it ends, and what a stage writes that was asked to leave.
+_SIGNS = (
+    (r"DUE TO TIME LIMIT", "time limit"),
+    (r"DUE TO PREEMPTION", "preempted"),
+    (r"DUE TO NODE FAILURE", "node failure"),
+    (r"oom_kill|oom-kill|Out Of Memory", "out of memory"),
+    (r"CANCELLED AT", "cancelled"),
+)
+_STATES = {
+    "TIMEOUT": "time limit",
+    "PREEMPTED": "preempted",
+    "NODE_FAIL": "node failure",  # of which a node that lost its power writes nothing
+    "OUT_OF_MEMORY": "out of memory",
+    "CANCELLED": "cancelled",
+    "RUNNING": "in training",
+    "PENDING": "waiting in the queue again",
+}
+_LEFT = re.compile(r"^interrupted: saved", re.M)
+_PLACE = re.compile(r"SLURM job (?P<job>\d+) on (?P<node>[^\s,]+)|JOB (?P<job2>\d+) ON (?P<node2>\S+) CANCELLED")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that was begun and is not finished. `job` and `node` are empty where it was no job of SLURM's."""
+
+    model: str
+    n: int
+    draw: int
+    seed: int
+    reason: str
+    saved: bool
+    job: str
+    node: str
+    log: str
+    last: tuple[str, ...]
+
+
+def failures(study: Study, results: Path) -> list[Failure]:
+    """Return the runs of the study that have left a log or a state, but no results."""
+    done = read_records(study, results)
+    found = (_failure(study, run, results) for run in study.runs if run not in done)
+    return [failure for failure in found if failure is not None]
+
+
+def _failure(study: Study, run: Run, results: Path) -> Failure | None:
+    state = results / study.name / run.folder / "state"
+    folder = re.escape(run.folder.as_posix())
+    own = _newest((results / study.name / "logs/training" / run.model / f"n{run.n}").rglob("*.log"), rf"{folder}\b")
+    of_job = _newest(
+        (results / "logs/slurm").glob(f"rule_training*/{study.name}_{run.model}_{run.n}*/*.log"),
+        rf"{folder}/run\.json",
+    )
+    logs = [log for log in (own, of_job) if log is not None]
+    if not logs and not state.exists():
+        return None
+    texts = {log: log.read_text(errors="replace") for log in logs}
+    places = [match for text in texts.values() for match in _PLACE.finditer(text)]
+    job, node = (
+        (places[-1]["job"] or places[-1]["job2"], places[-1]["node"] or places[-1]["node2"]) if places else ("", "")
+    )
+    log = own or of_job
+    lines = [line for line in texts[log].splitlines() if line.strip()] if log else []
+    return Failure(
+        **vars(run),
+        reason=_reason(run, state, texts.get(own, ""), texts.get(of_job, ""), job),
+        saved=(state / "checkpoint.pt").exists(),
+        job=job,
+        node=node,
+        log=str(log or ""),
+        last=tuple(lines[-LAST_LINES:]),
+    )
+
+
+def _reason(run: Run, state: Path, own: str, of_job: str, job: str) -> str:
+    """Return why a run is not finished, from its lock, its stage's and its job's log, and SLURM."""
+    try:
+        if time.time() - (state / lock.NAME).stat().st_mtime < lock.DEAD:
+            return "in training"
+    except FileNotFoundError:
+        pass
+    error = re.search(rf"{re.escape(run.folder.as_posix())}: (\w+(?:\.\w+)*: .*)", own)
+    if error:
+        return error[1]
+    for sign, reason in _SIGNS:
+        if re.search(sign, of_job):
+            return reason
+    if _LEFT.search(own):
+        return "left in time, to be gone on with"
+    errors = re.findall(r"^\w+(?:\.\w+)*(?:Error|Exception|Interrupt)\b.*", own, re.M)
+    if errors:
+        return errors[-1]
+    return _STATES.get(slurm.state(job), "killed") if job else "killed"
+
+
+def _newest(logs: Iterable[Path], pattern: str) -> Path | None:
+    """Return the newest of the logs in which `pattern` is found."""
+    for log in sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True):
+        if re.search(pattern, log.read_text(errors="replace")):
+            return log
+    return None
+
+
+def describe(study: Study, found: list[Failure]) -> str:
+    """Return the failed runs as a person reads them."""
+    if not found:
+        return f"{study.name}: no run was begun and left unfinished"
+    counts = Counter(failure.reason.partition(":")[0] for failure in found)
+    lines = [f"{study.name}: " + ", ".join(f"{count} {reason}" for reason, count in counts.most_common()), ""]
+    for failure in found:
+        where = f" (job {failure.job} on {failure.node})" if failure.job else ""
+        saved = "; goes on from its checkpoint" if failure.saved else ""
+        lines.append(
+            f"{failure.model} n={failure.n} draw={failure.draw} seed={failure.seed}{where}: {failure.reason}{saved}"
+        )
+        lines += [f"    {line}" for line in failure.last] + ([f"    {failure.log}"] if failure.log else [])
+    lines += ["", "`snakemake` trains these again, and no other."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m trainsize.failures", description="Say which runs failed, and why.")
+    parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    options = parser.parse_args()
+    try:
+        study = load_study(str(options.study or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
+    except UserError as error:
+        sys.exit(str(error))
+    found = failures(study, options.results)
+    print(json.dumps([asdict(f) for f in found], indent=1) if options.format == "json" else describe(study, found))
+
+
+if __name__ == "__main__":
+    main()
