@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, intervals and regressions against scipy and published values."""
+"""Metrics against scikit-learn, intervals against scipy."""
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,6 @@ from sklearn.metrics import (
 
 from trainsize.evaluation import calibration_error, score, top_predictions
 from trainsize.intervals import mean_interval, paired_interval, size_interval
-from trainsize.regressions import log_linear, regress, size_means
-from trainsize.tables import RUNS, write_table
-
-GA_SIZES = [12_000, 6_000, 4_000, 3_000, 2_400, 2_000, 1_500, 1_200, 1_000, 800, 750]
 
 
 @pytest.mark.parametrize("classes_present", [10, 4])
@@ -108,51 +104,3 @@ def test_changes_are_paired():
     runs["a"] = [0.1, 0.5, 0.9, 0.2, 0.6, 1.0]
     assert paired_interval(runs, "a", 20, 10) == pytest.approx((0.1, 0.1, 0.1))
     assert np.isnan(paired_interval(runs[:4], "a", 20, 10)[1])
-
-
-def test_the_regression_is_scipys():
-    rng = np.random.default_rng(0)
-    means = pd.Series(0.4 + 0.12 * np.log10(GA_SIZES) + rng.normal(0, 0.01, 11), index=GA_SIZES)
-    fit, expected = log_linear(means), stats.linregress(np.log10(GA_SIZES), means)
-    assert fit.params["log10_n"] == pytest.approx(expected.slope)
-    assert fit.params["const"] == pytest.approx(expected.intercept)
-    assert fit.bse["log10_n"] == pytest.approx(expected.stderr)
-    assert fit.rsquared == pytest.approx(expected.rvalue**2)
-
-
-def test_published_condition_numbers():
-    """33.7 with all eleven sizes of the letters study, 40.5 without the largest; they depend on the sizes alone."""
-    noise = np.random.default_rng(1).random(11)
-    assert log_linear(pd.Series(noise, index=GA_SIZES)).condition_number == pytest.approx(33.7, abs=0.05)
-    assert log_linear(pd.Series(noise[1:], index=GA_SIZES[1:])).condition_number == pytest.approx(40.5, abs=0.05)
-
-
-@pytest.fixture
-def runs_table(tmp_path):
-    def write(rows: list[dict]):
-        blank = dict.fromkeys(RUNS.schema.names)
-        frame = pd.DataFrame([{**blank, "status": "finished", **row} for row in rows])
-        write_table(tmp_path / "runs.parquet", RUNS, frame)
-        return tmp_path / "runs.parquet"
-
-    return write
-
-
-def test_regressions_that_cannot_be_made_say_why(runs_table, tmp_path):
-    few = [{"model": "few", "n": n, "test_accuracy": 0.5 + n / 1e4, "train_accuracy": 1.0} for n in (10, 20)]
-    flat = [{"model": "flat", "n": n, "test_accuracy": 0.5, "train_accuracy": n / 100} for n in (10, 20, 40)]
-    regress(runs_table(few + flat), ["few", "flat", "none"], ["accuracy"], tmp_path)
-    fits = pd.read_parquet(tmp_path / "fits.parquet").set_index(["model", "split"])["status"]
-    assert fits["few", "test"] == "2 sizes with finished runs, at least 3 are needed"
-    assert fits["flat", "test"] == "the metric is the same at every size"
-    assert fits["flat", "train"] == "fitted"
-    assert fits["none", "test"] == "0 sizes with finished runs, at least 3 are needed"
-    summary = (tmp_path / "summary.txt").read_text()
-    assert "not fitted: the metric is the same at every size" in summary
-    assert "Date:" not in summary
-    assert "Prob (F-statistic)" in summary
-
-
-def test_diverged_runs_are_left_out_of_the_means():
-    runs = pd.DataFrame({"status": ["finished", "diverged"], "n": [10, 10], "a": [0.5, 9.0]})
-    assert size_means(runs, "a").to_dict() == {10: 0.5}

@@ -1,6 +1,6 @@
-"""regressions: how each metric moves with the size.
+"""regressions: how each metric moves with the size, what follows, and how sure that is.
 
-Needs the table of runs; makes results/{study}/regressions/.
+Needs the table of runs, their predictions, the subsets and the data set's manifest; makes results/{study}/regressions/.
 """
 
 
@@ -11,17 +11,20 @@ localrules:
 rule regressions:
     input:
         runs="results/{study}/metrics/runs.parquet",
+        predictions=run_files("predictions.parquet"),
+        subsets=subset_files(),
+        manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
-        fits="results/{study}/regressions/fits.parquet",
-        parameters="results/{study}/regressions/parameters.parquet",
+        tables=[f"results/{{study}}/regressions/{name}.parquet" for name in REGRESSION_TABLES],
         summary="results/{study}/regressions/summary.txt",
+        answers="results/{study}/regressions/answers.txt",
     log:
         "results/{study}/logs/regressions.log",
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json({"models": list(STUDY.models), **STUDY.regressions}),
+        settings=canonical_json({"grid": STUDY.grid(), **STUDY.regressions}),
         code=fingerprint("regressions"),
-        folder=subpath(output.fits, parent=True),
+        results=subpath(output.summary, ancestor=2),
     shell:
-        "python $SCRIPTS/regressions.py {log:q} {params.settings:q} {input.runs:q} {params.folder:q}"
+        "python $SCRIPTS/regressions.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q}"

@@ -1,4 +1,4 @@
-"""regressions.py LOG SETTINGS RUNS FOLDER: fit the study's curves."""
+"""regressions.py LOG SETTINGS RESULTS MANIFEST: fit the study's curves and answer its questions."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from trainsize.job import run_stage
 from trainsize.regressions import regress
 
 
-def main(settings: dict, runs: str, folder: str) -> None:
-    regress(Path(runs), settings["models"], settings["metrics"], Path(folder))
+def main(settings: dict, results: str, manifest: str) -> None:
+    regress(settings, Path(results), Path(manifest))
 
 
 if __name__ == "__main__":

@@ -1,103 +1,579 @@
-"""The regressions stage: how a metric moves with the size of the training set."""
+"""The regressions stage: how a metric moves with the size of the training set, what follows, and how sure that is.
 
-import warnings
-from itertools import product
+python -m trainsize.regressions TABLE       (any table of learning curves, CSV or Parquet; --help says more)
+"""
+
+import argparse
+import sys
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
-from statsmodels.stats.stattools import durbin_watson
 
-from trainsize.files import write_text
-from trainsize.tables import FITS, PARAMETERS, read_table, write_table
+from trainsize import answers, comparisons, linear, planning, shape, variance
+from trainsize.bootstrap import resampled_means
+from trainsize.choice import ALL_FAMILIES, DEFAULT_FAMILIES, Candidate, candidates, family_of, usable
+from trainsize.correctness import Correctness, class_counts, read_correctness
+from trainsize.curves import ERROR, KINDS, LOSS, SCORE, Curve, clean, kind_of, make_curve, unit_of
+from trainsize.errors import UserError, listing, nearest
+from trainsize.families import FAMILIES, Array
+from trainsize.files import read_json, write_text
+from trainsize.fitting import Problem, fit_many
+from trainsize.tables import REGRESSIONS, read_table, write_table
+from trainsize.telling import tell
 
 SPLITS = ("test", "train")
-FEWEST_SIZES = 3  # two points leave a line no error
+FEWER_ERRORS = {0.25: "a quarter fewer errors than at the largest size", 0.5: "half the errors of the largest size"}
+MARGINS = {SCORE: 0.005, ERROR: 0.005, LOSS: 0.02}
+CURVE_POINTS = 32  # sizes a curve is predicted at, beside those of the study
+AHEAD = 4  # times the largest size that curves are predicted to
 
 
-def size_means(runs: pd.DataFrame, column: str) -> pd.Series:
-    """Return the mean of `column` over the finished runs of each size, indexed by n, ascending."""
-    return runs[runs["status"] == "finished"].groupby("n")[column].mean()
+@dataclass(frozen=True)
+class Options:
+    """What of the analysis can be chosen; `targets` and `margins` are by metric, in the metric's own unit."""
+
+    families: tuple[str, ...] = DEFAULT_FAMILIES
+    targets: dict[str, list[float]] = field(default_factory=dict)
+    margins: dict[str, float] = field(default_factory=dict)
+    leave_out: tuple[int, ...] = ()
+    confidence: float = 0.95
+    bootstrap: int = 2000
+    allow_few_seeds: bool = False
+    robust: bool = False
+    purpose: str = "target"
+    hours: float | None = None
 
 
-def log_linear(means: pd.Series):
-    """Fit means ~ 1 + log10 n by ordinary least squares; return statsmodels' results.
+@dataclass(frozen=True)
+class Data:
+    """What is known of the data set: numbers of test images, classes and training images."""
 
-    Raises ValueError, with the reason, for means that no line can be fitted to.
+    n_test: int | None = None
+    classes: int | None = None
+    n_train: int | None = None
+
+
+UNKNOWN = Data()
+
+
+@dataclass(frozen=True)
+class Response:
+    """A column of the runs: which metric of which split it is, and of what kind."""
+
+    column: str
+    metric: str
+    split: str
+    kind: str
+
+
+@dataclass
+class Analysed:
+    """One model and metric, analysed: what the comparisons need of it."""
+
+    curve: Curve
+    sure: answers.Sureness
+    means: Array | None
+    chosen: Candidate | None
+
+
+def regress(settings: dict, results: Path, manifest: Path) -> None:
+    """Write the tables and texts of the stage, from the table of runs and their predictions, to `results/regressions`.
+
+    `settings` is `Study.regressions` with the study's grid. What cannot be made is a row that says why.
     """
-    if len(means) < FEWEST_SIZES:
-        raise ValueError(f"{len(means)} sizes with finished runs, at least {FEWEST_SIZES} are needed")
-    if not np.isfinite(means).all():
-        raise ValueError("a mean is not a finite number")
-    if np.ptp(means) == 0:
-        raise ValueError("the metric is the same at every size")
-    design = pd.DataFrame({"const": 1.0, "log10_n": np.log10(means.index.to_numpy(dtype=float))})
-    return sm.OLS(means.to_numpy(), design).fit()
+    facts, grid = read_json(manifest), settings["grid"]
+    options = Options(
+        families=tuple(settings["families"]),
+        targets=settings["targets"],
+        margins=settings["equivalence_margin"],
+        leave_out=tuple(settings["leave_out"]),
+        confidence=settings["confidence"],
+        bootstrap=settings["bootstrap"],
+        allow_few_seeds=settings["allow_few_seeds"],
+        robust=settings["robust"],
+        purpose=settings["planning"]["purpose"],
+        hours=settings["planning"].get("hours"),
+    )
+    responses = [
+        Response(f"{split}_{metric}", metric, split, KINDS[metric])
+        for split in SPLITS
+        for metric in settings["metrics"]
+    ]
+    runs = read_table(results / "metrics" / "runs.parquet")
+    correctness = read_correctness(grid, results)
+    data = Data(facts["n_test"], len(facts["classes"]), facts["n_train"])
+    found = analyse(runs, grid["models"], responses, options, data, correctness)
+    found["classes"] = class_rows(correctness, class_counts(grid, results))
+    write(found, results / "regressions")
 
 
-def _fit_row(fit) -> dict:
-    return {
-        "r2": fit.rsquared,
-        "r2_adjusted": fit.rsquared_adj,
-        "f": fit.fvalue,
-        "p_f": fit.f_pvalue,
-        "log_likelihood": fit.llf,
-        "aic": fit.aic,
-        "bic": fit.bic,
-        "durbin_watson": durbin_watson(fit.resid),
-        "condition_number": fit.condition_number,
-    }
+def analyse(
+    runs: pd.DataFrame,
+    models: list[str],
+    responses: list[Response],
+    options: Options,
+    data: Data = UNKNOWN,
+    correctness: Correctness | None = None,
+) -> dict[str, list[dict] | str]:
+    """Return the rows of every table of the stage by its name, and the text of the statsmodels summaries as "summary".
+
+    `runs` has the columns model, n, draw, seed, status and those of the responses. Lines are fitted to every response,
+    curves only to those of the test set, which alone fall with the size.
+    """
+    found: dict = {name: [] for name in REGRESSIONS}
+    found["summary"] = []
+    analysed: dict[tuple[str, str], Analysed] = {}
+    for model in models:
+        for response in responses:
+            about = {"model": model, "split": response.split, "metric": response.metric}
+            good, left_out = clean(runs[runs["model"] == model], response.column, response.kind)
+            told = {"n_sizes": good["n"].nunique(), "n_runs": len(good), "runs_left_out": left_out}
+            _lines(found, about, told, good, response, options)
+            if response.split == "test":
+                curve = make_curve(good, response.column, response.kind, data.n_test, data.classes)
+                analysed[model, response.metric] = _curves(found, about, told, curve, options)
+                _spread(found, about, good, response, curve, options, correctness)
+                _next(found, about, good, analysed[model, response.metric], options, data)
+    for response in responses:
+        if response.split == "test":
+            _compare(found, response, models, analysed, correctness)
+    return found
 
 
-def _parameter_rows(fit) -> list[dict]:
-    interval = fit.conf_int(alpha=0.05)
-    return [
+def _lines(found: dict, about: dict, told: dict, good: pd.DataFrame, response: Response, options: Options) -> None:
+    """Add the straight lines in log10 n: as published, over all runs, mixed, and the analysis of variance."""
+    means = linear.size_means(good, response.column)
+    for dropped in dict.fromkeys(((), tuple(n for n in options.leave_out if n in means.index))):
+        names = ", ".join(map(str, dropped))
+        kept = means.drop(list(dropped))
+        title = f"{about['model']}: {about['split']} {about['metric']} on log10 n, means of {len(kept)} sizes"
+        title += f", {told['n_runs'] - int(good['n'].isin(dropped).sum())} runs" + (
+            f", without {names}" if dropped else ""
+        )
+        row = {**about, **told, "method": "published", "left_out": names, "n_sizes": len(kept)}
+        try:
+            fit = linear.log_linear(kept)
+        except ValueError as reason:
+            found["fits"].append({**row, "status": str(reason)})
+            found["summary"].append(f"{title}\n\nnot fitted: {reason}\n")
+            continue
+        found["fits"].append({**row, "status": "fitted", **linear.statistics(fit)})
+        key = {**about, "method": "published", "left_out": names}
+        found["parameters"] += [{**key, **r} for r in linear.coefficients(fit, options.confidence)]
+        found["summary"].append(linear.summary_text(fit, title, about["metric"]))
+        if not dropped:
+            found["influence"] += [{**about, **r} for r in linear.influence(means)]
+    unit = unit_of(good)
+    weights = _weights(good, response)
+    for method, errors, fit in linear.over_runs(good, response.column, unit, weights):
+        row = {**about, **told, "method": method, "left_out": ""}
+        if isinstance(fit, str):
+            found["fits"].append({**row, "status": fit})
+            continue
+        found["fits"].append({**row, "status": "fitted", **linear.goodness(fit)})
+        found["parameters"] += [
+            {**about, "method": method, "left_out": "", **r}
+            for r in linear.coefficients(fit, options.confidence, errors)
+        ]
+    _mixed_and_anova(found, about, told, good, response, unit, options)
+
+
+def _weights(good: pd.DataFrame, response: Response) -> pd.Series | None:
+    """Return the inverse of the smoothed variance between runs by size; None where no size has two."""
+    if not len(good) or good.groupby("n").size().max() < 2:
+        return None
+    curve = make_curve(good, response.column, response.kind)
+    return pd.Series(1 / curve.variances(), curve.sizes.astype(int))
+
+
+def _mixed_and_anova(
+    found: dict, about: dict, told: dict, good: pd.DataFrame, response: Response, unit: str, options: Options
+) -> None:
+    row = {**about, **told, "left_out": ""}
+    try:
+        linear.check(good[response.column].to_numpy(), good["n"].nunique())
+        mixed = linear.mixed(good, response.column, unit)
+    except ValueError as reason:
+        found["fits"].append({**row, "method": "mixed", "status": str(reason)})
+    else:
+        found["fits"].append({**row, "method": "mixed", "status": f"fitted by {mixed.method}"})
+        terms = linear.coefficients(mixed.line, options.confidence, f"{mixed.method}, random {unit}")
+        found["parameters"] += [{**about, "method": "mixed", "left_out": "", **r} for r in terms]
+        if about["split"] == "test":
+            found["variance"] += [
+                {
+                    **about,
+                    "component": f"{name}, about the line",
+                    "variance": value,
+                    "sd": float(np.sqrt(value)),
+                    "method": mixed.method,
+                }
+                for name, value in mixed.variances.items()
+            ]
+    try:
+        f, p, between, within = linear.anova(good, response.column)
+    except ValueError as reason:
+        found["fits"].append({**row, "method": "anova", "status": str(reason)})
+    else:
+        values = {"f": f, "p_f": p, "df_model": between, "df_residual": within}
+        found["fits"].append({**row, "method": "anova", "status": "fitted", **values})
+
+
+def _curves(found: dict, about: dict, told: dict, curve: Curve, options: Options) -> Analysed:
+    """Add the families' fits, what they predict, the targets and the saturation of one curve."""
+    sure = answers.sureness(curve, options.confidence, options.allow_few_seeds)
+    if not len(curve.sizes):
+        for name in options.families:
+            row = {"method": name, "left_out": "", "n_parameters": len(family_of(name).terms)}
+            found["fits"].append({**about, **told, **row, "status": "no finished run"})
+        return Analysed(curve, sure, None, None)
+    means = resampled_means(curve, options.bootstrap) if sure.allowed else None
+    tried = candidates(curve, options.families, means, options.robust)
+    pick = next((c for c in tried if c.chosen), None)
+    lowest = min((c.aicc for c in tried if usable(c) and np.isfinite(c.aicc)), default=np.nan)
+    whole = {"p_monotone": shape.p_monotone(curve), "flat": shape.is_flat(curve), "intervals": sure.note}
+    found["fits"] += [{**about, **told, **whole, **_fit_row(c, lowest)} for c in tried]
+    for c in tried:
+        if c.fit is None:
+            continue
+        key = {**about, "method": c.name, "left_out": ""}
+        found["parameters"] += [{**key, **r} for r in answers.parameters(c, curve, sure)]
+        if usable(c):
+            about_curve = {"model": about["model"], "metric": about["metric"], "family": c.name, "chosen": c.chosen}
+            found["predictions"] += _predicted(c, curve, sure, about_curve)
+            for value, origin in _targets(about["metric"], curve, options):
+                error = float(curve.shown(np.array(value)))
+                found["targets"].append(
+                    {**about_curve, "target": value, "origin": origin, **answers.target(c, curve, error, sure)}
+                )
+    of_curve = {"model": about["model"], "metric": about["metric"]}
+    average = answers.average(tried, curve.sizes)
+    found["predictions"] += [
         {
-            "term": term,
-            "estimate": fit.params[term],
-            "standard_error": fit.bse[term],
-            "t": fit.tvalues[term],
-            "p": fit.pvalues[term],
-            "low": interval.loc[term, 0],
-            "high": interval.loc[term, 1],
+            **of_curve,
+            "family": "average",
+            "chosen": False,
+            "n": n,
+            "extrapolated": False,
+            "status": "predicted",
+            "value": float(curve.shown(e)),
         }
-        for term in fit.params.index
+        for n, e in zip(curve.sizes, average, strict=True)
+        if np.isfinite(e)
+    ]
+    margin = options.margins.get(about["metric"], MARGINS[curve.kind])
+    by_size = zip(answers.saturation(pick, curve, margin, sure), shape.steps(curve), strict=True)
+    found["saturation"] += [
+        {**of_curve, "family": pick.name if pick else None, "margin": margin, **a, **b} for a, b in by_size
+    ]
+    return Analysed(curve, sure, means, pick)
+
+
+def _fit_row(c: Candidate, lowest: float) -> dict:
+    row = {"method": c.name, "left_out": "", "status": c.status, "chosen": c.chosen, "n_parameters": c.parameters}
+    if c.fit is None:
+        return row
+    delta = c.aicc - lowest
+    row |= {
+        "start": c.start,
+        "n_sizes": len(c.fit.problem.sizes),
+        "weighted_rss": c.fit.cost,
+        "aicc": c.aicc,
+        "bic": c.bic,
+        "akaike_weight": c.weight,
+        "delta_aicc": delta,
+        "distinguishable": bool(delta >= 2) if np.isfinite(delta) else None,
+        "starts": c.fit.starts,
+        "starts_agreeing": c.fit.agreeing,
+        "condition_number": c.fit.condition,
+        "at_bound": ", ".join(c.fit.bound),
+    }
+    if c.holdout:
+        row |= {
+            "holdout_error": c.holdout.error,
+            "holdout_alike": c.alike,
+            "holdout_log_error": c.holdout.log_error,
+            "holdout_coverage": c.holdout.coverage,
+        }
+    return row
+
+
+def _predicted(c: Candidate, curve: Curve, sure: answers.Sureness, about: dict) -> list[dict]:
+    between = np.geomspace(c.smallest, AHEAD * curve.sizes[-1], CURVE_POINTS)
+    own = np.append(curve.sizes[curve.sizes >= c.smallest], 2 * curve.sizes[-1])
+    n = np.unique(np.concatenate([own, between[~np.isclose(between[:, None], own).any(1)]]))
+    return [{**about, **row} for row in answers.predictions(c, curve, n, sure).to_dict("records")]
+
+
+def _targets(metric: str, curve: Curve, options: Options) -> list[tuple[float, str]]:
+    """Return the metric's targets and what they are: those stated, or shares of the errors at the largest size."""
+    if options.targets.get(metric):
+        return [(float(value), "stated") for value in options.targets[metric]]
+    return [(float(curve.shown((1 - share) * curve.means[-1])), text) for share, text in FEWER_ERRORS.items()]
+
+
+def _spread(
+    found: dict,
+    about: dict,
+    good: pd.DataFrame,
+    response: Response,
+    curve: Curve,
+    options: Options,
+    correctness: Correctness | None,
+) -> None:
+    """Add where the spread between the runs of each size comes from."""
+    margin = options.margins.get(about["metric"], MARGINS[curve.kind])
+    is_accuracy = response.metric == "accuracy"
+    for n, group in good.groupby("n"):
+        right = correctness.right.get((about["model"], n)) if correctness and is_accuracy else None
+        rows = variance.components(group, response.column, curve.n_test if is_accuracy else None, right, margin)
+        found["variance"] += [{**about, "n": float(n), **row} for row in rows]
+
+
+def _next(found: dict, about: dict, good: pd.DataFrame, one: Analysed, options: Options, data: Data) -> None:
+    """Add which runs to train next, where the runs say how long one takes."""
+    pick, curve = one.chosen, one.curve
+    if pick is None or not one.sure.allowed or "seconds_total" not in good or not pick.fit.free:
+        return
+    error, purpose = None, "curve"
+    if options.purpose == "target":
+        value, _ = _targets(about["metric"], curve, options)[0]
+        error = float(curve.shown(np.array(value)))
+        reached = np.isfinite(answers.target_size(pick, curve, error))
+        error, purpose = (error, "target") if reached else (None, "curve")
+    seconds = planning.seconds_model(good["n"].to_numpy(), good["seconds_total"].to_numpy())
+    budget = 3600 * options.hours if options.hours else float(good["seconds_total"].sum())
+    steps = planning.best_next(pick.fit, curve, seconds, budget, error, data.n_train or np.inf)
+    found["planning"] += [
+        {"model": about["model"], "metric": about["metric"], "purpose": purpose, "budget": budget, **asdict(step)}
+        for step in steps
     ]
 
 
-def summary_text(fit, title: str, metric: str) -> str:
-    """Return statsmodels' summary without the date and time of day, so that the same fit gives the same text."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="omni_normtest is not valid")
-        lines = str(fit.summary(title=title, yname=metric)).splitlines()
-    half = next(len(line) for line in lines if line.startswith("==")) // 2
-    lines = [" " * half + line[half:] if line.startswith(("Date:", "Time:")) else line for line in lines]
-    return "\n".join(lines) + "\n"
+def _compare(
+    found: dict,
+    response: Response,
+    models: list[str],
+    analysed: dict[tuple[str, str], Analysed],
+    correctness: Correctness | None,
+) -> None:
+    """Add the comparison of every two models at every size they share, Holm's correction over all of a metric."""
+    rows = []
+    for a, b in combinations(models, 2):
+        left, right = analysed[a, response.metric], analysed[b, response.metric]
+        sure = min(left.sure, right.sure, key=lambda sure: (sure.allowed, sure.units))
+        for at in comparisons.common(left.curve, right.curve):
+            n = left.curve.sizes[at[0]]
+            row = {"metric": response.metric, "n": float(n), "model_a": a, "model_b": b}
+            row |= comparisons.difference(left.curve, right.curve, at, (left.means, right.means), sure)
+            if left.chosen and right.chosen and n >= left.chosen.smallest:
+                row |= comparisons.efficiency(left.chosen, right.chosen, n, (left.curve, right.curve), sure)
+            if correctness and response.metric == "accuracy":
+                row |= _mcnemar([p for p in correctness.pairs if (p["n"], p["model_a"], p["model_b"]) == (n, a, b)])
+            rows.append(row)
+    for row, p in zip(rows, answers.holm([row["p"] for row in rows]), strict=True):
+        found["comparisons"].append({**row, "p_holm": p})
 
 
-def regress(runs_table: Path, models: list[str], metrics: list[str], target: Path) -> None:
-    """Fit every metric of every model, on test and training images; write two tables and the text summaries.
+def _mcnemar(pairs: list[dict]) -> dict:
+    """Return McNemar's test of the first pair of runs, and how many pairs differ after Holm's correction."""
+    if not pairs:
+        return {}
+    p = [comparisons.mcnemar(pair["only_a"], pair["only_b"]) for pair in pairs]
+    first = pairs[0]
+    return {
+        "mcnemar_draw": first["draw"],
+        "mcnemar_seed": first["seed"],
+        "only_a": first["only_a"],
+        "only_b": first["only_b"],
+        "mcnemar_p": p[0],
+        "mcnemar_pairs": len(p),
+        "mcnemar_different": sum(value < 0.05 for value in answers.holm(p)),
+    }
 
-    `target` is the stage's folder. A regression that cannot be made is a row that says why.
+
+def class_rows(correctness: Correctness, counts: pd.DataFrame) -> list[dict]:
+    """Return a row per model, class and size: recall with its interval, training images, and a power law through them.
+
+    The law c + a count^-b is fitted to each class alone, unweighted, to its error by its own
+    number of training images; with fewer than five sizes there is none.
     """
-    runs = read_table(runs_table)
-    fits, parameters, texts = [], [], []
-    for model, split, metric in product(models, SPLITS, metrics):
-        about = {"model": model, "split": split, "metric": metric}
-        of_model = runs[runs["model"] == model]
-        means = size_means(of_model, f"{split}_{metric}")
-        counts = {"n_sizes": len(means), "n_runs": int((of_model["status"] == "finished").sum())}
-        title = f"{model}: {split} {metric} on log10 n, means of {counts['n_sizes']} sizes, {counts['n_runs']} runs"
+    rows = []
+    table = pd.DataFrame(correctness.classes)
+    if not len(table):
+        return rows
+    table = table.merge(counts, on=["n", "label"], how="left")
+    for (model, label), runs in table.groupby(["model", "label"], sort=False):
+        curve = make_curve(runs, "recall", SCORE)
+        images = runs.groupby("n")["count"].first()
+        fitted = _class_curve(curve, images.to_numpy())
+        for j, n in enumerate(curve.sizes):
+            recalls = 1 - curve.values[np.isfinite(curve.values[:, j]), j]
+            mean, low, high = np.clip(answers.t_interval(recalls, 0.95), 0, 1)
+            about = {"model": model, "label": label, "n": n, "images": images.iloc[j], "n_test": runs["n_test"].iloc[0]}
+            rows.append({**about, "recall": mean, "low": low, "high": high, "fitted": fitted[j]})
+    return rows
+
+
+def _class_curve(curve: Curve, images: Array) -> Array:
+    """Return the recall of the power law through a class's mean errors, nan where it has too few sizes."""
+    family = FAMILIES["pow3"]
+    if len(np.unique(images[images > 0])) < len(family.terms) + 2 or not (images > 0).all():
+        return np.full(len(images), np.nan)
+    problem = Problem(images.astype(float), np.ones(len(images)), (0.0, 1.0))
+    found = fit_many(family, problem, curve.means[None])
+    return 1 - answers.predict(family, found, images, problem.n0, problem.chance)[0]
+
+
+def write(found: dict, folder: Path) -> None:
+    """Write every table, the summaries as `summary.txt` and the answers in words as `answers.txt`."""
+    frames = {}
+    for name, table in REGRESSIONS.items():
+        frames[name] = pd.DataFrame(found[name], columns=table.schema.names)
+        write_table(folder / f"{name}.parquet", table, frames[name])
+    write_text(folder / "summary.txt", "\n\n".join(found["summary"]))
+    write_text(folder / "answers.txt", tell(frames))
+
+
+def read_curves(path: Path) -> pd.DataFrame:
+    """Read a table of learning curves, CSV or Parquet. Raises UserError for what is not one.
+
+    It has the columns n and seed, and may have model, draw, status and seconds.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'} ({error})") from error
+    for column in ("n", "seed"):
+        if column not in table:
+            raise UserError(
+                f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {listing(table.columns)})"
+            )
+        number = pd.to_numeric(table[column], errors="coerce")
+        bad = np.flatnonzero(number.isna() | (number % 1 != 0) | (number < (column == "n")))
+        if len(bad):
+            found = table[column].iloc[bad[0]]
+            raise UserError(f"{path}: row {bad[0] + 1}, column '{column}': found {found}, expected a whole number")
+        table[column] = number.astype(int)
+    table = table.rename(columns={"seconds": "seconds_total"})
+    for column, default in {"model": "model", "draw": table["seed"], "status": "finished"}.items():
+        if column not in table:
+            table[column] = default
+    again = table[table.duplicated(["model", "n", "draw", "seed"])]
+    if len(again):
+        row = again.iloc[0]
+        raise UserError(
+            f"{path}: two rows of model {row['model']}, n {row['n']}, draw {row['draw']}, seed {row['seed']}"
+        )
+    return table
+
+
+def responses_of(table: pd.DataFrame, stated: list[str], path: Path) -> list[Response]:
+    """Return the metrics to analyse: those `stated` as NAME or NAME:KIND, or all columns known by name."""
+    kinds = (SCORE, ERROR, LOSS)
+    found = []
+    for text in stated or [
+        column for column in table if kind_of(column) and not column.startswith(("train_", "validation_"))
+    ]:
+        column, _, kind = text.partition(":")
+        if column not in table:
+            raise UserError(
+                f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {listing(table.columns)})"
+            )
+        kind = kind or kind_of(column)
+        if kind not in kinds:
+            raise UserError(
+                f"--metric {text}: say what it is, {column}:score (high is good), :error (low is good) or :loss"
+            )
+        found.append(Response(column, column.removeprefix("test_"), "test", kind))
+    if not found:
+        raise UserError(f"{path}: no column is a known metric ({listing(KINDS)}); name one with --metric NAME:KIND")
+    return found
+
+
+def _stated_targets(texts: list[str], metrics: list[str]) -> dict[str, list[float]]:
+    targets: dict[str, list[float]] = {}
+    for text in texts:
+        metric, _, number = text.partition("=")
+        if metric not in metrics:
+            raise UserError(
+                f"--target {text}: no metric '{metric}'{nearest(metric, metrics)} (there: {listing(metrics)})"
+            )
         try:
-            fit = log_linear(means)
-        except ValueError as reason:
-            fits.append({**dict.fromkeys(FITS.schema.names), **about, **counts, "status": str(reason)})
-            texts.append(f"{title}\n\nnot fitted: {reason}\n")
-            continue
-        fits.append({**about, **counts, "status": "fitted", **_fit_row(fit)})
-        parameters += [{**about, **row} for row in _parameter_rows(fit)]
-        texts.append(summary_text(fit, title, metric))
-    write_table(target / "fits.parquet", FITS, pd.DataFrame(fits))
-    write_table(target / "parameters.parquet", PARAMETERS, pd.DataFrame(parameters, columns=PARAMETERS.schema.names))
-    write_text(target / "summary.txt", "\n\n".join(texts))
+            targets.setdefault(metric, []).append(float(number))
+        except ValueError:
+            raise UserError(f"--target {text}: '{number}' is no number") from None
+    return targets
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainsize.regressions",
+        description="Fit learning curves; say how many images a target needs, what more bring, and how sure that is.",
+    )
+    parser.add_argument(
+        "table", type=Path, help="CSV or Parquet with columns n, seed and metrics; optional: model, draw, seconds"
+    )
+    parser.add_argument(
+        "--metric", action="append", default=[], help="NAME or NAME:score, :error, :loss; default: all known"
+    )
+    parser.add_argument("--target", action="append", default=[], help="METRIC=VALUE, such as accuracy=0.95")
+    parser.add_argument("--families", nargs="+", choices=ALL_FAMILIES, default=DEFAULT_FAMILIES, help="families to fit")
+    parser.add_argument(
+        "--leave-out", nargs="+", type=int, default=[], help="sizes to leave out of a second published line"
+    )
+    parser.add_argument("--confidence", type=float, default=0.95, help="level of the intervals (default: 0.95)")
+    parser.add_argument("--bootstrap", type=int, default=2000, help="resamples (default: 2000)")
+    parser.add_argument("--allow-few-seeds", action="store_true", help="give intervals with two seeds too")
+    parser.add_argument("--robust", action="store_true", help="fit the curves with Huber's loss")
+    parser.add_argument("--classes", type=int, help="number of classes, for the error of chance")
+    parser.add_argument("--n-test", type=int, help="number of test images, for their share in the spread")
+    parser.add_argument("--n-train", type=int, help="number of training images there are, for the next runs")
+    parser.add_argument(
+        "--purpose", choices=("target", "curve"), default="target", help="what the next runs are to narrow"
+    )
+    parser.add_argument("--hours", type=float, help="training time for the next runs (default: as long as these took)")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the tables and texts (default: the answers are printed only)"
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parser().parse_args(arguments)
+    try:
+        if not 0.5 <= given.confidence < 1:
+            raise UserError(f"--confidence: found {given.confidence}, must be at least 0.5 and less than 1")
+        if given.bootstrap < 100:
+            raise UserError(f"--bootstrap: found {given.bootstrap}, must be at least 100")
+        table = read_curves(given.table)
+        responses = responses_of(table, given.metric, given.table)
+        options = Options(
+            families=tuple(given.families),
+            targets=_stated_targets(given.target, [response.metric for response in responses]),
+            leave_out=tuple(given.leave_out),
+            confidence=given.confidence,
+            bootstrap=given.bootstrap,
+            allow_few_seeds=given.allow_few_seeds,
+            robust=given.robust,
+            purpose=given.purpose,
+            hours=given.hours,
+        )
+        models = list(dict.fromkeys(table["model"]))
+        found = analyse(table, models, responses, options, Data(given.n_test, given.classes, given.n_train))
+        if given.output:
+            write(found, given.output)
+        print(
+            tell({name: pd.DataFrame(found[name], columns=t.schema.names) for name, t in REGRESSIONS.items()}), end=""
+        )
+    except UserError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,657 @@
+"""Lines against certified and published values, answers against planted truths, and bad input as explained rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from trainsize import answers, comparisons, linear, planning, shape, variance
+from trainsize.bootstrap import inflation, interval, resampled_means
+from trainsize.choice import DEFAULT_FAMILIES, criteria
+from trainsize.correctness import read_correctness
+from trainsize.curves import LOSS, SCORE, clean, make_curve
+from trainsize.errors import UserError
+from trainsize.families import FAMILIES
+from trainsize.files import write_text
+from trainsize.fitting import Problem, fit
+from trainsize.regressions import Options, Response, analyse, main, regress
+from trainsize.runs import grid_runs
+from trainsize.tables import PREDICTIONS, REGRESSIONS, RUNS, SUBSET, write_table
+
+GA_SIZES = [12_000, 6_000, 4_000, 3_000, 2_400, 2_000, 1_500, 1_200, 1_000, 800, 750]
+DOUBLING = [100 * 2**k for k in range(9)]
+ACCURACY = Response("accuracy", "accuracy", "test", SCORE)
+QUICK = Options(bootstrap=400, families=("last1", "log2", "pow3", "exp3"))
+
+
+def made(errors, sizes=DOUBLING, seeds=6, noise=0.004, seed=0, model="a") -> pd.DataFrame:
+    """Return runs with errors(n) plus an effect of the seed and noise, as accuracies."""
+    rng = np.random.default_rng(seed)
+    table = np.array([errors(n) for n in sizes]) + rng.normal(0, noise / 2, (seeds, 1))
+    table = table + rng.normal(0, noise, (seeds, len(sizes)))
+    rows = [
+        {"model": model, "n": n, "draw": s, "seed": s, "status": "finished", "accuracy": 1 - table[s, j]}
+        for s in range(seeds)
+        for j, n in enumerate(sizes)
+    ]
+    return pd.DataFrame(rows)
+
+
+def power(n: float) -> float:
+    return 0.03 + 2.5 * n**-0.5
+
+
+def tables(runs: pd.DataFrame, options: Options = QUICK) -> dict[str, pd.DataFrame]:
+    models = list(dict.fromkeys(runs["model"]))
+    found = analyse(runs, models, [ACCURACY], options)
+    return {name: pd.DataFrame(found[name], columns=table.schema.names) for name, table in REGRESSIONS.items()}
+
+
+# Lines
+
+
+def test_longley():
+    """NIST's certified coefficients and errors of the Longley data, ill-conditioned on purpose, to eight digits."""
+    data = sm.datasets.longley.load_pandas()
+    found = sm.OLS(data.endog, sm.add_constant(data.exog[["GNPDEFL", "GNP", "UNEMP", "ARMED", "POP", "YEAR"]])).fit()
+    certified = [-3482258.63459582, 15.0618722713733, -0.358191792925910e-01, -2.02022980381683]
+    certified += [-1.03322686717359, -0.511041056535807e-01, 1829.15146461355]
+    errors = [890420.383607373, 84.9149257747669, 0.334910077722432e-01, 0.488399681651699]
+    errors += [0.214274163161675, 0.226073200069370, 455.478499142212]
+    assert found.params.to_numpy() == pytest.approx(certified, rel=1e-8)
+    assert found.bse.to_numpy() == pytest.approx(errors, rel=1e-8)
+    assert linear.statistics(found)["r2"] == pytest.approx(0.995479004577296, rel=1e-9)
+    assert linear.goodness(found)["f"] == pytest.approx(330.285339234588, rel=1e-8)
+
+
+def test_stackloss():
+    """Huber's regression of the stackloss data as statsmodels documents it."""
+    data = sm.datasets.stackloss.load_pandas()
+    found = linear.robust(data.endog.to_numpy(), sm.add_constant(data.exog))
+    assert found.params.to_numpy() == pytest.approx([-41.0265, 0.8294, 0.9261, -0.1278], abs=1e-4)
+
+
+def test_the_published_line_is_scipys():
+    rng = np.random.default_rng(0)
+    means = pd.Series(0.4 + 0.12 * np.log10(GA_SIZES) + rng.normal(0, 0.01, 11), index=GA_SIZES)
+    found, expected = linear.log_linear(means), stats.linregress(np.log10(GA_SIZES), means)
+    assert found.params["log10_n"] == pytest.approx(expected.slope)
+    assert found.params["const"] == pytest.approx(expected.intercept)
+    assert found.bse["log10_n"] == pytest.approx(expected.stderr)
+    assert found.rsquared == pytest.approx(expected.rvalue**2)
+
+
+def test_published_condition_numbers():
+    """33.7 with all eleven sizes of the letters study, 40.5 without the largest; they depend on the sizes alone."""
+    noise = np.random.default_rng(1).random(11)
+    assert linear.log_linear(pd.Series(noise, index=GA_SIZES)).condition_number == pytest.approx(33.7, abs=0.05)
+    assert linear.log_linear(pd.Series(noise[1:], index=GA_SIZES[1:])).condition_number == pytest.approx(40.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("eleven", "ten", "mean_at_12000", "mean"),
+    [
+        ((0.4344, 0.1188), (0.3257, 0.1533), 0.8823, 0.8302),  # test accuracy
+        ((2.0592, -0.4422), (2.4980, -0.5812), 0.3949, 0.5858),  # test cross-entropy
+        ((0.6113, -0.0250), (0.5764, -0.0140), 0.5000, 0.5280),  # train accuracy
+        ((1.4868, 0.0362), (1.6213, -0.0064), 1.6770, 1.6074),  # train cross-entropy
+    ],
+)
+def test_identities_of_the_published_letters_lines(eleven, ten, mean_at_12000, mean):
+    """What the two published lines of each metric imply for the size that one of them leaves out.
+
+    A line passes through the means of its points, so the eleven sizes' sum less the ten's gives the mean at 12,000; and
+    the line through that mean and the ten-size line has the published eleven-size slope again.
+    """
+    x = np.log10(GA_SIZES)
+    implied = 11 * (eleven[0] + eleven[1] * x.mean()) - 10 * (ten[0] + ten[1] * x[1:].mean())
+    assert implied == pytest.approx(mean_at_12000, abs=0.006)  # of coefficients with four decimals
+    assert eleven[0] + eleven[1] * x.mean() == pytest.approx(mean, abs=3e-4)
+    refitted = linear.log_linear(pd.Series([implied, *(ten[0] + ten[1] * x[1:])], index=GA_SIZES))
+    assert refitted.params["log10_n"] == pytest.approx(eleven[1], abs=2e-3)
+
+
+def test_the_published_statistics_follow_from_each_other():
+    runs = made(power)
+    found = tables(runs, Options(bootstrap=400, families=("log2",), leave_out=(DOUBLING[-1],)))
+    fits = found["fits"][found["fits"]["method"] == "published"]
+    assert list(fits["left_out"]) == ["", str(DOUBLING[-1])]
+    assert list(fits["n_sizes"]) == [9, 8]
+    for _, row in fits.iterrows():
+        own = found["parameters"]["left_out"].eq(row["left_out"]) & found["parameters"]["method"].eq("published")
+        slope = found["parameters"][own].set_index("term").loc["log10_n"]
+        m = row["n_sizes"]
+        assert slope["t"] ** 2 == pytest.approx(row["f"])
+        assert slope["estimate"] / slope["standard_error"] == pytest.approx(slope["t"])
+        half = stats.t.ppf(0.975, m - 2) * slope["standard_error"]
+        assert (slope["low"], slope["high"]) == pytest.approx((slope["estimate"] - half, slope["estimate"] + half))
+        assert row["r2_adjusted"] == pytest.approx(1 - (1 - row["r2"]) * (m - 1) / (m - 2))
+        assert row["aic"] == pytest.approx(4 - 2 * row["log_likelihood"])
+        assert row["bic"] == pytest.approx(2 * np.log(m) - 2 * row["log_likelihood"])
+        skew, excess = row["skew"], row["kurtosis"] - 3
+        assert row["jarque_bera"] == pytest.approx(m / 6 * (skew**2 + excess**2 / 4))
+        assert row["p_jarque_bera"] == pytest.approx(stats.chi2.sf(row["jarque_bera"], 2))
+
+
+def test_lines_over_all_runs_agree_where_they_must():
+    """On a balanced table the slope is that of the means; the mixed model's variances are those of the mean squares."""
+    runs = made(lambda n: 0.6 - 0.1 * np.log10(n), noise=0.01, seed=3)
+    table = runs.pivot(index="seed", columns="n", values="accuracy")
+    x = np.log10(table.columns.to_numpy(dtype=float))
+    found = tables(runs, Options(bootstrap=400, families=("log2",)))
+    slopes = found["parameters"].query("term == 'log10_n'").set_index("method")
+    expected = linear.log_linear(table.mean()).params["log10_n"]
+    for method in ("published", "ols_cluster", "ols_hc3", "mixed"):
+        assert slopes.loc[method, "estimate"] == pytest.approx(expected, abs=1e-8)
+    units, sizes = table.shape
+    rest = table.to_numpy() - table.mean(axis=1).to_numpy()[:, None] - expected * (x - x.mean())
+    within = (rest**2).sum() / (units * (sizes - 1) - 1)
+    spread = ((x - x.mean()) ** 2).sum()
+    assert slopes.loc["mixed", "standard_error"] == pytest.approx(np.sqrt(within / (units * spread)), rel=1e-4)
+    between = (sizes * table.mean(axis=1).var() - within) / sizes
+    components = found["variance"][found["variance"]["n"].isna()].set_index("component")["variance"]
+    assert components["seed, about the line"] == pytest.approx(between, rel=1e-3)
+    assert components["residual, about the line"] == pytest.approx(within, rel=1e-4)
+
+
+def test_the_anova_line_is_the_mixed_models():
+    """On a balanced table it is what REML finds; with a run missing, REML is used and finds nearly the same."""
+    runs = made(lambda n: 0.6 - 0.1 * np.log10(n), noise=0.01, seed=3)
+    frame = runs.assign(y=runs["accuracy"] / runs["accuracy"].std(), log10_n=np.log10(runs["n"]))
+    reml = sm.MixedLM.from_formula("y ~ log10_n", frame, groups=frame["seed"]).fit(reml=True)
+    balanced = linear.mixed(runs, "accuracy", "seed")
+    assert balanced.method == "ANOVA"
+    scale = runs["accuracy"].std()
+    assert balanced.line.params.to_numpy() == pytest.approx(reml.fe_params.to_numpy() * scale, abs=1e-8)
+    assert balanced.line.bse.to_numpy() == pytest.approx(reml.bse_fe.to_numpy() * scale, rel=1e-3)
+    unbalanced = linear.mixed(runs.drop(index=7), "accuracy", "seed")
+    assert unbalanced.method == "REML"
+    assert unbalanced.line.params.to_numpy() == pytest.approx(balanced.line.params.to_numpy(), rel=0.02)
+
+
+def test_draws_crossed_with_seeds_are_two_random_effects():
+    rng = np.random.default_rng(0)
+    of_draw, of_seed = rng.normal(0, 0.03, 12), rng.normal(0, 0.01, 12)
+    rows = [
+        {
+            "n": n,
+            "draw": d,
+            "seed": s,
+            "accuracy": 0.5 + 0.1 * np.log10(n) + of_draw[d] + of_seed[s] + rng.normal(0, 0.002),
+        }
+        for n in (100, 200, 400, 800)
+        for d in range(12)
+        for s in range(12)
+    ]
+    found = linear.mixed(pd.DataFrame(rows), "accuracy", "draw")
+    assert found.method == "REML"
+    assert np.sqrt(found.variances["draw"]) == pytest.approx(of_draw.std(ddof=1), rel=0.1)
+    assert np.sqrt(found.variances["seed"]) == pytest.approx(of_seed.std(ddof=1), rel=0.1)
+    assert np.sqrt(found.variances["residual"]) == pytest.approx(0.002, rel=0.1)
+
+
+def test_influence_is_that_of_leaving_a_size_out():
+    """The letters study dropped its largest size; leverage and residual follow from the lines with and without it."""
+    x = np.log10(GA_SIZES)
+    means = pd.Series([0.8823, *(0.3257 + 0.1533 * x[1:])], index=GA_SIZES)
+    means += np.random.default_rng(2).normal(0, 0.01, 11)
+    rows = pd.DataFrame(linear.influence(means)).set_index("n")
+    assert rows.loc[12_000, "leverage"] == pytest.approx(0.477, abs=5e-4)
+    assert rows["leverage"].sum() == pytest.approx(2)
+    without = linear.log_linear(means.drop(12_000))
+    assert rows.loc[12_000, "slope_without"] == pytest.approx(without.params["log10_n"])
+    gap = means[12_000] - rows.loc[12_000, "foretold_without"]
+    scale = np.sqrt(without.mse_resid / (1 - rows.loc[12_000, "leverage"]))
+    assert rows.loc[12_000, "studentised"] == pytest.approx(gap / scale)
+    assert rows.loc[12_000, "p_bonferroni"] == pytest.approx(min(1, 11 * rows.loc[12_000, "p"]))
+
+
+# Intervals and choice
+
+
+def test_the_widening_of_bootstrap_intervals():
+    assert inflation(10, 0.95) == pytest.approx(np.sqrt(10 / 9) * stats.t.ppf(0.975, 9) / stats.norm.ppf(0.975))
+    samples = np.random.default_rng(0).normal(5, 1, 100_000)
+    median, low, high = interval(samples, 10, 0.95)
+    assert (high - low) / 2 == pytest.approx(1.96 * inflation(10, 0.95), rel=0.02)
+    _, low, high = interval(np.exp(samples), 10, 0.95, log=True)
+    assert np.log(high / low) / 2 == pytest.approx(1.96 * inflation(10, 0.95), rel=0.02)
+    half_infinite = np.where(samples > 5.5, np.inf, samples)
+    median, low, high = interval(half_infinite, 10, 0.95)
+    assert (median, high) == (pytest.approx(5, abs=0.02), np.inf)
+    assert interval(np.full(9, np.inf), 5, 0.95) == (np.inf, np.inf, np.inf)
+
+
+def test_whole_units_are_resampled():
+    """Values that are an effect of the seed alone keep it: resampled curves are shifted, not bent."""
+    runs = made(power, noise=0.0)
+    runs["accuracy"] -= 0.01 * runs["seed"]
+    curve = make_curve(runs, "accuracy", SCORE)
+    means = resampled_means(curve, 500)
+    assert np.ptp(means - curve.means, axis=1).max() < 1e-12
+    assert (means - curve.means)[:, 0].std() == pytest.approx(0.01 * np.arange(6).std() / np.sqrt(6), rel=0.1)
+    assert np.array_equal(means, resampled_means(curve, 500))
+
+
+def test_seeds_that_differ_between_sizes_are_resampled_within_them():
+    runs = made(power)
+    runs["seed"] = runs["draw"] = runs["seed"] + 100 * runs["n"].rank(method="dense")
+    curve = make_curve(runs, "accuracy", SCORE)
+    assert not curve.crossed
+    assert curve.replicates == 6
+    means = resampled_means(curve, 2000)
+    assert means.std(0) == pytest.approx(np.nanstd(curve.values, axis=0) / np.sqrt(6), rel=0.1)
+
+
+def test_missing_runs_leave_the_other_sizes_alone():
+    runs = made(power).drop(index=[3, 20, 41])
+    curve = make_curve(runs, "accuracy", SCORE)
+    assert curve.counts.sum() == 9 * 6 - 3
+    assert np.isfinite(resampled_means(curve, 300)).all()
+
+
+def test_aicc_is_as_defined():
+    aicc, bic = criteria(0.5, 11, 3)
+    assert aicc == pytest.approx(11 * np.log(0.5 / 11) + 2 * 4 + 2 * 4 * 5 / (11 - 5))
+    assert bic == pytest.approx(11 * np.log(0.5 / 11) + 4 * np.log(11))
+    assert np.isnan(criteria(0.5, 5, 3)[0])
+
+
+def test_the_family_that_made_the_curve_is_chosen():
+    options = Options(bootstrap=400, families=DEFAULT_FAMILIES)
+    for errors, name in ((power, "pow3"), (lambda n: 0.05 + 0.5 * np.exp(-n / 700), "exp3")):
+        fits = tables(made(errors, noise=0.002), options)["fits"].set_index("method")
+        assert fits.index[fits["chosen"].eq(True)].tolist() == [name]
+        assert fits["akaike_weight"].sum() == pytest.approx(1)
+        assert fits.loc[name, "starts_agreeing"] > 20
+        assert not fits.loc[name, "distinguishable"]
+        assert fits.loc["log2", "distinguishable"]
+
+
+def test_a_line_that_leaves_0_to_1_is_refused():
+    """A line that says an accuracy above 1 within the sizes is not chosen; ahead of them its values are refused."""
+    runs = made(lambda n: 0.01 + 0.6 * np.exp(-n / 200), noise=0.001)
+    found = tables(runs)
+    fits = found["fits"].set_index("method")
+    assert fits.loc["log2", "status"] == "refused: predicts what cannot be, within the sizes"
+    assert "log2" not in set(found["predictions"]["family"])
+    ahead = tables(made(lambda n: 0.5 - 0.1 * np.log10(n), noise=0.001))["predictions"].query("family == 'log2'")
+    outside = ahead[ahead["status"] != "predicted"]
+    assert len(outside) and outside["extrapolated"].all() and outside["value"].isna().all()
+
+
+# Answers
+
+
+def test_images_for_a_target():
+    n_for_8_percent = (2.5 / 0.05) ** 2
+    options = Options(bootstrap=400, families=("pow3",), targets={"accuracy": [0.92, 0.98]})
+    found = tables(made(power, noise=0.002), options)["targets"].set_index("target")
+    row = found.loc[0.92]
+    assert row["low"] < n_for_8_percent < row["high"]
+    assert row["low"] < row["low_80"] < row["median"] < row["high_80"] < row["high"]
+    assert row["status"] == "within the sizes"
+    assert row["p_never"] == 0
+    assert row["low_delta"] == pytest.approx(row["low"], rel=0.1)
+    assert row["planning"] == pytest.approx(row["high_80"])
+    never = found.loc[0.98]  # the floor is 3 % of errors
+    assert never["status"] == "not reached"
+    assert never["p_never"] > 0.9
+    assert np.isinf(never["median"]) and never["beyond"]
+
+
+def test_far_targets_are_flagged():
+    options = Options(bootstrap=400, families=("pow2",), targets={"accuracy": [0.996]})
+    row = tables(made(lambda n: 2.5 * n**-0.5, noise=0.001), options)["targets"].iloc[0]
+    assert row["beyond"]
+    assert row["p_beyond"] == 1
+    assert row["status"] == "extrapolated beyond 10 times the largest size"
+    assert row["low"] < (2.5 / 0.004) ** 2 < row["high"]
+
+
+def test_saturation_is_recognised_and_growth_is_not():
+    flat = tables(made(lambda n: 0.05 + 0.5 * np.exp(-n / 300), noise=0.001))["saturation"]
+    assert flat.loc[flat["equivalent"], "n"].min() == 1600  # 0.24 points above the last, and 800 is 3.5 points above
+    assert flat.loc[flat["gain_below_margin"].eq(True), "n"].min() <= 3200
+    growing = tables(made(power, noise=0.001))["saturation"]
+    assert growing.loc[growing["equivalent"], "n"].tolist() == [DOUBLING[-1]]
+    assert not growing["gain_below_margin"].iloc[:-2].any()
+
+
+def test_gain_and_exponent_are_the_curves():
+    rows = tables(made(power, noise=0.0005), Options(bootstrap=400, families=("pow3",)))["saturation"]
+    for row in rows.itertuples():
+        assert row.gain == pytest.approx(power(row.n) - power(2 * row.n), rel=0.05)
+        assert row.exponent == pytest.approx(0.5, abs=0.05)
+        assert row.images_per_point == pytest.approx(0.01 / (0.5 * 2.5 * row.n**-1.5), rel=0.1)
+        assert row.gain_low < row.gain < row.gain_high
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_curve_that_rises_is_recognised_and_a_clean_one_is_not(seed):
+    def peaking(n: float) -> float:
+        return power(n) + (0.04 if n == 1600 else 0)
+
+    rows = tables(made(peaking, noise=0.003, seed=seed))
+    assert rows["saturation"].loc[rows["saturation"]["p_worse"] < 0.05, "n"].tolist() == [1600]
+    assert rows["saturation"].loc[rows["saturation"]["p_concave"] < 0.05, "n"].tolist() == [1600]
+    assert rows["fits"]["p_monotone"].dropna().max() < 0.05
+    clean_rows = tables(made(power, noise=0.003, seed=seed))
+    assert not (clean_rows["saturation"]["p_worse"] < 0.05).any()
+    assert not (clean_rows["saturation"]["p_concave"] < 0.05).any()
+    assert clean_rows["fits"]["p_monotone"].dropna().min() > 0.05
+    assert not clean_rows["fits"]["flat"].eq(True).any()
+    assert shape.is_flat(make_curve(made(lambda n: 0.2, seed=seed), "accuracy", SCORE))
+
+
+def test_holm_is_as_published():
+    assert answers.holm([0.01, 0.04, float("nan"), 0.03]) == pytest.approx([0.03, 0.06, np.nan, 0.06], nan_ok=True)
+
+
+def test_two_one_sided_tests():
+    differences = np.array([0.001, 0.002, 0.003, 0.0, 0.002])
+    one_sided = [
+        stats.ttest_1samp(differences, -0.005, alternative="greater").pvalue,
+        stats.ttest_1samp(differences, 0.005, alternative="less").pvalue,
+    ]
+    assert answers.tost(differences, 0.005) == pytest.approx(max(one_sided))
+    _, low, high = answers.t_interval(differences, 0.9)
+    assert (answers.tost(differences, high) == pytest.approx(0.05)) and -high < low
+
+
+# The spread and comparisons
+
+
+def test_random_halves_in_closed_form():
+    """The closed form is the mean over many random halves of the covariance between them."""
+    rng = np.random.default_rng(0)
+    right = rng.random((8, 60)) < rng.random(60)
+    covariances = []
+    for _ in range(4000):
+        order = rng.permutation(60)
+        a, b = right[:, order[:30]].mean(1), right[:, order[30:]].mean(1)
+        covariances.append(np.cov(a, b)[0, 1])
+    found = variance.halves_variance(right.sum(0), 8, right.mean(1))
+    assert found == pytest.approx(np.mean(covariances), abs=4 * np.std(covariances) / np.sqrt(4000))
+
+
+def test_runs_that_differ_by_test_noise_alone_have_no_lasting_variance():
+    """Every image is right by its own coin: the runs differ on this test set, and on the distribution they do not."""
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(200):
+        right = rng.random((5, 400)) < 0.9
+        found.append(variance.halves_variance(right.sum(0), 5, right.mean(1)))
+    assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(200)
+    assert np.mean(found) < 0.1 * 0.9 * 0.1 / 400
+
+
+def test_variance_of_draws_and_seeds():
+    rng = np.random.default_rng(0)
+    of_draw, of_seed = rng.normal(0, 0.05, 30), rng.normal(0, 0.02, 30)
+    rows = [
+        {"draw": d, "seed": s, "accuracy": 0.5 + of_draw[d] + of_seed[s] + rng.normal(0, 0.01)}
+        for d in range(30)
+        for s in range(30)
+    ]
+    found = {row["component"]: row["variance"] for row in variance.draw_and_seed(pd.DataFrame(rows), "accuracy")}
+    assert np.sqrt(found["draw"]) == pytest.approx(of_draw.std(ddof=1), rel=0.05)
+    assert np.sqrt(found["seed"]) == pytest.approx(of_seed.std(ddof=1), rel=0.05)
+    assert np.sqrt(found["draw with seed"]) == pytest.approx(0.01, rel=0.05)
+
+
+def test_how_many_repeats_are_enough():
+    needed = variance.repeats_needed(0.01**2, 0.005)
+    half = [stats.t.ppf(0.975, k - 1) * 0.01 / np.sqrt(k) for k in (needed, needed - 1)]
+    assert half[0] <= 0.005 < half[1]
+    assert variance.repeats_needed(0.0, 0.005) == 2
+    assert np.isinf(variance.repeats_needed(100.0, 0.005))
+
+
+def test_models_are_compared_in_pairs():
+    """b needs half the images of a: the ratio says so, and equal models do not differ."""
+    a, b = made(power, noise=0.002, model="a"), made(lambda n: power(2 * n), noise=0.002, seed=1, model="b")
+    same = made(power, noise=0.002, seed=7, model="c")
+    options = Options(bootstrap=400, families=("pow3",))
+    found = tables(pd.concat([a, b, same]), options)["comparisons"]
+    ab = found[(found["model_a"] == "a") & (found["model_b"] == "b")]
+    assert (ab["p_holm"] < 0.05).iloc[:5].all()
+    assert ab["ratio"].iloc[:6].to_numpy() == pytest.approx(0.5, abs=0.1)
+    assert (ab["ratio_low"] < ab["ratio_high"]).all()
+    assert (ab["p_improvement"].iloc[:5] == 1).all()
+    assert ((ab["low"] < ab["difference"]) & (ab["difference"] < ab["high"])).all()
+    ac = found[(found["model_a"] == "a") & (found["model_b"] == "c")]
+    assert not (ac["p_holm"] < 0.05).any()
+    assert ((ac["ratio_low"] < 1) & (ac["ratio_high"] > 1)).sum() >= 8
+
+
+def test_mcnemar_and_improvement():
+    assert comparisons.mcnemar(3, 12) == pytest.approx(stats.binomtest(3, 15).pvalue)
+    assert comparisons.mcnemar(0, 0) == 1
+    assert comparisons.p_improvement(np.array([0.2, 0.4]), np.array([0.1, 0.4])) == pytest.approx((2 + 0.5) / 4)
+
+
+# Planning
+
+
+def test_the_planned_runs_narrow_the_answer_most():
+    """In simulated worlds the size for a target spreads less with the planned runs than with three more whole seeds."""
+    sizes, spread = np.array(DOUBLING, dtype=float), 0.006
+    curve = make_curve(made(power, noise=spread), "accuracy", SCORE)
+    found = fit(FAMILIES["pow3"], Problem(sizes, curve.weights(), (0.0, 1.0)), curve.means, np.random.default_rng(0))
+    budget = 3.0 * sizes.sum()
+    steps = planning.best_next(found, curve, (0.0, 1.0), budget, error=0.045)
+    assert sum(step.seconds for step in steps) <= budget
+    assert steps[0].width < 1
+    planned = dict.fromkeys(sizes, 6) | {step.n: 6 * (step.n in sizes) + step.seeds for step in steps}
+    spreads = [_log_size_spread(counts, spread) for counts in (planned, dict.fromkeys(sizes, 9))]
+    assert spreads[0] < 0.95 * spreads[1]
+
+
+def _log_size_spread(counts: dict[float, int], noise: float) -> float:
+    """Return the interquartile range over 150 worlds of ln n for 4.5 % of errors, with so many runs of each size."""
+    rng = np.random.default_rng(0)
+    n = np.array(sorted(counts))
+    runs = np.array([counts[size] for size in n])
+    found = []
+    for _ in range(150):
+        means = np.array([power(size) for size in n]) + rng.normal(0, noise / np.sqrt(runs))
+        one = fit(FAMILIES["pow3"], Problem(n, runs / noise**2, (0.0, 1.0)), means, rng)
+        c, a, b = one.reported
+        found.append(np.log(a / max(0.045 - c, 1e-9)) / b)
+    return float(np.subtract(*np.quantile(found, [0.75, 0.25])))
+
+
+def test_seconds_of_a_run_never_fall_with_the_size():
+    assert planning.seconds_model(np.array([10, 20, 40.0]), np.array([12, 22, 42.0])) == pytest.approx((2, 1))
+    assert planning.seconds_model(np.array([10, 20, 40.0]), np.array([5, 4, 3.0]))[1] == 0
+
+
+# Bad input
+
+
+def test_runs_that_are_left_out_are_told():
+    runs = made(power, seeds=4)
+    runs.loc[0, "status"] = "diverged"
+    runs.loc[[5, 6], "accuracy"] = np.nan
+    runs.loc[9, "accuracy"] = 1.4
+    good, told = clean(runs, "accuracy", SCORE)
+    assert len(good) == len(runs) - 4
+    assert told == "1 diverged, 2 missing or not finite, 1 out of range"
+    fits = tables(runs)["fits"]
+    assert set(fits["runs_left_out"]) == {told}
+    assert clean(runs.assign(accuracy=2.5), "accuracy", LOSS)[1] == "1 diverged"
+
+
+@pytest.mark.parametrize(
+    ("runs", "method", "status"),
+    [
+        (made(power, sizes=DOUBLING[:4]), "pow3", "4 sizes, pow3 needs at least 5"),
+        (made(power, sizes=DOUBLING[:2]), "published", "2 sizes with finished runs, at least 3 are needed"),
+        (made(power).assign(accuracy=0.5), "published", "the metric is the same at every size"),
+        (made(power).assign(accuracy=0.5), "pow3", "the metric is the same at every size"),
+        (made(power).assign(accuracy=np.nan), "pow3", "no finished run"),
+        (made(power).assign(status="diverged"), "published", "0 sizes with finished runs, at least 3 are needed"),
+        (made(power, seeds=1), "ols_cluster", "a single seed, cluster-robust errors need at least two"),
+        (made(power, seeds=1), "mixed", "a single seed: there is no random effect to estimate"),
+        (made(power, seeds=1), "anova", "an analysis of variance needs two sizes, and a size with two runs"),
+    ],
+)
+def test_what_cannot_be_made_says_why(runs, method, status):
+    fits = tables(runs)["fits"].set_index("method")
+    assert fits.loc[method, "status"] == status
+    assert set(fits.index) == {"published", "ols_cluster", "ols_hc3", "wls", "rlm", "mixed", "anova", *QUICK.families}
+
+
+ODD_CURVES = {
+    "one run": lambda n, s: 0.5 if (n, s) == (10, 0) else np.nan,
+    "one size": lambda n, s: 0.5 + 0.01 * s if n == 10 else np.nan,
+    "perfect": lambda n, s: 1.0,
+    "nearly perfect": lambda n, s: 1.0 - 0.01 * s * (n == 10),
+    "getting worse": lambda n, s: 0.9 - 0.1 * np.log10(n) + 0.001 * s,
+    "no curve": lambda n, s: (n * 7 + s * 11) % 13 / 13,
+    "no noise": lambda n, s: 1 - n**-0.5,
+    "ragged": lambda n, s: np.nan if (n * 7 + s * 3) % 5 == 0 else 1 - n**-0.5 - 0.001 * s,
+}
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("name", ODD_CURVES)
+def test_odd_curves_are_answered_without_a_crash(name, tmp_path):
+    sizes = [10, 20, 40, 80, 160, 320, 640]
+    runs = pd.DataFrame([{"n": n, "seed": s, "accuracy": ODD_CURVES[name](n, s)} for n in sizes for s in range(4)])
+    path = tmp_path / "curves.csv"
+    runs.assign(seconds=1.0).to_csv(path, index=False)
+    main([str(path), "--bootstrap", "200", "--output", str(tmp_path)])
+    answered = (tmp_path / "answers.txt").read_text()
+    assert answered.startswith("model: accuracy\n- ")
+    fits = pd.read_parquet(tmp_path / "fits.parquet")
+    assert {"published", "ols_cluster", "wls", "rlm", "mixed", "anova", *DEFAULT_FAMILIES} <= set(fits["method"])
+    assert fits["status"].str.len().min() > 0
+
+
+@pytest.mark.parametrize(
+    ("seeds", "allowed", "note"),
+    [
+        (1, True, "no intervals: a size with 1 seeds shows no spread"),
+        (2, False, "no intervals: 2 seeds, at least 3 are needed (allow_few_seeds overrides)"),
+        (2, True, "intervals from 2 seeds; with fewer than 5 they are wide and uncertain"),
+        (4, False, "intervals from 4 seeds; with fewer than 5 they are wide and uncertain"),
+        (5, False, "intervals from 5 seeds"),
+    ],
+)
+def test_few_seeds(seeds, allowed, note):
+    found = tables(made(power, seeds=seeds), Options(bootstrap=400, families=("pow3",), allow_few_seeds=allowed))
+    assert set(found["fits"]["intervals"].dropna()) == {note}
+    given = not note.startswith("no")
+    assert found["targets"]["low"].notna().all() == given
+    assert found["predictions"].query("n <= 25600 and family == 'pow3'")["low"].notna().all() == given
+
+
+# The stage and the command
+
+
+def test_the_stage_reads_predictions(tmp_path):
+    """Two models, one with fewer images right: recall by class, McNemar's counts, the spread on any test set."""
+    sizes, seeds = [40, 80, 160, 320, 640], (1, 2, 3)
+    every = dict.fromkeys("ab", sizes)
+    grid = {"study": "s", "dataset": "d", "models": ["a", "b"], "sizes": sizes, "model_sizes": every}
+    grid["pairs"] = [(s, s) for s in seeds]
+    labels = np.arange(200) % 4
+    rng = np.random.default_rng(0)
+    rows = []
+    for run in grid_runs(grid):
+        share = 1 - power(run.n * 4) - (0.1 if run.model == "b" else 0)
+        right = rng.random(200) < share
+        diverged = run.model == "b" and run.n == 40 and run.seed == 1
+        blank = dict.fromkeys(PREDICTIONS.schema.names, np.zeros(0 if diverged else 200))
+        if not diverged:
+            blank |= {"index": np.arange(200), "label": labels, "class_1": np.where(right, labels, (labels + 1) % 4)}
+        write_table(tmp_path / run.folder / "predictions.parquet", PREDICTIONS, blank)
+        status = "diverged" if diverged else "finished"
+        about = {"model": run.model, "n": run.n, "draw": run.draw, "seed": run.seed, "status": status}
+        accuracy = None if diverged else right.mean()
+        rows.append(
+            {**dict.fromkeys(RUNS.schema.names), **about, "test_accuracy": accuracy, "train_accuracy": accuracy}
+        )
+    write_table(tmp_path / "metrics" / "runs.parquet", RUNS, pd.DataFrame(rows).assign(seconds_total=1.0))
+    for n in sizes:
+        for s in seeds:
+            images = {"index": np.arange(n), "label": np.arange(n) % 4, "role": ["train"] * n}
+            write_table(tmp_path / "subsets" / f"n{n}" / f"draw{s}.parquet", SUBSET, images)
+    write_text(tmp_path / "manifest.json", '{"n_train": 1000, "n_test": 200, "classes": ["p", "q", "r", "s"]}')
+    settings = {"grid": grid, "metrics": ["accuracy"], "families": ["log2", "pow3"], "targets": {}, "leave_out": []}
+    settings |= {"equivalence_margin": {"accuracy": 0.005}, "confidence": 0.95, "bootstrap": 200}
+    settings |= {"allow_few_seeds": False, "robust": False, "planning": {"purpose": "curve"}}
+    regress(settings, tmp_path, tmp_path / "manifest.json")
+    found = {name: pd.read_parquet(tmp_path / "regressions" / f"{name}.parquet") for name in REGRESSIONS}
+    assert list(found["classes"].groupby("model").size()) == [20, 20]
+    assert set(found["classes"].query("n == 640")["images"]) == {160}
+    assert found["classes"]["fitted"].notna().all()
+    recall = found["classes"].query("model == 'a' and n == 640")["recall"].mean()
+    assert recall == pytest.approx(pd.DataFrame(rows).query("model == 'a' and n == 640")["test_accuracy"].mean())
+    compared = found["comparisons"].set_index("n")
+    assert compared.loc[40, "mcnemar_pairs"] == 2
+    assert compared.loc[640, "mcnemar_pairs"] == 3
+    assert compared.loc[640, "mcnemar_p"] == pytest.approx(
+        stats.binomtest(int(compared.loc[640, "only_a"]), int(compared.loc[640, ["only_a", "only_b"]].sum())).pvalue
+    )
+    lasting = found["variance"].query("component == 'runs, on any test set'")
+    assert len(lasting) == 10
+    assert set(found["planning"]["purpose"]) == {"curve"}
+    assert found["planning"]["n"].max() <= 640  # there are 1,000 images
+    assert set(found["fits"].query("model == 'b'")["runs_left_out"]) == {"1 diverged"}
+    text = (tmp_path / "regressions" / "answers.txt").read_text()
+    assert "Runs left out: 1 diverged." in text
+    assert "Date:" not in (tmp_path / "regressions" / "summary.txt").read_text()
+    assert "Prob (F-statistic)" in (tmp_path / "regressions" / "summary.txt").read_text()
+
+
+def test_damaged_predictions_are_named(tmp_path):
+    grid = {"models": ["a"], "sizes": [10], "model_sizes": {"a": [10]}, "pairs": [(0, 0)]}
+    write_text(tmp_path / "runs/a/n10/draw0/seed0/predictions.parquet", "not a table")
+    with pytest.raises(UserError, match=r"runs/a/n10/draw0/seed0/predictions.parquet: cannot be read"):
+        read_correctness(grid, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_anybodys_table(tmp_path, capsys, suffix):
+    table = made(power)[["n", "seed", "accuracy"]].assign(quality=lambda t: 100 * (1 - t["accuracy"]))
+    path = tmp_path / f"curves.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+    arguments = ["--metric", "accuracy", "--metric", "quality:loss", "--target", "accuracy=0.95", "--bootstrap", "300"]
+    main([str(path), *arguments, "--families", "log2", "pow3", "--output", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
+    assert "model: accuracy" in printed
+    assert "For 95.00 %: about 1" in printed
+    targets = pd.read_parquet(tmp_path / "out" / "targets.parquet")
+    row = targets.query("chosen and metric == 'accuracy'").iloc[0]
+    assert row["low"] < (2.5 / 0.02) ** 2 < row["high"]
+    assert (tmp_path / "out" / "answers.txt").read_text() == printed
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (None, [], "no such file"),
+        ("n,sed,accuracy\n1,1,0.5\n", [], "no column 'seed'; did you mean 'sed'?"),
+        ("n,seed,accuracy\n1,1,0.5\nx,1,0.5\n", [], "row 2, column 'n': found x, expected a whole number"),
+        ("n,seed,accuracy\n0,1,0.5\n", [], "row 1, column 'n': found 0, expected a whole number"),
+        ("n,seed,accuracy\n1,1,0.5\n1,1,0.6\n", [], "two rows of model model, n 1, draw 1, seed 1"),
+        ("n,seed,score\n1,1,0.5\n", [], "no column is a known metric"),
+        ("n,seed,score\n1,1,0.5\n", ["--metric", "score"], "--metric score: say what it is, score:score"),
+        ("n,seed,accuracy\n1,1,0.5\n", ["--metric", "acuracy"], "no column 'acuracy'; did you mean 'accuracy'?"),
+        ("n,seed,accuracy\n1,1,0.5\n", ["--target", "acc=0.9"], "--target acc=0.9: no metric 'acc'"),
+        ("n,seed,accuracy\n1,1,0.5\n", ["--target", "accuracy=high"], "'high' is no number"),
+        ("n,seed,accuracy\n1,1,0.5\n", ["--confidence", "95"], "--confidence: found 95.0, must be"),
+        ("", [], "cannot be read as csv"),
+    ],
+)
+def test_a_table_that_is_none(tmp_path, content, arguments, message):
+    path = tmp_path / "curves.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SystemExit) as stopped:
+        main([str(path), *arguments])
+    assert message in str(stopped.value)

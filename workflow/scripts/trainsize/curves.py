@@ -1,0 +1,149 @@
+"""Learning curves as the regressions see them: errors of independent units (draws or seeds) by size."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+# What a metric is: a share to be high, a share to be low, or a loss. All are fitted as errors, which are to be low.
+SCORE, ERROR, LOSS = "score", "error", "loss"
+KINDS = {
+    **dict.fromkeys(("accuracy", "accuracy_balanced", "accuracy_top5", "f1_macro", "f1_micro", "f1"), SCORE),
+    **dict.fromkeys(("error", "calibration_error"), ERROR),
+    **dict.fromkeys(("loss", "cross_entropy", "brier"), LOSS),
+}
+SMALLEST_SHARE = 1e-6  # of the squared mean: what a variance is held above, so that no size has all the weight
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Errors `values` (S, m) of S units at the ascending `sizes` (m,), nan where a unit has no run.
+
+    Units are independent: draws, or seeds where there is a single draw.
+    """
+
+    kind: str
+    sizes: np.ndarray
+    units: tuple
+    values: np.ndarray
+    unit: str
+    n_test: int | None
+    chance: float
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many units have a value at each size, (m,)."""
+        return np.isfinite(self.values).sum(0)
+
+    @property
+    def means(self) -> np.ndarray:
+        return np.nanmean(self.values, axis=0)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether units go through most of the sizes, so that whole units can be resampled."""
+        return bool(np.isfinite(self.values).mean() >= 0.5)
+
+    @property
+    def replicates(self) -> int:
+        """How many independent repetitions an interval rests on."""
+        return int(self.counts.min()) if len(self.sizes) else 0
+
+    @property
+    def highest(self) -> float:
+        """The largest error there can be."""
+        return np.inf if self.kind == LOSS else 1.0
+
+    def variances(self) -> np.ndarray:
+        """Return the variance between units at each size (m,), smoothed: its logarithm is a line in ln n.
+
+        Sizes with fewer than three units, or equal values, do not count; with fewer than two sizes left the variance is
+        pooled. It is held above that of the test set's sampling, p (1 - p) / n_test.
+        """
+        floor = np.maximum(SMALLEST_SHARE * self.means**2, 1e-12)
+        if self.n_test and self.kind != LOSS:
+            p = np.clip(self.means, 0, 1)
+            floor = np.maximum(floor, p * (1 - p) / self.n_test)
+        counts = self.counts
+        with np.errstate(invalid="ignore", divide="ignore"):
+            squares = np.nansum((self.values - self.means) ** 2, axis=0)
+            seen = np.where(counts > 1, squares / (counts - 1), np.nan)
+        usable = (counts >= 3) & (seen > 0)
+        if usable.sum() < 2:
+            pooled = squares.sum() / max((counts - 1).sum(), 1)
+            return np.maximum(np.full(len(self.sizes), pooled), floor.max() if pooled == 0 else floor)
+        slope, intercept = np.polyfit(np.log(self.sizes[usable]), np.log(np.maximum(seen, floor)[usable]), 1)
+        return np.maximum(np.exp(intercept + slope * np.log(self.sizes)), floor)
+
+    def weights(self) -> np.ndarray:
+        """Return the weight of each size's mean (m,): its units by their variance."""
+        return self.counts / self.variances()
+
+    def covariance(self) -> np.ndarray:
+        """Return the covariance (m, m) of the means over independent units, each unit with its whole curve."""
+        deviations = np.nan_to_num(self.values - self.means)
+        counts = self.counts
+        share = deviations / counts
+        few = self.replicates
+        return share.T @ share * (few / (few - 1))
+
+    def shown(self, errors: np.ndarray) -> np.ndarray:
+        """Return errors as values of the metric itself; it is its own inverse."""
+        return 1 - errors if self.kind == SCORE else errors
+
+
+def kind_of(metric: str) -> str | None:
+    """Return what a metric is by its name, which may begin with a split; None for one that is not known."""
+    for split in ("test_", "train_", "validation_"):
+        metric = metric.removeprefix(split)
+    return KINDS.get(metric)
+
+
+def chance_error(kind: str, classes: int | None) -> float:
+    """Return the error of guessing one of `classes` classes; nan where it is not known."""
+    if classes is None:
+        return float("nan")
+    return float(np.log(classes)) if kind == LOSS else 1 - 1 / classes
+
+
+def clean(runs: pd.DataFrame, column: str, kind: str) -> tuple[pd.DataFrame, str]:
+    """Return the finished runs with a possible value of `column`, and in words which others there are.
+
+    `runs` has the columns n, draw, seed, status and `column`.
+    """
+    value = pd.to_numeric(runs[column], errors="coerce").astype(float)
+    high = np.inf if kind == LOSS else 1.0
+    reasons = np.select(
+        [runs["status"] != "finished", ~np.isfinite(value), (value < 0) | (value > high)],
+        [runs["status"].astype(str), "missing or not finite", "out of range"],
+        default="",
+    )
+    told = pd.Series(reasons[reasons != ""]).value_counts(sort=False)
+    good = runs[reasons == ""]
+    return good.assign(**{column: value[good.index]}), ", ".join(f"{count} {reason}" for reason, count in told.items())
+
+
+def unit_of(runs: pd.DataFrame) -> str:
+    """Return what is independent: draws where there are several, else seeds.
+
+    Where every seed has the draw of its number the two are one, and called seeds.
+    """
+    return "draw" if runs["draw"].nunique() > 1 and (runs["draw"] != runs["seed"]).any() else "seed"
+
+
+def make_curve(
+    runs: pd.DataFrame, column: str, kind: str, n_test: int | None = None, classes: int | None = None
+) -> Curve:
+    """Gather `column` of one model's runs, as of `clean`, into a curve of errors."""
+    unit = unit_of(runs)
+    errors = 1 - runs[column] if kind == SCORE else runs[column]
+    table = runs.assign(error=errors).pivot_table(index=unit, columns="n", values="error", aggfunc="mean")
+    return Curve(
+        kind=kind,
+        sizes=table.columns.to_numpy(dtype=float),
+        units=tuple(table.index),
+        values=table.to_numpy(dtype=float),
+        unit=unit,
+        n_test=n_test,
+        chance=chance_error(kind, classes),
+    )

@@ -1,0 +1,239 @@
+"""The answers of the regressions in words, from their tables: for `answers.txt` and the report."""
+
+import numpy as np
+import pandas as pd
+
+from trainsize.curves import LOSS, kind_of
+from trainsize.errors import listing
+
+NAMES = {"accuracy": "accuracy", "f1_macro": "macro F1", "f1_micro": "micro F1", "loss": "cross-entropy"}
+
+
+def value(metric: str, *numbers: float) -> str:
+    """Return values of a metric, joined by "to", with their unit."""
+    if kind_of(metric) == LOSS:
+        return " to ".join(f"{number:.4g}" for number in numbers) + (" nats" if metric == "loss" else "")
+    return " to ".join(f"{100 * number:.2f}" for number in numbers) + " %"
+
+
+def change(metric: str, *numbers: float) -> str:
+    """Return differences of a metric, joined by "to", with their unit."""
+    if kind_of(metric) == LOSS:
+        return " to ".join(f"{number:.2g}" for number in numbers) + (" nats" if metric == "loss" else "")
+    return " to ".join(f"{100 * number:.2f}" for number in numbers) + " points"
+
+
+def images(number: float) -> str:
+    """Return a number of images to three digits."""
+    if not np.isfinite(number):
+        return "never"
+    digits = max(0, int(np.floor(np.log10(max(number, 1)))) - 2)
+    return f"{round(number, -digits):,.0f}"
+
+
+def between(low: float, high: float) -> str:
+    """Return an interval of numbers of images."""
+    if np.isinf(low):
+        return "never"
+    return f"{images(low)} to {images(high)}" if np.isfinite(high) else f"{images(low)} or more, perhaps never"
+
+
+def tell(frames: dict[str, pd.DataFrame]) -> str:
+    """Return the answers of every model and metric, and the comparison of the models, as text."""
+    parts = []
+    curves = frames["fits"][(frames["fits"]["split"] == "test")]
+    for model, metric in curves[["model", "metric"]].drop_duplicates().itertuples(index=False):
+        lines = sentences(frames, model, metric)
+        parts.append("\n".join([f"{model}: {NAMES.get(metric, metric)}", *(f"- {line}" for line in lines)]))
+    compared = comparison_sentences(frames)
+    if compared:
+        parts.append(
+            "\n".join(["The models compared, at the largest size they share", *(f"- {line}" for line in compared)])
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def sentences(frames: dict[str, pd.DataFrame], model: str, metric: str) -> list[str]:
+    """Return what is said of one model and metric, a sentence or two for each question."""
+    of = {name: _of(frame, model, metric) for name, frame in frames.items() if {"model", "metric"} <= set(frame)}
+    fits = of["fits"][of["fits"]["split"] == "test"]
+    families = fits[fits["n_parameters"].notna()]
+    chosen = families[families["chosen"].eq(True)]
+    if not len(chosen):
+        reasons = dict.fromkeys(families.loc[families["status"] != "fitted", "status"])
+        return [line for line in (f"No curve: {listing(reasons, 1) or 'no family fits'}.", _spread(of, metric)) if line]
+    fit = chosen.iloc[0]
+    said = [_choice(fit, families), _now(of, metric), *_targets(of, metric), _saturation(of, metric), _shape(of, fit)]
+    said += [_spread(of, metric), _next(of), _left_out(fit)]
+    return [line for line in said if line]
+
+
+def _of(frame: pd.DataFrame, model: str, metric: str) -> pd.DataFrame:
+    return frame[(frame["model"] == model) & (frame["metric"] == metric)]
+
+
+def _choice(fit: pd.Series, families: pd.DataFrame) -> str:
+    """Say which family is believed and why, and which others the AICc cannot tell apart."""
+    how = "chosen by AICc, there being too few sizes to hold some out"
+    if np.isfinite(fit["holdout_error"]):
+        how = f"which foretold held-out sizes with a mean error of {fit['holdout_error']:.2g}"
+    baseline = families.loc[families["method"] == "last1", "holdout_error"]
+    if (baseline <= fit["holdout_error"]).any():
+        how += ", no better than the last of the other sizes itself"
+    alike = list(families[families["distinguishable"].eq(False)]["method"])
+    told = f"Curve: {fit['method']}, {how}."
+    if len(alike) > 1:
+        told += f" AICc does not distinguish {', '.join(alike)}."
+    elif alike and alike != [fit["method"]]:
+        told += f" AICc prefers {alike[0]}."
+    return f"{told} {_capital(fit['intervals'])}."
+
+
+def _now(of: dict, metric: str) -> str:
+    """Say the value at the largest size and what twice as many images bring."""
+    last = of["saturation"].iloc[-1]
+    here = of["predictions"].query("chosen and n == @last.n").iloc[0]
+    told = f"At {images(last['n'])} images the curve is at {value(metric, here['value'])}"
+    if np.isfinite(here["low"]):
+        told += f" ({value(metric, here['low'], here['high'])})"
+    return f"{told}. {_gain(last, metric)}"
+
+
+def _gain(last: pd.Series, metric: str) -> str:
+    """Say what doubling the largest size brings."""
+    told = f"Twice as many images bring {change(metric, last['gain'])} less error"
+    if np.isfinite(last["gain_low"]):
+        told += f" ({change(metric, last['gain_low'], last['gain_high'])})"
+    return f"{told}."
+
+
+def _targets(of: dict, metric: str) -> list[str]:
+    fits, targets = of["fits"], of["targets"]
+    alike = targets[targets["family"].isin(fits.loc[fits["holdout_alike"].eq(True), "method"]) & ~targets["chosen"]]
+    return [
+        target_sentence(row, metric) + _others(alike[alike["target"] == row["target"]])
+        for _, row in targets[targets["chosen"].eq(True)].iterrows()
+    ]
+
+
+def _others(rows: pd.DataFrame) -> str:
+    """Say what the families that foretell held-out sizes as well as the chosen one answer."""
+    told = [f"{row.family} {images(row.estimate)}" for row in rows.itertuples()]
+    return f" Families that foretold the held-out sizes as well say: {', '.join(told)}." if told else ""
+
+
+def target_sentence(row: pd.Series, metric: str) -> str:
+    """Say how many images a target needs, and how sure that is."""
+    origin = "" if row["origin"] == "stated" else f" ({row['origin']})"
+    size = row["median"] if not np.isnan(row["median"]) else row["estimate"]
+    told = f"about {images(size)} images" if np.isfinite(size) else "not within 10,000 times the largest size"
+    if not np.isnan(row["low"]):
+        told += f" (95 % interval {between(row['low'], row['high'])}; 80 % {between(row['low_80'], row['high_80'])})"
+        if row["p_never"] > 0:
+            told += f"; {100 * row['p_never']:.0f} % of the resampled curves never get there"
+    return f"For {value(metric, row['target'])}{origin}: {told}. {_capital(row['status'])}."
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def short_answers(frames: dict[str, pd.DataFrame], model: str, metric: str) -> list[str]:
+    """Return the three answers in one sentence each: the next doubling, the first target, saturation."""
+    of = {name: _of(frames[name], model, metric) for name in ("saturation", "targets", "fits")}
+    last = of["saturation"].tail(1)
+    if not len(last) or not np.isfinite(last["gain"].iloc[0]):
+        return []
+    return [_gain(last.iloc[0], metric), *_targets(of, metric)[:1], _saturation(of, metric)]
+
+
+def _saturation(of: dict, metric: str) -> str:
+    """Say from which size on more images make no difference."""
+    rows = of["saturation"]
+    margin = change(metric, rows["margin"].iloc[0])
+    same = rows[rows["equivalent"].eq(True)]["n"]
+    if len(same) > 1:
+        return (
+            f"From {images(same.iloc[0])} images on, no size differs from the largest by {margin} or more (TOST, Holm)."
+        )
+    if rows["p_tost"].notna().any():
+        return f"No smaller size is shown to be as good as the largest to within {margin} (TOST, Holm)."
+    return ""
+
+
+def _shape(of: dict, fit: pd.Series) -> str:
+    rows = of["saturation"]
+    worse = rows[rows["p_worse"] < 0.05]["n"]
+    bent = rows[rows["p_concave"] < 0.05]["n"]
+    told = []
+    if len(worse):
+        told.append(f"The error rises up to {', '.join(map(images, worse))} images (paired t-tests, Holm)")
+    if fit["p_monotone"] < 0.05:
+        told.append(f"the curve is not monotone (p = {fit['p_monotone']:.2g})")
+    if len(bent):
+        told.append(f"the fall speeds up at {', '.join(map(images, bent))} images")
+    if fit["flat"] is True or fit["flat"] == np.True_:
+        told.append("the curve is flat: the largest size has less than 5 % fewer errors than the smallest")
+    return f"{'; '.join(told)}." if told else ""
+
+
+def _spread(of: dict, metric: str) -> str:
+    rows = of["variance"][of["variance"]["n"].notna()]
+    if not len(rows):
+        return ""
+    last = rows[rows["n"] == rows["n"].max()].set_index("component")
+    if "runs" not in last.index or not np.isfinite(last.loc["runs", "sd"]):
+        return ""
+    told = f"Runs of the largest size spread by {change(metric, last.loc['runs', 'sd'])} (standard deviation)"
+    if "test set" in last.index:
+        told += f", the choice of the test set by {change(metric, last.loc['test set', 'sd'])}"
+    if "runs, on any test set" in last.index:
+        told += f"; with unlimited test images the runs would spread by {_lasting(last, metric)}"
+    needed, margin = last.loc["runs", "repeats_needed"], of["saturation"]["margin"].iloc[0]
+    if np.isfinite(needed):
+        told += f". The mean of {needed:.0f} runs would be known to ± {change(metric, margin)}"
+    return told + "."
+
+
+def _lasting(last: pd.DataFrame, metric: str) -> str:
+    row = last.loc["runs, on any test set"]
+    return change(metric, row["sd"]) if row["variance"] > 0 else "nothing that can be told from 0"
+
+
+def _next(of: dict) -> str:
+    rows = of["planning"]
+    if not len(rows):
+        return ""
+    listed = ", ".join(f"{row.seeds} × {images(row.n)}" for row in rows.itertuples())
+    purpose = {"target": "the first target", "curve": "the whole curve"}[rows["purpose"].iloc[0]]
+    seconds = rows["budget"].iloc[0]
+    time = f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
+    return (
+        f"Best use of {time} more for {purpose}: runs × images {listed}; the interval would be "
+        f"{rows['width'].iloc[0]:.2f} times as wide."
+    )
+
+
+def _left_out(fit: pd.Series) -> str:
+    return f"Runs left out: {fit['runs_left_out']}." if fit["runs_left_out"] else ""
+
+
+def comparison_sentences(frames: dict[str, pd.DataFrame]) -> list[str]:
+    """Return how every two models differ at the largest size they share."""
+    rows = frames["comparisons"]
+    said = []
+    for (metric, a, b), pair in rows.groupby(["metric", "model_a", "model_b"], sort=False):
+        row = pair.loc[pair["n"].idxmax()]
+        better, worse, sign = (b, a, 1) if row["difference"] >= 0 else (a, b, -1)
+        less = change(metric, abs(row["difference"]))
+        told = f"{NAMES.get(metric, metric)}: {better} has {less} less error than {worse}"
+        if np.isfinite(row["low"]):
+            told += f" ({change(metric, *sorted((sign * row['low'], sign * row['high'])))})"
+        if np.isfinite(row["p_holm"]):
+            told += f", p = {row['p_holm']:.2g} (paired t-test, Holm)"
+        if np.isfinite(row["ratio"]):
+            told += f"; {b} needs {row['ratio']:.2g} times the images of {a} for the same error"
+        elif np.isinf(row["ratio"]):
+            told += f"; {b} does not reach the error of {a}"
+        said.append(told + ".")
+    return said
