@@ -1,0 +1,425 @@
+"""The auditor on the published numbers, on planted errors of many shapes, and on what it cannot know."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from trainsize import published
+from trainsize.audit import audit, audit_study, main
+from trainsize.audit_findings import FINDING, QUESTION, UNTESTED, Finding
+from trainsize.audit_grid import last_batch
+from trainsize.audit_input import Facts, facts_of, sheet_of_texts
+from trainsize.audit_scores import expected_maximum
+from trainsize.errors import UserError
+from trainsize.tables import FINDINGS, read_table
+
+
+def table(**columns) -> pd.DataFrame:
+    """Return a table of texts, as a CSV file holds it."""
+    return pd.DataFrame({name: [str(value) for value in values] for name, values in columns.items()})
+
+
+def findings(frame: pd.DataFrame, status: str = FINDING, **facts) -> dict[str, list[Finding]]:
+    """Audit a table and return the findings (or those of another status) by check."""
+    found: dict[str, list[Finding]] = {}
+    for finding in audit([(sheet_of_texts(frame.astype(str), "table"), facts_of(**facts))]):
+        if finding.status == status:
+            found.setdefault(finding.check, []).append(finding)
+    return found
+
+
+@pytest.fixture(scope="module")
+def of_published() -> dict[str, list[Finding]]:
+    return {study: audit(published.sheets(study)) for study in published.STUDIES}
+
+
+def named(findings: list[Finding], check: str, table: str = "", status: str = FINDING) -> list[Finding]:
+    return [f for f in findings if (f.check, f.status) == (check, status) and f.table.startswith(table)]
+
+
+# -- the published numbers ------------------------------------------------------------------------------------------
+
+
+def test_ga_letters_shows_its_last_batch(of_published):
+    (grid,) = named(of_published["ga-letters"], "last-batch")
+    assert "fit as printed is 64" in grid.statistic
+    assert "last batch of 72" in grid.meaning
+    assert grid.p_adjusted < 1e-20
+    (spread,) = named(of_published["ga-letters"], "seed-spread")
+    assert "mean box height 0.0639, expected 0.060" in spread.statistic
+
+
+def test_ga_letters_shows_dropped_rows_and_micro_f1(of_published):
+    rows = named(of_published["ga-letters"], "row-dropout", "regressions")
+    assert len(rows) == 2
+    assert all("for a rate of 0.5" in finding.statistic for finding in rows)
+    (f1,) = named(of_published["ga-letters"], "f1-is-accuracy")
+    assert "all 8 numbers" in f1.statistic
+    assert f1.p_adjusted < 1e-4
+
+
+def test_ga_letters_outlier_is_none_and_its_line_leaves_the_possible(of_published):
+    outliers = {f.subject: f for f in named(of_published["ga-letters"], "outlier")}
+    accuracy = outliers["test_accuracy, 11 sizes, n = 12,000"]
+    assert "0.8823 against 0.951 predicted" in accuracy.statistic
+    assert "residual -3.86 on 8 degrees of freedom, p 0.0048, Bonferroni over 11 sizes 0.053" in accuracy.statistic
+    assert "leverage 0.477" in accuracy.statistic
+    ranges = {f.subject: f.statistic for f in named(of_published["ga-letters"], "fit-range")}
+    assert ranges["test_accuracy, 11 sizes"] == "1 is reached at n = 57,669; predicted at n = 124,800: 1.04"
+    assert ranges["test_loss, 11 sizes"].startswith("0 is reached at n = 45,365")
+    assert len(ranges) == 6
+
+
+def test_emnist_loss_shows_the_floor_and_the_labels(of_published):
+    (floor,) = named(of_published["emnist-loss"], "loss-floor")
+    assert "1.310, 1.032, 1.005, 1.001" in floor.statistic
+    labels = [f.statistic for f in named(of_published["emnist-loss"], "labels")]
+    assert labels[0] == "47 classes found, 62 expected"
+    assert labels[1].startswith("697,931 rows, one fewer than emnist-byclass")
+    (updates,) = named(of_published["emnist-loss"], "unequal-training")
+    assert "77.5 times" in updates.statistic
+
+
+def test_fashion_hyperparameters_shows_the_leaking_folds(of_published):
+    folds = {f.subject: f for f in named(of_published["fashion-hyperparameters"], "fold-order")}
+    assert set(folds) == {"validation_accuracy", "first_loss", "last_loss"}
+    assert max(f.p_adjusted for f in folds.values()) < 0.005
+    assert "by all 120 orders p 0.0083" in folds["validation_accuracy"].statistic
+    assert not named(of_published["fashion-hyperparameters"], "last-batch")
+
+
+def test_imagenet_volume_shows_decays_options_and_best_epochs(of_published):
+    found = of_published["imagenet-volume"]
+    (decays,) = named(found, "unequal-training", "table6")
+    assert decays.subject == "MobileNetV2"
+    assert decays.statistic == "decays: 90 at 5 sizes, 120 at 75 %"
+    (run,) = [f for f in named(found, "unequal-training", "derived") if f.subject == "ResNet50"]
+    assert "8.33 at 2 sizes, 1.04 at 12.5 %" in run.statistic
+    assert "lr_step 30 with scheduler cosineannealinglr" in named(found, "unused-option", "commands")[0].statistic
+    best = {f.subject: f.statistic for f in named(found, "best-of-many")}
+    assert best["MobileNetV2"].startswith("best of 90 to 1,800 evaluations on 50,000 images: up to 0.55 to 0.76 points")
+
+
+def test_expected_maximum_is_that_of_the_order_statistic():
+    assert expected_maximum(1) == 0
+    assert expected_maximum(2) == pytest.approx(1 / np.sqrt(np.pi), abs=1e-9)
+    assert expected_maximum(10) == pytest.approx(1.5387527308, abs=1e-8)
+    draws = np.random.default_rng(1).standard_normal((2000, 1800)).max(axis=1)
+    assert expected_maximum(1800) == pytest.approx(draws.mean(), abs=4 * draws.std() / np.sqrt(2000))
+
+
+# -- planted errors of other shapes ---------------------------------------------------------------------------------
+
+
+def runs(rng, k: int, n_sizes: int = 8, seeds: int = 5, low: float = 0.6, high: float = 0.93) -> pd.DataFrame:
+    """Return scores of runs that were each evaluated on k images of their own."""
+    n = np.repeat(np.geomspace(100, 20_000, n_sizes).astype(int), seeds)
+    p = np.repeat(np.linspace(low, high, n_sizes), seeds)
+    return pd.DataFrame({"n": n, "seed": np.tile(range(seeds), n_sizes), "accuracy": rng.binomial(k, p) / k})
+
+
+@pytest.mark.parametrize("known_batch", [True, False])
+@pytest.mark.parametrize(
+    ("n_test", "batch", "digits", "percent"),
+    [
+        (10_000, 128, 4, False),
+        (10_000, 128, 2, False),
+        (10_000, 128, 1, True),
+        (10_000, 32, 3, False),
+        (10_000, 256, 2, True),
+        (26_032, 64, 3, False),
+        (20_800, 72, 4, False),
+        (10_000, 100, 4, False),
+        (13_800, 128, 3, False),
+        (50_000, 192, 4, False),
+        (2_007, 64, 3, False),
+    ],
+)
+def test_a_last_batch_is_found(n_test, batch, digits, percent, known_batch):
+    k = last_batch(n_test, batch)
+    data = runs(np.random.default_rng(n_test + batch), k)
+    scale, sign = (100, "%") if percent else (1, "")
+    data["accuracy"] = [f"{scale * value:.{digits}f}{sign}" for value in data["accuracy"]]
+    found = findings(data, n_test=n_test, batch_size=batch if known_batch else None)
+    (grid,) = found["last-batch"]
+    assert f"is {k}" in grid.statistic
+    assert ("last batch of" if known_batch else f"measured on {k} images") in grid.meaning
+    assert found["seed-spread"]
+
+
+def test_two_digits_cannot_show_a_batch_of_a_hundred():
+    data = runs(np.random.default_rng(0), 100)
+    data["accuracy"] = [f"{value:.2f}" for value in data["accuracy"]]
+    assert "last-batch" not in findings(data, n_test=10_000)
+    (clear,) = findings(data, status="clear", n_test=10_000)["last-batch"]
+    visible = int(clear.meaning.rsplit(" ", 1)[1])
+    assert 8 <= visible < 100  # and the limit of what could be seen is said
+
+
+def test_too_few_values_are_said_to_be_too_few():
+    found = findings(table(accuracy=["0.91", "0.92"]), status=UNTESTED, n_test=10_000)
+    assert "too few values or digits" in found["last-batch"][0].meaning
+
+
+def test_an_unknown_test_set_makes_a_grid_a_question():
+    data = runs(np.random.default_rng(2), 64)
+    assert "64 images or a multiple" in findings(data, status=QUESTION)["last-batch"][0].meaning
+    assert "last-batch" not in findings(data)
+    assert "last-batch" not in findings(data, n_test=64)
+
+
+def test_means_over_runs_lie_on_a_finer_grid():
+    data = runs(np.random.default_rng(3), 16, n_sizes=20, seeds=4).groupby("n", as_index=False)["accuracy"].mean()
+    data = data.assign(accuracy=data["accuracy"].map("{:.4f}".format), statistic="mean", runs=4)
+    assert "is 16" in findings(data, n_test=10_000, batch_size=128)["last-batch"][0].statistic
+    assert "last-batch" not in findings(data.drop(columns="runs"), n_test=10_000)
+
+
+def test_a_model_with_a_last_batch_is_named_among_honest_ones():
+    rng = np.random.default_rng(4)
+    data = pd.concat([runs(rng, 16).assign(model="quick"), runs(rng, 10_000).assign(model="whole")])
+    data["accuracy"] = data["accuracy"].map("{:.4f}".format)
+    (grid,) = findings(data, n_test=10_000)["last-batch"]
+    assert grid.subject == "test_accuracy, quick"
+
+
+@pytest.mark.parametrize("known_batch", [True, False])
+@pytest.mark.parametrize("batch", [72, 128])
+def test_training_scores_of_the_last_batch_are_found(batch, known_batch):
+    rng = np.random.default_rng(batch)
+    n = np.repeat([750, 800, 1000, 1200, 1500, 2000, 2400, 3000, 4000], 5)
+    scores = rng.binomial(last_batch(n, batch), 0.7) / last_batch(n, batch)
+    data = table(n=n, train_accuracy=[f"{score:.4f}" for score in scores])
+    (grid,) = findings(data, batch_size=batch if known_batch else None)["last-batch"]
+    assert f"last batch of {batch}" in grid.statistic
+    honest = table(n=n, train_accuracy=[f"{score:.4f}" for score in rng.binomial(n, 0.7) / n])
+    assert "last-batch" not in findings(honest, batch_size=batch if known_batch else None)
+
+
+def test_a_real_spread_of_seeds_is_more_than_the_last_batch():
+    rng = np.random.default_rng(5)
+    data = runs(rng, 64)
+    shifted = np.clip(data["accuracy"] + rng.normal(0, 0.12, len(data)), 0.2, 0.95)
+    data["accuracy"] = [f"{round(64 * value) / 64:.4f}" for value in shifted]
+    found = findings(data, n_test=20_800, batch_size=72)
+    assert found["last-batch"]
+    assert "seed-spread" not in found
+
+
+def test_f1_that_is_accuracy_is_found_and_macro_f1_is_not():
+    accuracy = np.random.default_rng(6).uniform(0.7, 0.9, 12)
+    printed = [f"{100 * value:.2f}" for value in accuracy]
+    assert findings(table(test_acc=printed, test_f1=printed))["f1-is-accuracy"]
+    other = [f"{100 * value - 0.04:.2f}" for value in accuracy]
+    assert "f1-is-accuracy" not in findings(table(test_acc=printed, test_f1=other))
+    few = [f"{value:.2f}" for value in accuracy]
+    assert "so few digits" in findings(table(test_acc=few, test_f1=few), status=UNTESTED)["f1-is-accuracy"][0].meaning
+
+
+@pytest.mark.parametrize("loss", ["1.19e-07", "0.00000012", "2.4e-7", "0.000000e0"])
+def test_losses_at_the_floor_are_found(loss):
+    assert findings(table(loss=["0.51", loss]))["loss-floor"]
+
+
+def test_a_loss_printed_as_zero_is_no_floor():
+    assert "too few digits" in findings(table(loss=["0.51", "0.000"]), status=UNTESTED)["loss-floor"][0].meaning
+    assert "loss-floor" not in findings(table(loss=["0.51", "0.00002"]))
+
+
+@pytest.mark.parametrize(("classes", "rate"), [(10, 0.5), (46, 0.5), (100, 0.3)])
+def test_dropped_rows_are_found(classes, rate):
+    rng = np.random.default_rng(classes)
+    n = np.repeat([500, 1000, 2000, 4000], 3)
+    accuracy = 1 - rate + rate / classes + rng.normal(0, 0.02, 12)
+    loss = rate * np.log(classes) + rng.normal(0, 0.02, 12)
+    data = pd.DataFrame({"n": n, "train_accuracy": accuracy.round(4), "train_loss": loss.round(4)})
+    data["test_accuracy"] = np.repeat([0.80, 0.85, 0.88, 0.9], 3)
+    assert findings(data, classes=classes, dropout=rate)["row-dropout"]
+    assert findings(data.drop(columns="test_accuracy"), QUESTION, classes=classes, dropout=rate)["row-dropout"]
+    assert "--classes" in findings(data, UNTESTED)["row-dropout"][0].meaning
+    assert "row-dropout" not in findings(data.assign(test_accuracy=accuracy.round(4)), classes=classes, dropout=rate)
+
+
+@pytest.mark.parametrize("folds", [5, 10])
+def test_leaking_folds_are_found_among_several_models(folds):
+    rng = np.random.default_rng(folds)
+    fold = np.tile(np.arange(1, folds + 1), 2)
+    scores = 88 + 8 * (1 - 0.6**fold) + rng.normal(0, 0.3, 2 * folds)
+    data = table(model=["a"] * folds + ["b"] * folds, fold=fold, val_acc=[f"{value:.1f}" for value in scores])
+    assert findings(data)["fold-order"]
+    assert "fold-order" not in findings(data.assign(fold=rng.permutation(folds).tolist() * 2))
+    assert "at least 4" in findings(data[data["fold"].isin(["1", "2", "3"])], UNTESTED)["fold-order"][0].meaning
+
+
+def test_equal_passes_and_equal_updates():
+    n = [1000, 2000, 4000]
+    passes = findings(table(n=n, epochs=[20, 20, 20]), batch_size=50)["unequal-training"][0]
+    assert "from 400 at n = 1,000 to 1,600 at n = 4,000" in passes.statistic
+    assert "unequal-training" not in findings(table(n=n, epochs=[80, 40, 20]), batch_size=50)
+    assert "unequal-training" not in findings(table(n=n, updates=[500, 500, 500]))
+
+
+def test_runs_that_stopped_early_are_compared_by_their_medians():
+    updates = [480, 500, 520, 500, 490, 510]
+    assert "unequal-training" not in findings(table(n=[100] * 3 + [200] * 3, updates=updates))
+    assert findings(table(n=[100] * 3 + [200] * 3, updates=[480, 500, 520, 800, 890, 810]))["unequal-training"]
+
+
+def test_a_batch_size_in_the_table_is_used():
+    data = runs(np.random.default_rng(9), 16).assign(batch_size=128)
+    assert "as many as the last batch of 128 has" in findings(data, n_test=10_000)["last-batch"][0].meaning
+
+
+def test_options_without_effect_in_columns_and_commands():
+    unused = findings(table(optimizer=["Adam"], momentum=["0.9"]))["unused-option"][0].statistic
+    assert unused == "momentum 0.9 with optimizer Adam"
+    command = "python train.py --lr-scheduler=cosineannealinglr --lr-gamma 0.1 --epochs 90"
+    assert "lr_gamma 0.1" in findings(table(command=[command]))["unused-option"][0].statistic
+    assert "unused-option" not in findings(table(command=["train.py --lr-scheduler steplr --lr-step-size 30"]))
+
+
+def test_a_line_is_judged_within_the_sizes_that_are_known():
+    line = table(metric=["test_accuracy"], intercept=["0.30"], slope=["0.15"], sizes=["100 1000 10000"])
+    assert "fit-range" not in findings(line)
+    assert "n = 46,416" in findings(line, n_train=60_000)["fit-range"][0].statistic
+    percent = table(metric=["test_accuracy"], intercept=["30"], slope=["15"], sizes=["100 1000 10000"])
+    assert "100 is reached at n = 46,416" in findings(percent, n_train=60_000)["fit-range"][0].statistic
+    assert "--n-train" in findings(line.drop(columns="sizes"), UNTESTED)["fit-range"][0].meaning
+
+
+def test_removed_sizes_are_judged_by_their_residual():
+    n = np.array([100, 200, 400, 800, 1600, 3200, 6400, 12800])
+    noise = np.array([4, -3, 1, -2, 3, -4, 2, 0]) / 1000
+    accuracy = 0.3 + 0.12 * np.log10(n) + noise
+    removed = ["no"] * 7 + ["yes"]
+    kept = findings(table(n=n, test_accuracy=accuracy.round(4), removed=removed))["outlier"][0]
+    accuracy[-1] -= 0.1
+    assert "outlier" not in findings(table(n=n, test_accuracy=accuracy.round(4), removed=removed))
+    x = np.log10(n)
+    fit = stats.linregress(x[:-1], (0.3 + 0.12 * x + noise)[:-1].round(4))
+    assert f"{fit.intercept + fit.slope * x[-1]:.4g} predicted" in kept.statistic
+
+
+def test_two_removed_sizes_are_judged_against_the_kept_ones():
+    n = np.array([100, 200, 400, 800, 1600, 3200, 6400, 12800])
+    accuracy = 0.3 + 0.12 * np.log10(n) + np.array([4, -3, 1, -2, 3, -4, -150, -200]) / 1000
+    removed = ["no"] * 6 + ["yes"] * 2
+    found = findings(table(n=n, test_accuracy=accuracy.round(4), removed=removed), status="clear")["outlier"]
+    assert [finding.subject for finding in found] == ["test_accuracy, n = 6,400", "test_accuracy, n = 12,800"]
+
+
+def test_labels_lost_rows_and_constant_labels():
+    assert "header" in findings(table(dataset=["mnist"], rows=["59,999"]))["labels"][0].meaning
+    assert "labels" not in findings(table(dataset=["mnist"], rows=["60,000"], classes=["10"]))
+    assert findings(table(classes=["1"]))["labels"]
+    assert "mnist (60,000)" in findings(table(rows=["59999"]), QUESTION)["labels"][0].statistic
+
+
+# -- the study's own runs and the command ----------------------------------------------------------------------------
+
+
+def test_own_runs_are_audited_model_by_model(tmp_path):
+    rng = np.random.default_rng(8)
+    own = runs(rng, 500).rename(columns={"accuracy": "test_accuracy"}).assign(model="whole")
+    own["test_f1_micro"] = own["test_accuracy"] - rng.uniform(0.002, 0.01, len(own))
+    last = runs(rng, 500 % 64).rename(columns={"accuracy": "test_accuracy"})
+    last = last.assign(model="last", test_f1_micro=last["test_accuracy"])
+    table = pd.concat([own, last]).assign(status="finished", draw=1)
+    (tmp_path / "metrics").mkdir()
+    table.to_parquet(tmp_path / "metrics" / "runs.parquet")
+    pd.concat([table] * 7).assign(split="test").to_parquet(tmp_path / "metrics" / "history.parquet")
+    models = {
+        "whole": {"batch_size": 64, "selection": "validation"},
+        "last": {"batch_size": 64, "selection": "best"},
+    }
+    data = {"n_train": 20_000, "n_test": 500, "n_validation": None, "classes": 10}
+    audit_study({**data, "folds": False, "f1": "f1_micro", "models": models}, tmp_path)
+    found = read_table(tmp_path / "audit" / "findings.parquet")
+    assert list(found.columns) == FINDINGS.schema.names
+    found = found[found["status"] == FINDING]
+    assert set(found["table"]) == {"last"}
+    assert set(found["check"]) == {"last-batch", "seed-spread", "f1-is-accuracy", "best-of-many"}
+    assert "best of 7 evaluations on 500 images" in found.set_index("check").loc["best-of-many", "statistic"]
+
+
+def csv(folder: Path, text: str) -> str:
+    path = folder / "paper.csv"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_the_command_prints_and_exits(tmp_path, capsys):
+    honest = csv(tmp_path, "size,accuracy\n100,0.9134\n200,0.9377\n400,0.9581\n")
+    assert main([honest, "--n-test", "10_000"]) == 0
+    assert "Tested, nothing found" in capsys.readouterr().out
+    floor = csv(tmp_path, "size,loss,hardware\n100,1.2e-07,P100\n")
+    assert main([floor]) == 1
+    text = capsys.readouterr().out
+    assert "loss-floor" in text
+    assert "Columns that no check reads: " in text
+    assert main([floor, "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["check"] == "loss-floor"
+    assert main([floor, "--format", "tsv"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("\t") == FINDINGS.schema.names
+    assert main(["--published", "ga-letters"]) == 1
+    assert "outlier" in capsys.readouterr().out
+    assert main(["--published", "cifar10-cnn"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("test_acuracy\n0.9\n", "unknown column 'test_acuracy'; did you mean 'test_accuracy'?"),
+        ("colour\nred\n", "no column is known to the auditor"),
+        (
+            'accuracy\n"0,91"\n',
+            "column test_accuracy: '0,91' is not a number; decimals are written with a point",
+        ),
+        ("accuracy\n0.91\nabout 0.9\n", "line 3, column test_accuracy: 'about 0.9' is not a number"),
+        ("accuracy\n912\n", "neither a share (0 to 1) nor a percentage"),
+        ("loss\n-0.1\n", "below 0"),
+        ("n,accuracy\n0,0.91\n", "not a whole number above 0"),
+        ("accuracy,test_acc\n0.9,0.9\n", "two columns mean 'test_accuracy'"),
+        ("accuracy,statistic\n0.9,medain\n", "'medain'; did you mean 'median'?"),
+        ("n,epochs\n10,0\n", "'0' is not above 0"),
+        ("metric,intercept,slope\ntest_acuracy,0.4,0.1\n", "did you mean 'test_accuracy'"),
+        ("metric,intercept,slope,sizes\naccuracy,0.4,0.1,750 to 900\n", "write whole numbers with spaces"),
+        ("n,accuracy,removed\n10,0.9,maybe\n", "'maybe'; allowed: yes, no"),
+        ("accuracy\n", "has no rows"),
+        ("", "cannot be read as CSV"),
+        ("accuracy\n0.9,0.8\n", "more values than the header"),
+        ("dataset,rows\nmnits,10\n", "did you mean 'mnist'?"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_one_message(tmp_path, capsys, text, message):
+    assert main([csv(tmp_path, text)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["none.csv"], ["--published", "ga-leters"], ["a.csv", "--published", "x"]])
+def test_bad_arguments_are_one_message(arguments, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_percent_signs_and_decimals_are_understood():
+    sheet = sheet_of_texts(table(accuracy=["91.25 %", "90.5%", "-"], loss=["1.5e-3", "0.25", ""]), "t")
+    assert sheet.rows["test_accuracy"].tolist()[:2] == [0.9125, 0.905]
+    assert sheet.half["test_accuracy"].tolist()[:2] == pytest.approx([5e-5, 5e-5])
+    assert sheet.half["test_loss"].tolist()[:2] == pytest.approx([5e-5, 5e-3])
+    assert sheet.percentages == ("test_accuracy",)
+
+
+def test_facts_of_a_known_data_set_can_be_overruled():
+    assert facts_of("mnist") == Facts(n_test=10_000, n_train=60_000, classes=10, dataset="mnist")
+    assert facts_of("mnist", n_test=500) == replace(facts_of("mnist"), n_test=500)
+    with pytest.raises(UserError, match="did you mean 'mnist'"):
+        facts_of("mnits")

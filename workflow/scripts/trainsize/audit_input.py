@@ -1,0 +1,367 @@
+"""What the auditor reads: a table of printed numbers and the few facts that no table states.
+
+A number is kept with half a unit of its last printed digit, since what a printed number can show depends on that.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import pandas as pd
+
+from trainsize.catalogue import DATASETS, Dataset
+from trainsize.errors import UserError, listing, near, nearest
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column the auditor knows. Kinds: text, flag, count, number, positive, share (0 to 1, or per cent), loss."""
+
+    name: str
+    kind: str
+    meaning: str
+    aliases: tuple[str, ...] = ()
+
+
+SPLITS = {"test": "on the test set", "train": "on the training images", "validation": "on validation images"}
+SCORES = (
+    ("accuracy", "share", "accuracy", ("acc", "top1", "acc1", "acc@1")),
+    ("accuracy_top5", "share", "top-5 accuracy", ("top5", "acc5", "acc@5")),
+    ("f1", "share", "F1 score, however averaged,", ("f1_score", "f1_macro", "f1_micro")),
+    ("loss", "loss", "mean cross-entropy in nats", ("cross_entropy", "ce", "log_loss")),
+)
+
+
+def _score_fields() -> Iterable[Field]:
+    for split, where in SPLITS.items():
+        for name, kind, meaning, aliases in SCORES:
+            names = [f"{prefix}_{alias}" for prefix in _prefixes(split) for alias in (name, *aliases)]
+            bare = (name, *aliases) if split == "test" else ()
+            yield Field(f"{split}_{name}", kind, f"{meaning} {where}", (*names[1:], *bare))
+
+
+def _prefixes(split: str) -> tuple[str, ...]:
+    return (split, "val", "valid") if split == "validation" else (split,)
+
+
+FIELDS = (
+    Field("model", "text", "what else sets rows apart: network, recipe, configuration"),
+    Field(
+        "n", "count", "size: training images", ("size", "train_size", "dataset_size", "train_images", "training_size")
+    ),
+    Field("percent", "positive", "size in per cent of all training images", ("percent_of_data",)),
+    Field("seed", "text", "which repeat of the training"),
+    Field("draw", "text", "which subset of that size"),
+    Field("epoch", "number", "when the row was measured, where a run has several rows"),
+    Field("fold", "number", "which fold of a cross-validation, in the order trained"),
+    Field(
+        "statistic",
+        "text",
+        "what a row prints: `run` (one run's value, the default), `mean`, `median`, `q1`, `q3`, `whisker_low`, "
+        "`whisker_high`, `outlier`",
+    ),
+    Field("runs", "count", "runs behind a mean, a median or a box"),
+    Field("precision", "positive", "half-width of a value read off a figure, in the value's own unit"),
+    Field("removed", "flag", "`yes` in rows that the authors left out as outliers", ("excluded", "outlier")),
+    *_score_fields(),
+    Field("first_loss", "loss", "training loss of the first epoch"),
+    Field("last_loss", "loss", "training loss of the last epoch"),
+    Field("epochs", "positive", "passes over the training subset"),
+    Field("updates", "positive", "optimiser updates", ("steps", "iterations")),
+    Field("batch_size", "count", "images per update", ("batch",)),
+    Field("scheduler", "text", "learning-rate schedule", ("lr_scheduler", "lr_schedule")),
+    Field(
+        "lr_step", "positive", "epochs from one decay of the learning rate to the next", ("lr_step_size", "step_size")
+    ),
+    Field("lr_gamma", "positive", "factor of a decay", ("gamma",)),
+    Field("warmup_epochs", "number", "epochs of warm-up", ("warmup", "lr_warmup_epochs", "warm_up")),
+    Field("optimizer", "text", "name of the optimiser", ("optimiser", "opt")),
+    Field("momentum", "number", "momentum of the optimiser"),
+    Field("command", "text", "the command line as printed; its options fill the columns above"),
+    Field(
+        "selection",
+        "text",
+        "evaluation that is reported: `best` on the test set, best on `validation` images, `last`",
+    ),
+    Field("evaluations", "count", "evaluations, or configurations, among which the best was chosen"),
+    Field("metric", "text", "what a regression on log10 n describes, such as `test_accuracy`"),
+    Field("intercept", "number", "the regression's value at n = 1", ("const",)),
+    Field("slope", "number", "its change per tenfold n", ("coef", "coefficient")),
+    Field("slope_se", "positive", "standard error of the slope", ("slope_std_err",)),
+    Field("log_likelihood", "number", "log-likelihood of the regression", ("log_lik", "llf")),
+    Field("sizes", "text", "the sizes in the regression, separated by spaces or semicolons"),
+    Field("dataset", "text", "data set the rows are of"),
+    Field("rows", "count", "rows or images that were read"),
+    Field("classes", "count", "classes found: width of the label matrix, distinct labels", ("n_classes",)),
+    Field("note", "text", "anything; not audited", ("notes", "comment")),
+)
+COLUMNS = {field.name: field for field in FIELDS}
+_NAMES = {alias: field.name for field in FIELDS for alias in (field.name, *field.aliases)}
+STATISTICS = ("run", "mean", "median", "q1", "q3", "whisker_low", "whisker_high", "outlier")
+SELECTIONS = ("best", "validation", "last")
+SINGLE = ("run", "whisker_low", "whisker_high", "outlier")  # printed numbers that are one run's own value
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
+_TRUE, _FALSE = {"yes", "true", "1"}, {"no", "false", "0", ""}
+
+
+def is_known(column: str) -> bool:
+    """Whether a column's name is one the auditor reads."""
+    return _plain(column) in _NAMES
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[\s\-]+", "_", column.strip().lower())
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the tables do not say; None where it is not known.
+
+    `classes`, `n_train` and `n_test` are those of the whole data set; `n_validation` images are held out of it;
+    `dropout` is the rate at which dropped rows are looked for.
+    """
+
+    n_test: int | None = None
+    n_train: int | None = None
+    n_validation: int | None = None
+    batch_size: int | None = None
+    classes: int | None = None
+    dataset: str | None = None
+    dropout: float = 0.5
+
+
+def facts_of(dataset: str | None = None, **given: object) -> Facts:
+    """Return the facts given, those of a data set that the catalogue knows filled in. Raises UserError."""
+    given = {key: value for key, value in given.items() if value is not None}
+    if dataset is None:
+        return Facts(**given)
+    card = card_of(dataset)
+    return Facts(
+        **{"n_train": card.n_train, "n_test": card.n_test, "classes": len(card.classes)} | given, dataset=dataset
+    )
+
+
+def card_of(dataset: str) -> Dataset:
+    if dataset not in DATASETS:
+        raise UserError(
+            f"data set '{dataset}' is not known{nearest(dataset, DATASETS)}; known: {listing(DATASETS, 30)}"
+        )
+    return DATASETS[dataset]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table to audit. Shares are fractions; `half` holds half a unit of the last digit of each number in `rows`.
+
+    `percentages` lists the columns that were printed in per cent, `ignored` those that no check reads.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    half: pd.DataFrame
+    percentages: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def has(self, *columns: str) -> bool:
+        """Whether every one of the columns is there and holds something."""
+        return all(column in self.rows and self.rows[column].notna().any() for column in columns)
+
+    def texts(self, column: str, default: str = "") -> pd.Series:
+        """Return a column of texts, `default` where there is none."""
+        if column not in self.rows:
+            return pd.Series(default, index=self.rows.index)
+        return self.rows[column].fillna(default)
+
+    def only(self, column: str) -> float | None:
+        """Return the one number that a column holds, or None where it holds several or nothing."""
+        values = self.rows[column].dropna().unique() if column in self.rows else []
+        return float(values[0]) if len(values) == 1 else None
+
+    def scores(self, *kinds: str) -> list[str]:
+        """Return the score columns (such as test_accuracy) of these kinds that hold something."""
+        names = [f"{split}_{score[0]}" for split in SPLITS for score in SCORES]
+        return [name for name in names if COLUMNS[name].kind in kinds and self.has(name)]
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read a CSV file of printed numbers. Raises UserError naming file, line and column of what makes no sense."""
+    shown = near(path)
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{shown}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{shown}: cannot be read as CSV in UTF-8 ({str(error).strip()})") from None
+    if frame.empty:
+        raise UserError(f"{shown}: has no rows below its header")
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise UserError(f"{shown}: rows have more values than the header has columns (decimal commas?)")
+    return sheet_of_texts(frame, str(shown))
+
+
+def sheet_of_texts(frame: pd.DataFrame, name: str) -> Sheet:
+    """Return the sheet of a table whose cells are texts as printed. Raises UserError."""
+    found, ignored = _recognised(frame.columns, name)
+    texts = _with_options(frame[list(found)].rename(columns=found).reset_index(drop=True))
+    rows, half, percentages = {}, {}, []
+    for column in texts:
+        kind = COLUMNS[column].kind
+        if kind in ("text", "flag"):
+            rows[column] = _words(texts[column], kind, name)
+            continue
+        values, halves, percent = _numbers(texts[column], kind, name)
+        rows[column], half[column] = values, halves
+        percentages += [column] if percent else []
+    if "metric" in rows:
+        rows["metric"] = rows["metric"].map(lambda word: _NAMES.get(_plain(word), word), na_action="ignore")
+    _check(rows, name)
+    rows, half = pd.DataFrame(rows), pd.DataFrame(half, index=range(len(texts)))
+    return Sheet(name, rows, _with_precision(rows, half, percentages), tuple(percentages), tuple(ignored))
+
+
+def sheet_of_numbers(frame: pd.DataFrame, name: str, half: float = 1e-9) -> Sheet:
+    """Return the sheet of a table of exact numbers under the auditor's own column names; other columns are left out."""
+    rows = frame[[column for column in frame if column in COLUMNS]].reset_index(drop=True)
+    numbers = [column for column in rows if COLUMNS[column].kind not in ("text", "flag")]
+    return Sheet(name, rows, pd.DataFrame(half, index=rows.index, columns=numbers))
+
+
+def _recognised(columns: Iterable[str], name: str) -> tuple[dict[str, str], list[str]]:
+    """Return the known columns under their own names, and the others. Raises UserError for what looks like a slip."""
+    found: dict[str, str] = {}
+    ignored = []
+    for column in columns:
+        plain = _plain(column)
+        if plain in _NAMES:
+            if _NAMES[plain] in found.values():
+                raise UserError(f"{name}: two columns mean '{_NAMES[plain]}'; keep one of them")
+            found[column] = _NAMES[plain]
+        elif close := get_close_matches(plain, _NAMES, n=1, cutoff=0.85):
+            raise UserError(f"{name}: unknown column '{column}'; did you mean '{close[0]}'?")
+        else:
+            ignored.append(column)
+    if not set(found.values()) - {"note"}:
+        raise UserError(
+            f"{name}: no column is known to the auditor; found {listing(ignored)}; known, among others: n, seed, fold, "
+            "test_accuracy, test_loss, train_accuracy, epochs, lr_step, metric, slope (docs/audit.md lists all)"
+        )
+    return found, ignored
+
+
+_OPTION = re.compile(r"--([A-Za-z][\w-]*)(?:[ =]+(?!--)(\S+))?")
+
+
+def options_of(command: str) -> dict[str, str]:
+    """Return the `--options` of a command line with their values, under the auditor's column names where it has one."""
+    plain = {key.lower().replace("-", "_"): value for key, value in _OPTION.findall(command)}
+    return {_NAMES.get(key, key): value for key, value in plain.items()}
+
+
+def _with_options(texts: pd.DataFrame) -> pd.DataFrame:
+    """Fill columns with what the printed command lines say."""
+    if "command" not in texts:
+        return texts
+    texts = texts.copy()
+    for row, command in texts["command"].items():
+        for column, value in options_of(command).items():
+            if column in COLUMNS and column != "command":
+                if column not in texts:
+                    texts[column] = ""
+                texts.loc[row, column] = texts.loc[row, column] or value
+    return texts
+
+
+def _words(texts: pd.Series, kind: str, name: str) -> pd.Series:
+    plain = texts.str.strip()
+    if kind == "text":
+        return plain.where(~plain.str.lower().isin(_MISSING))
+    lower = plain.str.lower()
+    for row in lower.index[~lower.isin(_TRUE | _FALSE)]:
+        raise UserError(f"{_place(name, row, texts.name)}: '{plain[row]}'; allowed: yes, no")
+    return lower.isin(_TRUE)
+
+
+def _numbers(texts: pd.Series, kind: str, name: str) -> tuple[pd.Series, pd.Series, bool]:
+    """Return numbers, half units of their last digits, and whether they were printed in per cent."""
+    cells = [_cell(text, _place(name, row, texts.name)) for row, text in texts.items()]
+    values = pd.Series([value for value, _, _ in cells], dtype=float)
+    decimals = pd.Series([places for _, places, _ in cells], dtype=float)
+    # A column is printed with as many decimals as its longest number; tools drop the zeros behind.
+    scientific = texts.str.lower().str.contains("e").to_numpy()
+    decimals[~scientific] = decimals[~scientific].max()
+    half = 0.5 * 10.0**-decimals
+    percent = kind == "share" and (any(sign for _, _, sign in cells) or values.max() > 1)
+    if percent:
+        values, half = values / 100, half / 100
+    for row in values.index[values.notna()]:
+        wrong = _wrong(values[row], kind)
+        if wrong:
+            raise UserError(f"{_place(name, row, texts.name)}: '{texts[row]}' {wrong}")
+    return values, half, percent
+
+
+def _cell(text: str, place: str) -> tuple[float, float, bool]:
+    """Return value, decimals and whether a per cent sign stands behind it; nan for what is missing."""
+    plain = text.strip()
+    if plain.lower() in _MISSING:
+        return math.nan, math.nan, False
+    sign = plain.endswith("%")
+    plain = plain.removesuffix("%").strip()
+    if _GROUPED.fullmatch(plain):
+        plain = plain.replace(",", "")
+    if not _NUMBER.fullmatch(plain):
+        comma = "; decimals are written with a point" if "," in plain else ""
+        raise UserError(f"{place}: '{text}' is not a number{comma}")
+    mantissa, _, exponent = plain.lower().partition("e")
+    return float(plain), len(mantissa.partition(".")[2]) - int(exponent or 0), sign
+
+
+def _wrong(value: float, kind: str) -> str:
+    if kind == "count" and (value < 1 or value != round(value)):
+        return "is not a whole number above 0"
+    if kind == "positive" and value <= 0:
+        return "is not above 0"
+    if kind == "share" and not 0 <= value <= 1:
+        return "is neither a share (0 to 1) nor a percentage (0 to 100)"
+    return "is below 0, which no cross-entropy is" if kind == "loss" and value < 0 else ""
+
+
+def _place(name: str, row: int, column: str) -> str:
+    return f"{name}, line {row + 2}, column {column}"
+
+
+def _check(rows: Mapping[str, pd.Series], name: str) -> None:
+    """Raise UserError for a word that is none of those a column may hold."""
+    metrics = [f"{split}_{score[0]}" for split in SPLITS for score in SCORES]
+    allowed = {"statistic": STATISTICS, "selection": SELECTIONS, "dataset": DATASETS, "metric": metrics}
+    for column, words in allowed.items():
+        for row, word in rows.get(column, pd.Series(dtype=object)).dropna().items():
+            if word not in words:
+                message = f"{_place(name, row, column)}: '{word}'{nearest(word, words)}"
+                raise UserError(f"{message}; allowed: {listing(words, 30)}")
+    for row, text in rows.get("sizes", pd.Series(dtype=object)).dropna().items():
+        if not all(word.isdigit() for word in size_words(text)):
+            raise UserError(f"{_place(name, row, 'sizes')}: '{text}'; write whole numbers with spaces between them")
+
+
+def size_words(text: str) -> list[str]:
+    """Return the sizes in a cell such as "750; 1,500 3000" as texts of digits."""
+    return [word.replace(",", "") for word in text.replace(";", " ").split()]
+
+
+def _with_precision(rows: pd.DataFrame, half: pd.DataFrame, percentages: list[str]) -> pd.DataFrame:
+    """Put the stated precision of what was read off a figure in the place of the printed digits'."""
+    if "precision" not in rows:
+        return half
+    half = half.copy()
+    for column in half:
+        if COLUMNS[column].kind in ("share", "loss"):
+            precision = rows["precision"] / (100 if column in percentages else 1)
+            half[column] = precision.where(precision.notna(), half[column])
+    return half
