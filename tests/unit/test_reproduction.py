@@ -1,0 +1,160 @@
+"""Published numbers beside ours: differences, intervals and verdicts by the rules of each artefact."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import ROOT
+
+from trainsize import published
+from trainsize.errors import UserError
+from trainsize.reproduction import compare, describe, reproduce
+from trainsize.study import load_study
+from trainsize.tables import REPRODUCTION, RUNS, read_table, write_table
+
+STUDIES = ROOT / "studies"
+
+
+def ours(artefact: str, quantity: str, value: float, mode: str = "as_published", **more) -> dict:
+    return {"artefact": artefact, "quantity": quantity, "mode": mode, "value": value, **more}
+
+
+def row(*values: dict) -> pd.Series:
+    """Return the comparison of the first value's quantity."""
+    table = compare(pd.DataFrame(values)).set_index("quantity")
+    return table.loc[values[0]["quantity"]]
+
+
+def test_a_slope_agrees_within_two_combined_standard_errors():
+    slope = ours("GA-T6", "test_accuracy slope", 0.15, low=0.13, high=0.18, standard_error=0.011)
+    corrected = ours("GA-T6", "test_accuracy slope", 0.11, "corrected")
+    found = row(slope, corrected)
+    assert found["verdict"] == "agrees"
+    assert found["published"] == 0.1188
+    assert found["difference"] == pytest.approx(0.0312)
+    assert found["difference_low"] == pytest.approx(0.0312 - np.hypot(0.02, 1.96 * 0.017))
+    assert found["difference_high"] == pytest.approx(0.0312 + np.hypot(0.03, 1.96 * 0.017))
+    assert found["effect"] == pytest.approx(-0.04)
+    far = row({**slope, "value": 0.1188 + 2.1 * np.hypot(0.017, 0.011)})
+    assert far["verdict"] == "differs"
+    assert "allowed are 0.0405" in far["why"]
+    without = row(ours("GA-T6", "test_accuracy slope", 0.15))
+    assert (without["verdict"], without["why"]) == ("not comparable", "no standard error")
+
+
+@pytest.mark.parametrize(
+    ("artefact", "quantity", "value", "more", "verdict"),
+    [
+        ("MI-T1", "9000", 4.9e-6, {}, "agrees"),
+        ("MI-T1", "9000", 9e-6, {}, "differs"),
+        ("MI-T1", "697931", 1.193e-7, {}, "agrees"),
+        ("MI-T1", "697931", 2.4e-7, {}, "differs"),
+        ("GA-T6", "condition_number", 33.68, {}, "agrees"),
+        ("GA-T7", "condition_number", 40.6, {}, "differs"),
+        ("GA-T1", "2400 epochs", 60, {}, "agrees"),
+        ("GA-T1", "2400 epochs", 61, {}, "differs"),
+        ("FM-T6", "ALL Convolutional Layers", 87.9, {"seed_sd": 0.6}, "agrees"),
+        ("FM-T6", "ALL Convolutional Layers", 89.9, {"seed_sd": 0.6}, "differs"),
+        ("FM-T6", "ALL Convolutional Layers", 86.1, {}, "not comparable"),
+        ("CF-T2", "test accuracy", 77.6, {}, "agrees"),
+        ("CF-T2", "test accuracy", 73.5, {}, "differs"),
+        ("GA-T9", "test_accuracy", 0.88, {}, "not comparable"),
+        ("CF-T2", "test accuracy", 75.6, {"not_comparable": "trained on a stand-in"}, "not comparable"),
+    ],
+)
+def test_verdicts_follow_the_rules(artefact, quantity, value, more, verdict):
+    found = row(ours(artefact, quantity, value, **more))
+    assert found["verdict"] == verdict
+    assert bool(found["why"]) == (verdict != "agrees")
+
+
+def test_numbers_we_do_not_have_are_rows():
+    table = compare(pd.DataFrame([ours("FM-T8", "64", 89.0, seed_sd=0.2)]))
+    assert list(table.columns) == REPRODUCTION.schema.names
+    assert list(table["quantity"]) == ["64", "128", "256", "512"]
+    assert list(table["verdict"]) == ["agrees", *["not comparable"] * 3]
+    assert set(table["why"][1:]) == {"we have no number"}
+
+
+@pytest.fixture
+def letters(tmp_path):
+    """Results of the letters study, as published and corrected, as if every run had followed the published lines."""
+
+    def made(name: str, intercept: float, slope: float) -> None:
+        study = load_study(name, STUDIES)
+        rows = []
+        for run in study.runs:
+            accuracy = intercept + slope * math.log10(run.n)
+            values = {"accuracy": accuracy, "f1_micro": accuracy, "loss": 2.0592 - 0.4422 * math.log10(run.n)}
+            scores = {f"{split}_{metric}": value for split in ("train", "test") for metric, value in values.items()}
+            rows.append({"study": name, **vars(run), "status": "finished", **scores})
+        columns = {key: [row.get(key) for row in rows] for key in RUNS.schema.names}
+        write_table(tmp_path / name / RUNS.path, RUNS, columns)
+
+    made("ga-letters", 0.4344, 0.1188)
+    made("ga-letters+corrected", 0.5, 0.1)
+    made("ga-letters+devanagari", 0.4344, 0.1188)
+    return tmp_path
+
+
+def test_the_letters_study_beside_its_published_lines(letters):
+    table = reproduce("ga-letters", letters, STUDIES).set_index(["artefact", "quantity"])
+    assert table.equals(read_table(letters / "ga-letters" / REPRODUCTION.path).set_index(["artefact", "quantity"]))
+    slope = table.loc[("GA-T6", "test_accuracy slope")]
+    assert slope["as_published"] == pytest.approx(0.1188)
+    assert slope["effect"] == pytest.approx(0.1 - 0.1188)
+    assert slope["verdict"] == "agrees"
+    exact = table.loc[[("GA-T6", "condition_number"), ("GA-T7", "condition_number")], "as_published"]
+    assert exact.round(1).tolist() == [33.7, 40.5]
+    schedule = table.loc["GA-T1"]
+    assert set(schedule["verdict"]) == {"agrees"}
+    assert len(schedule) == 33
+    printed = describe(table.reset_index())
+    assert "GA-T6    test_accuracy slope" in printed
+
+
+def test_a_stand_in_is_not_compared_but_for_what_follows_from_the_design(letters):
+    table = reproduce("ga-letters+devanagari", letters, STUDIES)
+    agreeing = table[table["verdict"] == "agrees"]
+    assert set(agreeing["artefact"]) == {"GA-T1", "GA-T6", "GA-T7"}
+    assert set(agreeing.loc[agreeing["artefact"] != "GA-T1", "quantity"]) == {"condition_number"}
+    assert table["why"].str.contains("stand in for EMNIST Letters").any()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ga-letters+quick", "not there; run it first: snakemake --config study=ga-letters[+]quick"),
+        ("ga-letter", "ga-letter: not there"),
+    ],
+)
+def test_studies_that_have_not_been_run(letters, name, message):
+    with pytest.raises(UserError, match=message):
+        reproduce(name, letters, STUDIES)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (ours("GA-T66", "x", 1.0), "did you mean 'GA-T6'"),
+        (ours("FM-T8", "65", 1.0), "FM-T8 has no number '65'; did you mean '64'"),
+        (ours("FM-T8", "64", 1.0, "as_printed"), "did you mean 'as_published'"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest(value, message):
+    with pytest.raises(UserError, match=message):
+        compare(pd.DataFrame([value]))
+    with pytest.raises(UserError, match="there are two values"):
+        compare(pd.DataFrame([ours("FM-T8", "64", 1.0)] * 2))
+
+
+def test_every_artefact_with_rules_names_its_numbers():
+    """All but CH-A, whose one number is in words, and quantities are told apart."""
+    for study in published.STUDIES:
+        for entry in published.artefacts(study):
+            numbers = published.numbers(entry.id)
+            assert len(numbers) or not entry.rules or entry.id in ("GA-T2", "CH-A"), entry.id
+            assert numbers["quantity"].is_unique, entry.id
+            named = {quantity for rule in entry.rules for quantity in rule.quantities}
+            assert named <= set(numbers["quantity"]), entry.id
