@@ -46,7 +46,17 @@ def test_a_samples_budget_is_reached_and_not_passed_by_a_batch():
         assert 1000 <= samples_seen(updates, n, 64) < 1000 + 64
 
 
+def points(count: int) -> dict:
+    return {"points": count, "every": None}
+
+
 def test_checkpoints_end_with_the_last_update():
-    assert checkpoints(600, 12) == list(range(50, 601, 50))
-    assert checkpoints(3, 10) == [1, 2, 3]
-    assert checkpoints(1, 1) == [1]
+    assert checkpoints(600, points(12)) == list(range(50, 601, 50))
+    assert checkpoints(3, points(10)) == [1, 2, 3]
+    assert checkpoints(1, points(1)) == [1]
+
+
+def test_checkpoints_every_so_many_updates():
+    assert checkpoints(100, {"points": 10, "every": 40}) == [40, 80, 100]
+    assert checkpoints(80, {"points": 10, "every": 40}) == [40, 80]
+    assert checkpoints(3, {"points": 10, "every": 40}) == [3]

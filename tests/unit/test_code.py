@@ -37,20 +37,22 @@ def test_comments_docstrings_and_layout_do_not_count(scripts):
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
-        ("training.py", "self.step, []", "self.step, list()", {"training"}),
+        ("fit.py", "= 0, [], 0", "= 0, list(), 0", {"training"}),
         ("evaluation.py", "support > 0", "support > 1", {"training"}),
         ("architectures.py", "outputs, 3, padding=1", "outputs, 3, padding=2", {"training"}),
-        ("streams.py", '"dropout")', '"dropout", "cutmix")', {"training", "subsets"}),
+        ("streams.py", '"evaluation")', '"evaluation", "order")', {"training", "subsets"}),
         ("figures.py", "s=9", "s=8", {"figures"}),
-        ("regressions.py", "FEWEST_SIZES = 3", "FEWEST_SIZES = 4", {"regressions"}),
+        ("linear.py", "FEWEST_SIZES = 3", "FEWEST_SIZES = 4", {"regressions"}),
+        ("audit_grid.py", "LARGEST = 4096", "LARGEST = 2048", {"audit"}),
         ("study.py", "sorted(counts)", "list(sorted(counts))", set()),
         ("catalogue.py", "n_train=1297", "n_train=1298", set()),
+        ("progress.py", "images/s", "images per second", set()),
         ("tables.py", "optimiser updates done", "updates done", set()),
         ("files.py", "[:16]", "[:17]", set()),
     ],
 )
 def test_what_an_edit_makes_stale(scripts, file, old, new, stale):
-    stages = ("training", "subsets", "overlap", "metrics", "regressions", "figures")
+    stages = ("training", "subsets", "overlap", "metrics", "regressions", "audit", "figures")
     copy = scripts.with_name("edited")
     shutil.copytree(scripts, copy)
     edit(copy / "trainsize" / file, old, new)

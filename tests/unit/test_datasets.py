@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import pickle
 import re
 import struct
@@ -36,7 +35,6 @@ from trainsize.fingerprint import SCRIPTS, _reached
 from trainsize.prepared import Prepared
 
 ROOT = Path(__file__).resolve().parents[2]
-REAL = Path(os.environ.get("TRAINSIZE_TEST_DATA", ROOT.parent / "shared" / "datasets"))
 SPLITS = ("train", "test")
 
 
@@ -457,16 +455,6 @@ def test_the_documented_ten_lines_add_a_data_set(tmp_path):
     card = eval(entry, vars(catalogue))
     data = prepared(card, tmp_path / "out", tmp_path / "mirror")
     assert data.manifest["class_counts"] == {"train": [20, 20], "test": [6, 6]}
-
-
-@pytest.fixture(scope="session")
-def mirror(tmp_path_factory):
-    """The real data sets, laid out as a mirror."""
-    if not (REAL / "unpack.py").is_file():
-        pytest.skip(f"no real data sets in {REAL} (name their folder: TRAINSIZE_TEST_DATA)")
-    folder = tmp_path_factory.mktemp("mirror")
-    subprocess.run([sys.executable, REAL / "unpack.py", folder], check=True, capture_output=True)
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -9,35 +9,41 @@ import time
 import numpy as np
 import pytest
 import torch
+from support import recipe
 
 from trainsize.checkpoint import Checkpoints
 from trainsize.fingerprint import SCRIPTS
 from trainsize.job import INTERRUPTED
 
+# Everything that has a state of its own between two updates.
 SETTINGS = {
-    "subset": {"dataset": "digits", "method": "nested", "validation": 0},
+    "subset": {"dataset": "digits", "method": "nested", "validation": 100},
     "budget": {"updates": 400},
-    "evaluation": {"points": 4},
-    "model": {
-        "architecture": {"name": "cnn", "channels": [4, 8], "dropout": 0.3},
-        "initialisation": "default",
-        "batch_size": 16,
-        "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1, "norm_weight_decay": None},
-        "schedule": {"name": "cosine", "warmup": 0.1},
-        "label_smoothing": 0,
-        "clip_norm": None,
-        "clip_value": None,
-    },
+    "evaluation": {"points": 8, "every": None},
+    "model": recipe(
+        {"name": "cnn", "channels": [4, 8], "dropout": 0.3},
+        batch_size=16,
+        optimizer={"name": "adamw", "lr": 0.01, "weight_decay": 0.1},
+        schedule={"name": "plateau", "patience": 0, "factor": 0.5},
+        augmentation=[{"name": "shift", "fraction": 0.2}, {"name": "rotation", "degrees": 10}],
+        mixup=0.2,
+        cutmix=1.0,
+        ema=0.95,
+        selection={"name": "best_on_validation", "patience": 7},
+        restart={"at": 0.3, "seed": 9},
+    ),
 }
+
 # The training script, saving after every update that takes it past 20 ms since the last time, instead of 20 s.
 SCRIPT = f"""
 import json, sys
 from pathlib import Path
 sys.path.insert(0, {str(SCRIPTS)!r})
 from trainsize import training
+from trainsize.interruption import Interruption
 from trainsize.job import run_stage
 training.SAVE_EVERY = 0.02
-training.Interruption.heed()
+Interruption.heed()
 run_stage(lambda settings, data, record: training.train_runs(settings, "c", Path(data), 1, "cpu", [Path(record)]))
 """
 

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support import ROOT
 
+from trainsize import schema
+from trainsize.budget import total_updates
 from trainsize.errors import UserError
 from trainsize.runs import Run, grid_runs, packs
 from trainsize.study import load_study
 
+STUDIES = ROOT / "studies"
 STUDY = {
     "title": "A study",
     "dataset": "digits",
@@ -169,6 +173,12 @@ def test_names_that_are_no_studies(tmp_path, name):
         ),
         ({"figures": {"models": ["cnnn"]}}, "figures.models: found 'cnnn', allowed: mlp, cnn; did you mean 'cnn'?"),
         ({"regressions": {"metrics": ["acuracy"]}}, "regressions.metrics.0: found 'acuracy' (text), allowed: accuracy"),
+        ({"regressions": {"families": ["pow5"]}}, "regressions.families.0: found 'pow5' (text), allowed: last1, log2"),
+        (
+            {"regressions": {"leave_out": [77]}},
+            "regressions.leave_out: found 77, which is no size of the study (20, 40)",
+        ),
+        ({"regressions": {"targets": {"accuracy": [95]}}}, "regressions.targets.accuracy.0: found 95, must be less"),
     ],
 )
 def test_mistakes(load, changes, message):
@@ -203,12 +213,52 @@ def test_an_unknown_study(tmp_path):
 
 
 def test_the_embedded_study_is_as_promised():
-    study = load_study("digits", Path(__file__).resolve().parents[2] / "studies")
+    study = load_study("digits", STUDIES)
     assert len(study.sizes) >= 8
     assert study.sizes[0] == 30
     assert len(study.models) == 2
     assert len(study.seeds) == 5
     assert study.subset["method"] == "nested"
+
+
+@pytest.mark.parametrize(
+    ("name", "runs", "sizes"),
+    [
+        ("ga-letters", 110, 11),
+        ("ga-letters+corrected", 110, 11),
+        ("ga-letters+devanagari+corrected+quick", 33, 11),
+        ("imagenet-volume", 5 + 1 + 2 + 1, 6),
+        ("imagenet-volume+corrected", 4 * 6 * 5, 6),
+        ("imagenet-volume+tiny+repeats", 2 * 3 * 5, 1),
+        ("emnist-loss", 5, 5),
+        ("emnist-loss+corrected", 2 * 5 * 5, 5),
+        ("fashion-hyperparameters", 21 * 5, 1),
+        ("fashion-hyperparameters+corrected", 21 * 5, 1),
+        ("fashion-folds", 2 * 5 * 3, 1),
+        ("cifar10-cnn", 3 * 5, 1),
+        ("cifar10-cnn+sizes", 8 * 5, 8),
+    ],
+)
+def test_the_published_studies_have_their_designs(name, runs, sizes):
+    study = load_study(name, STUDIES)
+    assert (len(study.runs), len(study.sizes)) == (runs, sizes)
+
+
+@pytest.mark.parametrize("file", sorted(STUDIES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_variant_of_every_study_can_be_read(file):
+    for variant in ["", *schema.read_yaml(file).get("variants", {})]:
+        study = load_study("+".join(filter(None, [file.stem, variant])), STUDIES)
+        assert study.runs
+
+
+def test_the_letters_study_is_as_published():
+    study = load_study("ga-letters", STUDIES)
+    assert study.seeds == [101 * i for i in range(10)]
+    updates = {n: total_updates(study.budgets["cnn"], n, 72) for n in study.sizes}
+    assert min(updates.values()) == updates[12000] == 2004
+    assert max(updates.values()) == updates[800] == 2160
+    corrected = load_study("ga-letters+corrected", STUDIES)
+    assert {total_updates(corrected.budgets["cnn"], n, 72) for n in study.sizes} == {2000}
 
 
 def test_packs_hold_every_pair_once():
@@ -224,3 +274,91 @@ def test_a_run_is_read_back_from_its_folder():
     assert Run.from_folder(Path("results/x") / run.folder) == run
     with pytest.raises(UserError, match="not a run's folder"):
         Run.from_folder(Path("results/x/n30"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"base": {"selection": "best_on_validation"}},
+            "base.selection: found 'best_on_validation', which needs valid",
+        ),
+        ({"base": {"schedule": "plateau"}}, "base.schedule: found 'plateau', which needs validation images"),
+        ({"base": {"repeated_augmentation": 3}}, "base.repeated_augmentation: found 3, must divide the batch size 8"),
+        ({"base": {"carried_through_folds": True}}, "base.carried_through_folds: found true, which needs kfold"),
+        ({"base": {"scores": "last_batch", "gpus": 2}}, "base.scores: found 'last_batch', which needs one process"),
+        (
+            {"base": {"normalisation": {"name": "constants", "mean": [0.5] * 3, "std": [0.5]}}},
+            "base.normalisation.mean: found 3 numbers, but the images of digits have 1 channels",
+        ),
+        (
+            {"base": {"augmentation": ["shift", {"name": "erasing", "smallest": 0.5}]}},
+            "base.augmentation.1.smallest: found 0.5, more than `largest`",
+        ),
+        (
+            {"base": {"augmentation": ["horizontal_flips"]}},
+            "base.augmentation.0: found 'horizontal_flips' .*did you mean 'horizontal_flip'",
+        ),
+        ({"evaluation": {"points": 3, "every": 5}}, "evaluation: found points and every, expected one of them"),
+        ({"base": {"selection": {"name": "last", "patience": 3}}}, "base.selection: unknown key 'patience'"),
+    ],
+)
+def test_settings_that_do_not_go_together(load, changes, message):
+    base = {**STUDY["base"], **changes.pop("base", {})}
+    with pytest.raises(UserError, match=message):
+        load(base=base, **changes)
+
+
+def test_transforms_have_their_defaults(load):
+    study = load(base={**STUDY["base"], "augmentation": ["shift", {"name": "rotation", "degrees": 5}]})
+    expected = [{"name": "shift", "fraction": 0.1}, {"name": "rotation", "degrees": 5}]
+    assert study.models["mlp"]["augmentation"] == expected
+
+
+VARIANTS = {
+    "quick": {"budget": {"updates": 2}, "seeds": [1]},
+    "wide": {"models": {"mlp": {"architecture": {"name": "mlp", "hidden": [64]}}, "cnn": None}},
+    "slow": {"base": {"optimizer": {"lr": 0.01}}},
+}
+
+
+def test_variants_change_what_they_say_and_can_be_put_together(load, tmp_path):
+    load(variants=VARIANTS)
+    plain, quick, both = (load_study(name, tmp_path) for name in ("s", "s+quick", "s+wide+quick"))
+    assert (plain.name, quick.name, both.name) == ("s", "s+quick", "s+wide+quick")
+    assert (quick.title, both.title) == ("A study (quick)", "A study (wide, quick)")
+    assert (len(plain.runs), len(quick.runs), len(both.runs)) == (8, 4, 2)
+    assert quick.budgets == {"mlp": {"updates": 2}, "cnn": {"updates": 2}}
+    assert quick.models == plain.models
+    assert list(both.models) == ["mlp"]
+    assert both.models["mlp"]["architecture"]["hidden"] == [64]
+    slow = load_study("s+slow", tmp_path).models["mlp"]["optimizer"]
+    assert (slow["lr"], slow["momentum"]) == (0.01, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "variants", "message"),
+    [
+        ("s+quik", VARIANTS, "variants: found 'quik', allowed: quick, wide, slow; did you mean 'quick'"),
+        ("s+a", {"a": {"seds": [1]}}, "variants.a: found 'seds', allowed: .*did you mean 'seeds'"),
+        ("s+a", {"a": {"models": {"mlp": 3}}}, "variants.a.models.mlp: found 3, expected keys and values or nothing"),
+        ("s+a", {"a": {"sizes": [0]}}, "sizes.0: found 0, must be at least 1"),
+        ("s", {"a b": {}}, "variants: found 'a b' "),
+    ],
+)
+def test_mistakes_in_variants(load, tmp_path, name, variants, message):
+    with pytest.raises(UserError, match=message):
+        load(variants=variants)
+        load_study(name, tmp_path)
+
+
+def test_a_model_may_have_sizes_and_a_budget_of_its_own(load):
+    models = {**STUDY["models"], "long": {"architecture": "mlp", "sizes": [40], "budget": {"epochs": 3}}}
+    study = load(models=models)
+    assert study.model_sizes == {"mlp": (20, 40), "cnn": (20, 40), "long": (40,)}
+    assert study.run_settings("long")["budget"] == {"epochs": 3}
+    assert study.run_settings("mlp")["budget"] == {"updates": 10}
+    assert "sizes" not in study.models["long"]
+    assert len(study.runs) == 4 + 4 + 2
+    with pytest.raises(UserError, match=r"models.long.sizes: found 30, which is none of the study's sizes 20, 40"):
+        load(models={**models, "long": {"architecture": "mlp", "sizes": [30]}})

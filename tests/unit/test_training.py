@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from support import recipe
 
 from trainsize import training
 from trainsize.architectures import build
 from trainsize.errors import UserError
+from trainsize.fit import Fit, batches
+from trainsize.images import Images
 from trainsize.optimisation import rate_factor
 from trainsize.prepared import Prepared
 from trainsize.streams import STREAMS, generator, torch_seed
@@ -19,17 +22,17 @@ from trainsize.subsets import draw_subsets
 SETTINGS = {
     "subset": {"dataset": "digits", "method": "nested", "validation": 50},
     "budget": {"updates": 12},
-    "evaluation": {"points": 3},
-    "model": {
-        "architecture": {"name": "cnn", "channels": [4, 8], "dropout": 0.3},
-        "initialisation": "default",
-        "batch_size": 16,
-        "optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1, "norm_weight_decay": 0},
-        "schedule": {"name": "cosine", "warmup": 0.1},
-        "label_smoothing": 0.1,
-        "clip_norm": 1.0,
-        "clip_value": None,
-    },
+    "evaluation": {"points": 3, "every": None},
+    "model": recipe(
+        architecture={"name": "cnn", "channels": [4, 8], "dropout": 0.3},
+        initialisation="default",
+        batch_size=16,
+        optimizer={"name": "adamw", "lr": 0.01, "weight_decay": 0.1, "norm_weight_decay": 0},
+        schedule={"name": "cosine", "warmup": 0.1},
+        label_smoothing=0.1,
+        clip_norm=1.0,
+        clip_value=None,
+    ),
 }
 
 
@@ -128,14 +131,14 @@ def test_weights_that_blow_up_in_the_last_update_make_a_run_diverged(train):
 
 
 def test_a_failing_run_leaves_the_others_finished(train, tmp_path, monkeypatch):
-    run = training.Fit.run
+    run = Fit.run
 
     def failing(self, saved):
         if self.seed == 2:
             raise RuntimeError("the device went away")
         return run(self, saved)
 
-    monkeypatch.setattr(training.Fit, "run", failing)
+    monkeypatch.setattr(Fit, "run", failing)
     with pytest.raises(UserError, match=r"1 of 3 runs failed[^$]*seed2: RuntimeError: the device went away"):
         train("m/n40/draw1/seed1", "m/n40/draw1/seed2", "m/n40/draw1/seed3")
     runs = tmp_path / "s" / "runs" / "m" / "n40" / "draw1"
@@ -163,17 +166,17 @@ def test_initialisation_has_a_stream_of_its_own():
 
 def test_order_does_not_hang_on_dropout(digits):
     """The batches of a run are the same whatever the network draws for its dropout."""
-    batches = [training._batches(40, 16, 1, torch.device("cpu")) for _ in range(2)]
+    pair = [batches(40, 16, 1, 1, torch.device("cpu")) for _ in range(2)]
     for _ in range(7):
-        first = next(batches[0])
+        first = next(pair[0])
         torch.rand(1000)
-        assert torch.equal(first, next(batches[1]))
+        assert torch.equal(first, next(pair[1]))
 
 
 def test_every_pass_sees_every_image_once():
-    batches = training._batches(40, 16, 1, torch.device("cpu"))
+    passes = batches(40, 16, 1, 1, torch.device("cpu"))
     for _ in range(3):
-        rows = torch.cat([next(batches) for _ in range(3)])
+        rows = torch.cat([next(passes) for _ in range(3)])
         assert sorted(rows.tolist()) == list(range(40))
 
 
@@ -184,7 +187,7 @@ def test_validation_images_are_never_trained_on(digits):
 
 
 def test_inputs_are_normalised(digits):
-    images = training.Images.load(Prepared(digits), "train", torch.device("cpu"))
+    images = Images.load(Prepared(digits), "train", torch.device("cpu"))
     inputs = images.inputs(slice(None))
     assert inputs.shape == (1297, 1, 8, 8)
     assert inputs.mean().item() == pytest.approx(0, abs=1e-5)

@@ -1,14 +1,31 @@
-"""training.py LOG SETTINGS CODE DATASET THREADS DEVICE RECORD ...: train the runs whose records are named."""
+"""training.py LOG SETTINGS CODE DATASET THREADS DEVICE RECORD ...: train the runs whose records are named.
 
+A model with several GPUs is trained by as many processes, which torchrun starts with this same script.
+"""
+
+import sys
 from pathlib import Path
 
-from trainsize.job import run_stage
-from trainsize.training import Interruption, train_runs
+from trainsize.deadline import leave_in_time
+from trainsize.interruption import Interruption
+from trainsize.job import OPEN_LOG, run_stage
+from trainsize.lock import all_locked
+from trainsize.processes import Processes, start
+from trainsize.staging import staged
+from trainsize.training import train_runs
 
 
 def main(settings: dict, code: str, dataset: str, threads: str, device: str, *records: str) -> None:
+    count = settings["model"]["gpus"]
+    if count > 1 and not Processes.started():
+        leave_in_time()
+        with all_locked(Path(record).parent / "state" for record in records):
+            start(count, Path(__file__), [OPEN_LOG, *sys.argv[2:]], Interruption.heed)
+        return
     Interruption.heed()
-    train_runs(settings, code, Path(dataset), int(threads), device, [Path(record) for record in records])
+    if count == 1:
+        leave_in_time()
+    train_runs(settings, code, staged(Path(dataset)), int(threads), device, [Path(record) for record in records])
 
 
 if __name__ == "__main__":

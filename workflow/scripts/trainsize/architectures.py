@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from trainsize.custom import load
+from trainsize.errors import UserError
 from trainsize.streams import torch_seed
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -39,17 +42,22 @@ def _dense(inputs: int, hidden: list[int], dropout: float, n_classes: int) -> li
 
 
 class RowDropout(nn.Module):
-    """Dropout of whole images, as `nn.Dropout1d` does to a matrix, whose rows it takes for channels."""
+    """A network whose last hidden features lose whole images in training, as `nn.Dropout1d` does to a matrix.
 
-    def __init__(self, rate: float):
+    A dropped image gets the head's bias for its logits and trains nothing else, so the body never computes it.
+    """
+
+    def __init__(self, body: nn.Module, head: nn.Linear, rate: float):
         super().__init__()
-        self.rate = rate
+        self.body, self.head, self.rate = body, head, rate
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         if not self.training:
-            return features
-        kept = torch.rand(len(features), 1, device=features.device) >= self.rate
-        return features * kept / (1 - self.rate)
+            return self.head(self.body(images))
+        # Drawn on the CPU, so that a GPU need not be waited for to know which images are left.
+        kept = (torch.rand(len(images)) >= self.rate).nonzero()[:, 0].to(images.device)
+        logits = self.head(self.body(images[kept]) / (1 - self.rate))
+        return self.head.bias.to(logits.dtype).repeat(len(images), 1).index_copy(0, kept, logits)
 
 
 def ga_cnn(shape: Shape, n_classes: int, dropout2d: float, dropout: float, row_dropout: bool) -> nn.Module:
@@ -58,14 +66,15 @@ def ga_cnn(shape: Shape, n_classes: int, dropout2d: float, dropout: float, row_d
     1,443,610 parameters for 28×28×1 images and 26 classes. `row_dropout` makes the published mistake.
     """
     channels, height, width = shape
-    features = nn.Sequential(
+    flat = 128 * (height // 4 - 1) * (width // 4 - 1)
+    body = nn.Sequential(
         *(nn.Conv2d(channels, 32, 5, padding="same"), nn.SiLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(32, 64, 5, padding="same"), nn.SiLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(64, 128, 5, padding="same"), nn.Dropout2d(dropout2d), nn.SiLU(), nn.MaxPool2d(2, stride=1)),
+        *(nn.Flatten(), nn.Linear(flat, 256), nn.SiLU()),
     )
-    flat = 128 * (height // 4 - 1) * (width // 4 - 1)
-    drop = RowDropout(dropout) if row_dropout else nn.Dropout(dropout)
-    return nn.Sequential(features, nn.Flatten(), nn.Linear(flat, 256), nn.SiLU(), drop, nn.Linear(256, n_classes))
+    head = nn.Linear(256, n_classes)
+    return RowDropout(body, head, dropout) if row_dropout else nn.Sequential(body, nn.Dropout(dropout), head)
 
 
 def _plain(shape: Shape, n_classes: int, blocks: list[tuple[int, bool]], hidden: list[int]) -> nn.Module:
@@ -163,6 +172,20 @@ def mobilenet_v2(shape: Shape, n_classes: int) -> nn.Module:
     return model
 
 
+def custom(shape: Shape, n_classes: int, path: str, options: dict, code: str) -> nn.Module:
+    """Return the user's network that `path` names: what that gives for the shape, the classes and the options."""
+    make = load(path, code, Path.cwd())
+    try:
+        model = make(shape, n_classes, **options)
+        with torch.no_grad():
+            found = tuple(model.eval()(torch.zeros(2, *shape)).shape)
+    except Exception as error:
+        raise UserError(f"the network {path} cannot be made or used: {type(error).__name__}: {error}") from error
+    if found != (2, n_classes):
+        raise UserError(f"the network {path} turns 2 images into {found}, must give 2 × {n_classes} logits")
+    return model.train()
+
+
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "cnn": cnn,
     "mlp": mlp,
@@ -175,6 +198,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "resnet18": _resnet("resnet18"),
     "resnet50": _resnet("resnet50"),
     "mobilenet_v2": mobilenet_v2,
+    "custom": custom,
 }
 
 INITIALISERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -186,14 +210,23 @@ INITIALISERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def build(recipe: dict, shape: Shape, n_classes: int, seed: int) -> nn.Module:
-    """Return the network of a recipe, its weights drawn from the seed's own stream."""
+    """Return the network of a recipe, its weights drawn from the seed's own stream.
+
+    Raises UserError for a network of the user's own that cannot be made or does not give n_classes logits.
+    """
     options = {key: value for key, value in recipe["architecture"].items() if key != "name"}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "initialisation"))
         model = ARCHITECTURES[recipe["architecture"]["name"]](shape, n_classes, **options)
-        if recipe["initialisation"] != "default":
-            initialise(model, INITIALISERS[recipe["initialisation"]])
-        return model
+        match recipe["initialisation"]:
+            case "default":
+                pass
+            case "ga_letters":
+                # As in the study's code: a function that goes through all layers is applied to every part in turn.
+                model.apply(lambda part: initialise(part, INITIALISERS["kaiming_uniform"]))
+            case name:
+                initialise(model, INITIALISERS[name])
+        return model.to(memory_format=torch.channels_last)
 
 
 def initialise(model: nn.Module, draw: Callable[[torch.Tensor], torch.Tensor]) -> None:

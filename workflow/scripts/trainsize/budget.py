@@ -22,6 +22,12 @@ def samples_seen(updates: int, n: int, batch_size: int) -> int:
     return passes * n + rest * min(batch_size, n)
 
 
-def checkpoints(updates: int, points: int) -> list[int]:
-    """Return the updates after which a run is evaluated: evenly spaced, the last one the end, none twice."""
+def checkpoints(updates: int, evaluation: dict) -> list[int]:
+    """Return the updates after which a run is evaluated, none twice and the last one the end.
+
+    They are evenly spaced, `points` of them, or stand `every` so many updates.
+    """
+    if evaluation["every"]:
+        return sorted({*range(evaluation["every"], updates, evaluation["every"]), updates})
+    points = evaluation["points"]
     return sorted({max(1, round(updates * k / points)) for k in range(1, points + 1)})

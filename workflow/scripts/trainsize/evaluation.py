@@ -1,10 +1,14 @@
 """Evaluation over whole sets, in eval mode, with float64 accumulation."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from trainsize.images import Images
+from trainsize.processes import ALONE, Processes
 
 # Images per forward pass: small enough for the caches of a CPU; a GPU is kept busy by larger batches.
 BATCH = {"cpu": 250, "cuda": 4096}
@@ -19,6 +23,7 @@ class Scores:
     loss: float
     accuracy: float
     f1_macro: float
+    f1_micro: float
     accuracy_top5: float
     accuracy_balanced: float
     brier: float
@@ -27,22 +32,31 @@ class Scores:
     margin_wrong: float | None
 
 
+def precision(name: str, device: torch.device) -> AbstractContextManager:
+    """Return the context in which a network computes: float32, or bfloat16 where PyTorch holds that to be safe."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=name == "bfloat16")
+
+
 @torch.no_grad()
-def logits_of(model: nn.Module, images) -> torch.Tensor:
+def logits_of(model: nn.Module, images: Images, numbers: str, processes: Processes = ALONE) -> torch.Tensor:
     """Return the float64 logits (images × classes) of `model` in eval mode; its mode is put back afterwards.
 
-    `images` has a length and gives normalised inputs by `images.inputs(slice)`.
+    `numbers` is the precision by name. Several processes take a part each, and all return the whole.
     """
     training = model.training
     model.eval()
-    batch = BATCH[next(model.parameters()).device.type]
-    logits = [model(images.inputs(slice(i, i + batch))).double() for i in range(0, len(images), batch)]
+    rows = processes.part(torch.arange(len(images), device=images.labels.device))
+    with precision(numbers, rows.device):
+        logits = [model(images.inputs(part)).double() for part in rows.split(BATCH[rows.device.type])]
     model.train(training)
-    return torch.cat(logits)
+    return processes.together(torch.cat(logits))
 
 
-def score(logits: torch.Tensor, labels: torch.Tensor) -> Scores:
-    """Return the metrics of float64 logits (images × classes) against labels (images)."""
+def score(logits: torch.Tensor, labels: torch.Tensor, clipped: bool = False) -> Scores:
+    """Return the metrics of float64 logits (images × classes) against labels (images).
+
+    `clipped` makes the loss that of Keras: of float32 probabilities no closer than 1e-7 to 0 and 1.
+    """
     if len(logits) != len(labels) or not len(labels):
         raise ValueError(f"{len(logits)} predictions for {len(labels)} labels")
     classes = logits.shape[1]
@@ -53,9 +67,11 @@ def score(logits: torch.Tensor, labels: torch.Tensor) -> Scores:
     margins = (ranked[:, 0] - ranked[:, 1]) / ranked[:, 0] if classes > 1 else torch.ones_like(ranked[:, 0])
     return Scores(
         n_evaluated=len(labels),
-        loss=F.cross_entropy(logits, labels).item(),
+        loss=(clipped_loss if clipped else F.cross_entropy)(logits, labels).item(),
         accuracy=correct.double().mean().item(),
         f1_macro=f1_macro(confusion),
+        # With one label and one prediction per image, every false positive is another class's false negative.
+        f1_micro=correct.double().mean().item(),
         accuracy_top5=(order == labels[:, None]).any(1).double().mean().item(),
         accuracy_balanced=balanced_accuracy(confusion),
         brier=((probabilities - F.one_hot(labels, classes)) ** 2).sum(1).mean().item(),
@@ -63,6 +79,12 @@ def score(logits: torch.Tensor, labels: torch.Tensor) -> Scores:
         margin_correct=_mean(margins[correct]),
         margin_wrong=_mean(margins[~correct]),
     )
+
+
+def clipped_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy as Keras takes it: never below -log(1 - 2^-23) = 1.192e-07."""
+    probabilities = logits.float().softmax(1).clamp(1e-7, 1 - 1e-7)
+    return -probabilities.gather(1, labels[:, None]).log().double().mean()
 
 
 def f1_macro(confusion: torch.Tensor) -> float:

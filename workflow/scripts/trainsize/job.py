@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainsize.errors import Interrupted, UserError
+from trainsize.progress import Terminal
 
+OPEN_LOG = "-"  # instead of a log's path: standard output is the log already
 INTERRUPTED = 75  # BSD's EX_TEMPFAIL: the same command again will do
 
 
@@ -20,7 +22,9 @@ def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) ->
     """
     log, settings, *values = sys.argv[1:] if arguments is None else arguments
     terminal = os.dup(2)
-    _redirect(Path(log))
+    if log != OPEN_LOG:
+        Terminal.found(terminal)
+        _redirect(Path(log))
     try:
         stage(json.loads(settings), *values)
     except UserError as error:

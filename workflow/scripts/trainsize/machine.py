@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import yaml
+
 from trainsize import schema
 from trainsize.errors import UserError
 
@@ -18,6 +20,16 @@ def check_config(config: dict) -> dict:
     settings = schema.with_defaults(dict(config), rules, rules)
     settings["data"]["mirror"] = os.environ.get("TRAINSIZE_MIRROR") or settings["data"]["mirror"] or ""
     return settings
+
+
+def read_profile(folder: Path) -> dict:
+    """Return what a Snakemake profile says, its `config` and `default-resources` as dicts however they are written."""
+    profile = schema.read_yaml(folder / "config.yaml")
+    for key in ("config", "default-resources"):
+        if isinstance(profile.get(key), list):
+            pairs = (entry.partition("=") for entry in profile[key])
+            profile[key] = {name: yaml.safe_load(value) for name, _, value in pairs}
+    return profile
 
 
 def check_results(folder: Path) -> None:

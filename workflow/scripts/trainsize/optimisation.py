@@ -36,15 +36,17 @@ def _groups(model: nn.Module, norm_weight_decay: float | None) -> list[dict]:
     ]
 
 
-def rate_factor(schedule: dict, step: int, total: int, per_pass: int) -> float:
+def rate_factor(schedule: dict, step: int, total: int, per_pass: int, reductions: int = 0) -> float:
     """Return the factor on the learning rate for update `step` (from 0) of `total`, `per_pass` of them to a pass.
 
     A warm-up rises to 1 over a share of all updates. The rest, a share t in [0, 1) of which is done, follows the name:
     step: gamma^⌊t·times⌋; exponential: final^t; cosine: half a cosine from 1 to 0; inverse_time: 1 / (1 + decay·step),
-    as Keras' older optimisers do. `every_passes` makes a step after so many passes instead, so that the number of steps
-    depends on the size: a published mistake.
+    as Keras' older optimisers do; plateau: factor^reductions, the `reductions` made so far. `every_passes` makes a step
+    after so many passes, and `warmup_passes` a warm-up of so many, so that the rates depend on the size: published
+    mistakes.
     """
-    warmup = schedule["warmup"] * total
+    passes = schedule.get("warmup_passes")
+    warmup = schedule["warmup"] * total if passes is None else passes * per_pass
     if step < warmup:
         return (step + 1) / (warmup + 1)
     done = (step - warmup) / max(total - warmup, 1)
@@ -57,6 +59,8 @@ def rate_factor(schedule: dict, step: int, total: int, per_pass: int) -> float:
             return schedule["final"] ** done
         case "cosine":
             return 0.5 * (1 + math.cos(math.pi * done))
+        case "plateau":
+            return schedule["factor"] ** reductions
         case "inverse_time":
             return 1 / (1 + schedule["decay"] * step)
         case _:

@@ -10,6 +10,18 @@ from trainsize.errors import UserError
 from trainsize.files import canonical_json, digest
 
 FILES = ("history.parquet", "predictions.parquet", "run.json")
+REGRESSION_TABLES = (
+    "fits",
+    "parameters",
+    "predictions",
+    "targets",
+    "saturation",
+    "variance",
+    "comparisons",
+    "influence",
+    "classes",
+    "planning",
+)
 RUN_FOLDER = "runs/{model}/n{n}/draw{draw}/seed{seed}"
 _RUN_PATH = re.compile(r"runs/(?P<model>[^/]+)/n(?P<n>\d+)/draw(?P<draw>\d+)/seed(?P<seed>\d+)$")
 
@@ -66,5 +78,7 @@ def settings_hash(settings: dict) -> str:
 def grid_runs(grid: dict) -> list[Run]:
     """Return the runs of `Study.grid()`."""
     return [
-        Run(model, n, draw, seed) for model, n, (draw, seed) in product(grid["models"], grid["sizes"], grid["pairs"])
+        Run(model, n, draw, seed)
+        for model in grid["models"]
+        for n, (draw, seed) in product(grid["model_sizes"][model], grid["pairs"])
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 # A stream is known by its place in this list: append, never reorder.
-STREAMS = ("subset", "initialisation", "order", "augmentation", "dropout")
+STREAMS = ("subset", "initialisation", "order", "augmentation", "dropout", "evaluation")
 
 
 def sequence(seed: int, stream: str, *key: int) -> np.random.SeedSequence:
@@ -19,6 +19,6 @@ def generator(seed: int, stream: str, *key: int) -> np.random.Generator:
     return np.random.default_rng(sequence(seed, stream, *key))
 
 
-def torch_seed(seed: int, stream: str) -> int:
+def torch_seed(seed: int, stream: str, *key: int) -> int:
     """Return the stream's 63-bit seed for a `torch.Generator`."""
-    return int(sequence(seed, stream).generate_state(1, np.uint64)[0] >> 1)
+    return int(sequence(seed, stream, *key).generate_state(1, np.uint64)[0] >> 1)

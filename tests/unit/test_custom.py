@@ -1,0 +1,86 @@
+"""A network of the user's own, as docs/adding-a-model.md shows it."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from support import ROOT, recipe
+
+from trainsize import custom
+from trainsize.architectures import build, count_parameters
+from trainsize.errors import UserError
+from trainsize.study import load_study
+
+PAGE = (ROOT / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
+MODULE, MODEL = (re.search(rf"```{kind}\n(.*?)```", PAGE, re.S)[1] for kind in ("python", "yaml"))
+STUDY = f"title: t\ndataset: digits\nsizes: [20]\nseeds: [1]\nbudget: {{updates: 2}}\n{MODEL}"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_models.py").write_text(MODULE)
+    (tmp_path / "own.yaml").write_text(STUDY)
+    return tmp_path
+
+
+def the_recipe(folder) -> dict:
+    return load_study("own", folder).models["wide"]
+
+
+def test_the_pages_example_works(folder):
+    model = build(the_recipe(folder), (1, 8, 8), 10, seed=1)
+    assert count_parameters(model) == 64 * 512 + 512 + 512 * 10 + 10
+    assert model(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+    again = build(the_recipe(folder), (1, 8, 8), 10, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+def test_its_code_counts_by_meaning(folder):
+    before = the_recipe(folder)
+    (folder / "my_models.py").write_text(MODULE.replace("# my_models.py", "# another remark"))
+    assert the_recipe(folder) == before
+    (folder / "my_models.py").write_text(MODULE.replace("nn.ReLU()", "nn.SiLU()"))
+    assert the_recipe(folder) != before
+    with pytest.raises(UserError, match=r"my_models\.py: changed since snakemake read it"):
+        build(before, (1, 8, 8), 10, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (
+            "my_models.Wid",
+            r"models.wide.architecture.path: found 'my_models.Wid', allowed from my_models.py: Wide; did you",
+        ),
+        ("my_model.Wide", r"models.wide.architecture.path: found 'my_model.Wide', but there is no file my_model.py in"),
+        ("Wide", r"found 'Wide', but there is no file Wide.py"),
+    ],
+)
+def test_a_wrong_path_is_told_when_the_study_is_read(folder, path, message):
+    (folder / "own.yaml").write_text(STUDY.replace("my_models.Wide", path))
+    with pytest.raises(UserError, match=message):
+        load_study("own", folder)
+
+
+def test_a_file_that_is_no_python(folder):
+    (folder / "my_models.py").write_text("class Wide(:")
+    with pytest.raises(UserError, match=r"my_models\.py is no valid Python: "):
+        load_study("own", folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "message"),
+    [
+        ({"depth": 3}, "", r"cannot be made or used: TypeError: .*'depth'"),
+        ({}, "n_classes + 1", r"turns 2 images into \(2, 11\), must give 2 × 10 logits"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_told(folder, options, change, message):
+    (folder / "my_models.py").write_text(MODULE.replace("width, n_classes)", f"width, {change or 'n_classes'})"))
+    architecture = {"name": "custom", "path": "my_models.Wide", "options": options}
+    given = recipe(architecture)
+    given["architecture"]["code"] = custom.code("my_models.Wide", folder)
+    with pytest.raises(UserError, match=message):
+        build(given, (1, 8, 8), 10, seed=1)

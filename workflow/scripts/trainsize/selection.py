@@ -1,0 +1,77 @@
+"""Which checkpoint of a run counts, and when a run that gets no better may end."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+BETTER = {"loss": -1.0, "accuracy": 1.0}  # the sign by which larger is better
+
+
+@dataclass
+class Selection:
+    """Keeps the best weights so far, by a metric of the validation images or, a published mistake, of the test set.
+
+    `waited` counts evaluations since the best one; with a patience, that many end the training.
+    """
+
+    settings: dict
+    value: float | None = None
+    step: int | None = None
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    waited: int = 0
+
+    def see(self, step: int, rows: list[dict], weights: dict[str, torch.Tensor]) -> None:
+        """Take note of the history rows of one evaluation; `weights` are copied when they are the best."""
+        if self.settings["name"] == "last":
+            return
+        split = "test" if self.settings["name"] == "best_on_test" else "validation"
+        row = next(row for row in rows if row["split"] == split)
+        sign, metric = BETTER[self.settings["metric"]], self.settings["metric"]
+        least = self.settings.get("minimum_change", 0.0)
+        if self.value is None or sign * (row[metric] - self.value) > least:
+            self.value, self.step, self.waited = row[metric], step, 0
+            self.weights = {name: weight.detach().clone() for name, weight in weights.items()}
+        else:
+            self.waited += 1
+
+    @property
+    def stop(self) -> str:
+        """Why the training is to end here, or nothing."""
+        patience = self.settings.get("patience")
+        if patience is None or self.waited < patience:
+            return ""
+        return f"no better validation {self.settings['metric']} in {patience} evaluations"
+
+    def state(self) -> dict:
+        return {"value": self.value, "step": self.step, "weights": self.weights, "waited": self.waited}
+
+    def restore(self, state: dict) -> None:
+        self.value, self.step, self.weights, self.waited = (
+            state[key] for key in ("value", "step", "weights", "waited")
+        )
+
+
+@dataclass
+class Plateau:
+    """How many times a rate has been reduced because the validation loss got no better for some evaluations."""
+
+    settings: dict
+    best: float = float("inf")
+    waited: int = 0
+    reductions: int = 0
+
+    def see(self, rows: list[dict]) -> None:
+        """Take note of the history rows of one evaluation."""
+        if self.settings["name"] != "plateau":
+            return
+        loss = next(row["loss"] for row in rows if row["split"] == "validation")
+        self.waited = 0 if loss < self.best else self.waited + 1
+        self.best = min(self.best, loss)
+        if self.waited > self.settings["patience"]:
+            self.waited, self.reductions = 0, self.reductions + 1
+
+    def state(self) -> dict:
+        return {"best": self.best, "waited": self.waited, "reductions": self.reductions}
+
+    def restore(self, state: dict) -> None:
+        self.best, self.waited, self.reductions = (state[key] for key in ("best", "waited", "reductions"))
