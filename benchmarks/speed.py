@@ -1,0 +1,219 @@
+"""How fast training is, against the loop that a user would write (plain.py).
+
+    python benchmarks/speed.py [step run study roofline] [--repeats 5] [--device auto] [--threads 2]
+
+step: one update of the letters network, batch 72. run: a whole run of the letters study, 2,000 updates on 12,000 images
+and 12 evaluations on 20,800, shortened by --share. study: 8 runs of 200 updates in one job and in 8 jobs. roofline:
+floating-point operations per second of an update against those of the machine's own convolutions and matrix products.
+Needs torch, torchvision, pandas, pyarrow and scikit-learn, and no Snakemake.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import plain
+import torch
+from common import ROOT, interleaved, keep, records
+from torch import nn
+
+from trainsize.architectures import build, flops_per_image
+from trainsize.checkpoint import Checkpoints
+from trainsize.files import write_json
+from trainsize.fit import Fit
+from trainsize.images import Images
+from trainsize.processes import ALONE
+from trainsize.schema import load_schema, with_defaults
+
+SHAPE, SCRIPT = (1, 28, 28), ROOT / "workflow" / "scripts" / "training.py"
+
+
+def recipe(**changes) -> dict:
+    """Return the corrected recipe of the letters study."""
+    schema = load_schema("study")
+    given = {
+        "architecture": "ga_cnn",
+        "batch_size": plain.BATCH,
+        "optimizer": {"name": "adamw", "lr": 3e-4, "weight_decay": 0.4},
+        "clip_norm": 1.0,
+        **changes,
+    }
+    return with_defaults(given, schema["$defs"]["recipe"], schema)
+
+
+def images(count: int, seed: int, device: torch.device) -> Images:
+    pixels, labels = (torch.from_numpy(array) for array in plain.letters(count, seed))
+    mean, std = (torch.full((1, 1, 1), value, device=device) for value in (plain.MEAN, plain.STD))
+    return Images(pixels[:, None].to(device), labels.to(device), mean, std)
+
+
+def fit(splits: dict[str, Images], updates: int, points: int, **changes) -> Fit:
+    given = recipe(**changes)
+    model = build(given, SHAPE, plain.CLASSES, 0).to(splits["train"].pixels.device)
+    settings = {"model": given, "budget": {"updates": updates}, "evaluation": {"points": points, "every": None}}
+    return Fit(model, [splits], settings, 0, ALONE)
+
+
+VARIANTS = {
+    "float32": {},
+    "bfloat16": {"precision": "bfloat16"},
+    "float32, row dropout": {"architecture": {"name": "ga_cnn", "row_dropout": True}},
+}
+
+
+def step(device: torch.device, repeats: int, share: float) -> list[dict]:
+    of_a_call = 5
+    train = images(6000, 0, device)
+    user = plain.updates(build(recipe(), SHAPE, plain.CLASSES, 0), plain.Letters(*plain.letters(6000, 0)), device)
+    sides: dict[str, Iterator] = {"plain loop": user}
+    for name, changes in VARIANTS.items():
+        sides[name] = _updates(fit({"test": train, "train": train}, 10**9, 1, **changes))
+    calls = {name: _several(side, of_a_call, device) for name, side in sides.items()}
+    interleaved(calls, 1)  # the first updates choose kernels and allocate
+    return records("step", interleaved(calls, 4 * repeats), "plain loop", of_a_call)
+
+
+def _updates(fit: Fit) -> Iterator[None]:
+    for rows in fit._batches():
+        fit._update(rows)
+        fit.step += 1
+        yield
+
+
+def _several(side: Iterator, count: int, device: torch.device) -> Callable[[], None]:
+    def call() -> None:
+        for _ in islice(side, count):
+            pass
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return call
+
+
+def run(device: torch.device, repeats: int, share: float) -> list[dict]:
+    updates, n, n_test = (max(12, int(share * whole)) for whole in (2000, 12_000, 20_800))
+    train, test = images(n, 0, device), images(n_test, 1, device)
+
+    def user() -> None:
+        model = build(recipe(), SHAPE, plain.CLASSES, 0)
+        data, held_out = (plain.Letters(*plain.letters(count, seed)) for count, seed in ((n, 0), (n_test, 1)))
+        loop = plain.updates(model, data, device)
+        for _ in range(12):
+            for _ in islice(loop, updates // 12):
+                pass
+            plain.evaluate(model, held_out, device)
+
+    def ours(changes: dict) -> Callable[[], None]:
+        def call() -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                # The plain loop evaluates the test set alone, so ours is given next to nothing else to evaluate.
+                training = fit({"test": test, "train": train}, updates, 12, **changes)
+                training.splits = {"test": test, "train": train.take(torch.arange(1, device=device))}
+                training.run(Checkpoints(Path(folder), {}, 1e9))
+
+        return call
+
+    sides = {"plain loop": user, **{name: ours(changes) for name, changes in VARIANTS.items()}}
+    return records("run", interleaved(sides, repeats), "plain loop")
+
+
+def study(device: torch.device, repeats: int, share: float) -> list[dict]:
+    with tempfile.TemporaryDirectory() as folder:
+        data = _prepared(Path(folder) / "data")
+        calls = {
+            "8 jobs": lambda: [_job(data, Path(folder) / "single", [seed], device) for seed in range(8)],
+            "1 job of 8 runs": lambda: _job(data, Path(folder) / "packed", list(range(8)), device),
+        }
+        return records("study", interleaved(calls, max(1, repeats // 2)), "8 jobs")
+
+
+def _prepared(folder: Path) -> Path:
+    folder.mkdir()
+    for split, count in (("train", 2000), ("test", 1000)):
+        pixels, labels = plain.letters(count, len(split))
+        np.save(folder / f"{split}_images.npy", pixels[..., None])
+        np.save(folder / f"{split}_labels.npy", labels)
+    manifest = {"classes": [str(k) for k in range(plain.CLASSES)], "mean": [plain.MEAN], "std": [plain.STD]}
+    write_json(folder / "manifest.json", {**manifest, "content": "random", "shape": [28, 28, 1]})
+    return folder
+
+
+def _job(data: Path, results: Path, seeds: list[int], device: torch.device) -> None:
+    """Run the training script as Snakemake would, on small networks and 200 updates; nothing is taken over."""
+    settings = {
+        "subset": {"dataset": "random", "method": "stratified", "validation": 0, "header_row_lost": False},
+        "budget": {"updates": 200},
+        "evaluation": {"points": 4, "every": None},
+        "model": recipe(architecture={"name": "cnn", "channels": [8, 16]}),
+    }
+    with tempfile.TemporaryDirectory(dir=data.parent) as folder:
+        records = [str(Path(folder) / f"s/runs/m/n500/draw0/seed{seed}/run.json") for seed in seeds]
+        arguments = [str(results.with_suffix(".log")), json.dumps(settings), "c", str(data)]
+        threads = str(torch.get_num_threads())
+        subprocess.run([sys.executable, str(SCRIPT), *arguments, threads, device.type, *records], check=True)
+
+
+def roofline(device: torch.device, repeats: int, share: float) -> list[dict]:
+    """Time the same number of operations as an update makes, as convolutions and as matrix products alone."""
+    train = images(6000, 0, device)
+    work = 3 * plain.BATCH * flops_per_image(build(recipe(), SHAPE, plain.CLASSES, 0), SHAPE)
+    layer = nn.Conv2d(64, 64, 5, padding=2).to(device, memory_format=torch.channels_last)
+    pictures = torch.randn(72, 64, 14, 14, device=device).contiguous(memory_format=torch.channels_last)
+    pictures.requires_grad_()
+    gradient = torch.randn_like(layer(pictures))
+    side = 1024
+    a, b = (torch.randn(side, side, device=device) for _ in range(2))
+    convolutions = max(1, round(work / (3 * 2 * 72 * 14 * 14 * 64 * 64 * 25)))
+    products = max(1, round(work / (2 * side**3)))
+
+    def convolve() -> None:
+        for _ in range(convolutions):
+            layer(pictures).backward(gradient)
+
+    def multiply() -> None:
+        for _ in range(products):
+            torch.mm(a, b)
+
+    calls = {
+        "convolutions alone": lambda: (convolve(), device.type == "cuda" and torch.cuda.synchronize()),
+        "matrix products alone": lambda: (multiply(), device.type == "cuda" and torch.cuda.synchronize()),
+    }
+    done = {"convolutions alone": convolutions * 3 * 2 * 72 * 14 * 14 * 64 * 64 * 25}
+    done["matrix products alone"] = products * 2 * side**3
+    for name in ("float32", "bfloat16"):
+        side_of = _updates(fit({"test": train, "train": train}, 10**9, 1, **VARIANTS[name]))
+        calls[f"update, {name}"] = _several(side_of, 1, device)
+        done[f"update, {name}"] = work
+    interleaved(calls, 1)
+    seconds = interleaved(calls, 4 * repeats)
+    # Of equal work: the ratio is the share of the convolutions' speed that is reached.
+    return records("roofline", {n: [s * work / done[n] for s in t] for n, t in seconds.items()}, "convolutions alone")
+
+
+BENCHMARKS = {"step": step, "run": run, "study": study, "roofline": roofline}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each side (default: 5)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch (default: 2)")
+    parser.add_argument("--share", type=float, default=0.1, help="share of a whole letters run (default: 0.1)")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(BENCHMARKS):
+        parser.error(f"found {', '.join(sorted(unknown))}, allowed: {', '.join(BENCHMARKS)}")
+    torch.set_num_threads(options.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() and options.device != "cpu" else "cpu")
+    for name in options.names or BENCHMARKS:
+        keep(BENCHMARKS[name](device, options.repeats, options.share))
+
+
+if __name__ == "__main__":
+    main()
