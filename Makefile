@@ -1,17 +1,20 @@
 # The commands of the project. `make help` lists them.
 
 PYTHON ?= python3
+TESTS ?= tests/slurm
 CORES ?= 2
 BIN := .venv/bin
 LOCK := envs/requirements.lock
 READY := .venv/ready-$(shell cksum < $(LOCK) | cut -d' ' -f1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 STUDY = $(shell $(BIN)/python -c 'import yaml; print(yaml.safe_load(open("config.yaml"))["study"])')
+TOOL = PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize
+FOR = $(if $(PROFILE),--profile $(PROFILE)) $(if $(FORMAT),--format $(FORMAT))
 PYTHON_FILES := workflow/scripts tests benchmarks
 RULE_FILES := Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format plan docs lock clean
+.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures reproduction docs bench bench-gpu lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -32,7 +35,13 @@ demo: setup ## run the default study, from data to report
 	@echo "The report: $(CURDIR)/results/$(STUDY)/report.html"
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow and not slurm"
+
+test-slow: setup ## run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+test-slurm: setup ## run the tests on a real SLURM, from Debian's packages (as root)
+	$(BIN)/python -m pytest -rs -m slurm $(TESTS)
 
 lint: setup ## check style and rules
 	$(BIN)/ruff check $(PYTHON_FILES)
@@ -45,11 +54,29 @@ format: setup ## put the code into its one style
 	$(BIN)/ruff format $(PYTHON_FILES)
 	$(BIN)/snakefmt $(RULE_FILES)
 
-plan: setup ## say what the study still costs
-	@PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.plan
+plan: setup ## say what the study still costs (PROFILE=slurm FORMAT=json)
+	@$(TOOL).plan $(FOR)
+
+costs: setup ## say what the study's jobs asked for and used (PROFILE=slurm)
+	@$(TOOL).costs $(FOR)
+
+failures: setup ## say which runs were begun and not finished, and why
+	@$(TOOL).failures
+
+reproduction: setup ## run STUDY as published and corrected, and set both beside the published numbers
+	$(SNAKEMAKE) --rerun-incomplete --config study=$(STUDY)
+	$(SNAKEMAKE) --rerun-incomplete --config study=$(STUDY)+corrected
+	@PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.reproduction $(STUDY)
 
 docs: setup ## write the pages that come from schemas and tables
 	PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.reference
+
+bench: setup ## measure the speed of training and of Snakemake (half an hour)
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/overhead.py
+
+bench-gpu: ## the same for training on a GPU, with whatever PyTorch PYTHON has
+	$(PYTHON) benchmarks/speed.py step run roofline study --device cuda --share 1
 
 lock: ## choose the versions anew (needs uv)
 	{ echo "# Exact versions with hashes of everything .venv holds, for Python 3.11 and later; made from requirements.in by 'make lock'."; \

@@ -4,14 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
 from trainsize.datasets import prepare
 
-ROOT = Path(__file__).resolve().parents[1]
+REAL = Path(os.environ.get("TRAINSIZE_TEST_DATA", ROOT.parent / "shared" / "datasets"))
 WORKFLOW_FILES = ("Snakefile", "config.yaml", "workflow", "studies", "envs", "slurm")
 
 TINY_STUDY = """\
@@ -31,9 +32,10 @@ models:
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout with a tiny study as the one in config.yaml."""
+    """A checkout with a tiny study as the one in config.yaml; `environment` is added to that of its commands."""
 
     folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def study(self) -> Path:
@@ -45,12 +47,26 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True) -> str:
         """Call snakemake in the project and return all it printed; with `check`, it must succeed."""
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
-        printed = done.stdout + done.stderr
+        done = self.start(*arguments)
+        printed, _ = done.communicate(timeout=600)
         assert done.returncode == 0 or not check, printed
         return printed
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start snakemake in the project, in a process group of its own; what it prints is to be read from `stdout`."""
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
+        environment |= self.environment
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=self.folder, env=environment, start_new_session=True, **output)
+
+    def tool(self, name: str, *arguments: str) -> str:
+        """Call one of the library's tools in the project, as `make` does, and return what it printed."""
+        command = [sys.executable, "-m", f"trainsize.{name}", *arguments]
+        environment = os.environ | self.environment | {"PYTHONPATH": str(self.folder / "workflow/scripts")}
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def planned_jobs(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run lists, the packs of training runs counted together."""
@@ -103,6 +119,16 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the prepared data set `digits`; to be read or copied, never changed."""
     folder = tmp_path_factory.mktemp("digits")
     prepare("digits", folder, mirror="")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory):
+    """The real data sets, laid out as a mirror."""
+    if not (REAL / "unpack.py").is_file():
+        pytest.skip(f"no real data sets in {REAL} (name their folder: TRAINSIZE_TEST_DATA)")
+    folder = tmp_path_factory.mktemp("mirror")
+    subprocess.run([sys.executable, REAL / "unpack.py", folder], check=True, capture_output=True)
     return folder
 
 

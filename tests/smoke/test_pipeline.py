@@ -9,7 +9,20 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from trainsize.tables import HISTORY, OVERLAP, PREDICTIONS, RUNS, SUBSET, SUBSETS
+from trainsize.report import write_report
+from trainsize.study import load_study
+from trainsize.tables import (
+    FINDINGS,
+    HISTORY,
+    OVERLAP,
+    PREDICTIONS,
+    REGRESSIONS,
+    RUNS,
+    SUBSET,
+    SUBSETS,
+    read_table,
+    write_table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +102,45 @@ def test_subsets_and_overlap(results):
 
 
 def test_regressions(results):
-    fits = pd.read_parquet(results / "regressions" / "fits.parquet")
-    assert len(fits) == 2 * 2 * 3
-    assert set(fits["status"]) == {"fitted"}
-    assert (results / "regressions" / "summary.txt").read_text().count("OLS") > 0
+    """Three sizes give lines but only the simplest curve, and two seeds no intervals; both are said."""
+    tables = {name: pd.read_parquet(results / "regressions" / f"{name}.parquet") for name in REGRESSIONS}
+    for name, table in REGRESSIONS.items():
+        assert list(tables[name].columns) == table.schema.names
+    fits = tables["fits"]
+    assert set(fits.loc[fits["method"] == "published", "status"]) == {"fitted"}
+    assert len(fits[fits["method"] == "published"]) == 2 * 2 * 3
+    pow3 = fits[fits["method"] == "pow3"]
+    assert set(pow3["status"]) == {"3 sizes, pow3 needs at least 5"}
+    assert set(pow3["intervals"]) == {"no intervals: 2 seeds, at least 3 are needed (allow_few_seeds overrides)"}
+    assert len(tables["comparisons"]) == 3 * 3
+    assert len(tables["classes"]) == 2 * 3 * 10
+    assert (results / "regressions" / "summary.txt").read_text().count("OLS") == 2 * 2 * 3
+    assert not fits["chosen"].eq(True).any()
+    answers = (results / "regressions" / "answers.txt").read_text()
+    assert "cnn: accuracy\n- No curve: 3 sizes, log2 needs at least 4 and" in answers
+
+
+def test_the_audit_of_honest_runs_is_one_sentence(results):
+    findings = pd.read_parquet(results / "audit" / "findings.parquet")
+    assert list(findings.columns) == FINDINGS.schema.names
+    assert set(findings["table"]) >= {"cnn", "mlp"}
+    assert not set(findings["status"]) & {"finding", "question"}
+    page = (results / "report.html").read_text()
+    assert f"The auditor finds nothing in the numbers of the runs: {sum(findings['status'] == 'clear')} checks" in page
+
+
+def test_a_remark_of_the_auditor_is_in_the_report(finished):
+    path = finished.results / "audit" / "findings.parquet"
+    findings = read_table(path)
+    findings.loc[0, ["status", "statistic", "meaning"]] = ["finding", "as many as 64 < 500", "measured on 64 images"]
+    write_table(path, FINDINGS, findings)
+    study = load_study("tiny", finished.folder / "studies")
+    manifest = finished.folder / "results" / "datasets" / "digits" / "manifest.json"
+    write_report(study.card(), finished.results, manifest, finished.folder / "report.html")
+    page = (finished.folder / "report.html").read_text()
+    assert "The auditor has 1 remark on" in page
+    assert "<td>as many as 64 &lt; 500</td>" in page
+    assert "The auditor finds nothing" not in page
 
 
 def test_the_report_stands_alone(results):

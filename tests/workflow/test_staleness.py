@@ -4,9 +4,9 @@ import json
 
 import pandas as pd
 
-AGGREGATES = {"metrics": 1, "regressions": 1, "figures": 1, "report": 1, "all": 1}
+AGGREGATES = {"metrics": 1, "regressions": 1, "audit": 1, "figures": 1, "report": 1, "all": 1}
 OF_SUBSETS = {"subsets_table": 1, "overlap": 1}
-TRAINER = "workflow/scripts/trainsize/training.py"
+TRAINER = "workflow/scripts/trainsize/fit.py"
 
 
 def records(project) -> dict[str, dict]:
@@ -92,7 +92,7 @@ def test_rewording_comments_reruns_nothing(finished):
 
 
 def test_editing_the_trainer_retrains_everything(finished):
-    finished.edit(TRAINER, "losses.append(self._update(next(batches)))", "losses += [self._update(next(batches))]")
+    finished.edit(TRAINER, "losses.append(self._update(next(rows)))", "losses += [self._update(next(rows))]")
     assert finished.planned_jobs() == {"training": 6, **AGGREGATES}
 
 

@@ -5,17 +5,21 @@ Only the light part of the library is imported here, because every cluster job r
 
 import re
 import shlex
+import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from trainsize import slurm
 from trainsize.errors import UserError
+from trainsize.estimates import Estimates, job_megabytes, job_minutes
 from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
 from trainsize.machine import check_config, check_results
-from trainsize.runs import FILES, RUN_FOLDER, packs, settings_hash
+from trainsize.runs import FILES, REGRESSION_TABLES, RUN_FOLDER, packs, settings_hash
 from trainsize.study import load_study
 
 try:
@@ -26,10 +30,11 @@ except UserError as error:
     sys.exit(str(error))
 
 # Commands find the scripts wherever Snakemake was called from, and run in the interpreter that runs Snakemake unless conda
-# gives each stage its own. Neither is part of a command's text, which Snakemake compares: a moved checkout reruns nothing.
+# gives each stage its own. None of this is part of a command's text, which Snakemake compares: a moved checkout reruns nothing.
 USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
 BIN = "" if USES_CONDA else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
-shell.prefix(f"export {BIN}SCRIPTS={shlex.quote(str(SCRIPTS))}; ")
+LOCAL = f"TRAINSIZE_LOCAL_DATA={shlex.quote(MACHINE['data']['local'])} " if MACHINE["data"]["local"] else ""
+shell.prefix(f"export {BIN}{LOCAL}SCRIPTS={shlex.quote(str(SCRIPTS))}; ")
 
 
 wildcard_constraints:
@@ -39,6 +44,40 @@ wildcard_constraints:
     n=r"\d+",
     draw=r"\d+",
     seed=r"\d+",
+
+
+@cache
+def estimates():
+    """What the study's runs cost. Operations of models that nobody has run are counted in a process of their own."""
+    device = "cuda" if MACHINE["gpus"] or MACHINE["device"] == "cuda" else "cpu"
+    found = Estimates(STUDY, Path("results"), device)
+    if found.uncounted():
+        subprocess.run([sys.executable, SCRIPTS / "operations.py", STUDY.name, "results"])
+        found = Estimates(STUDY, Path("results"), device)
+    return found
+
+
+@cache
+def time_limit():
+    """The minutes that a job may ask for at most: config.yaml's, or less where the partition allows less."""
+    asked = workflow.resource_settings.default_resources or {}
+    partition, account, qos = (
+        getattr(asked.get(name), "raw", None) for name in ("slurm_partition", "slurm_account", "qos")
+    )
+    limits = slurm.limits(partition, account, qos)
+    return min(filter(None, (MACHINE["time_limit"], limits and limits.minutes)), default=None)
+
+
+def training_minutes(runs):
+    """The run time that a job of so many runs asks for; None in the jobs themselves, which have theirs."""
+
+    def minutes(wildcards, attempt):
+        if MACHINE["time_margin"] is None or not workflow.is_main_process:
+            return None
+        seconds = runs * estimates().seconds(wildcards.model, int(wildcards.n))
+        return job_minutes(seconds, MACHINE["time_margin"], attempt, time_limit())
+
+    return minutes
 
 
 def run_files(name):

@@ -13,7 +13,7 @@ rule figures:
     input:
         "results/{study}/metrics/history.parquet",
         "results/{study}/metrics/runs.parquet",
-        "results/{study}/regressions/parameters.parquet",
+        "results/{study}/regressions/predictions.parquet",
         "results/{study}/overlap/overlap.parquet",
         "results/{study}/overlap/overlap_classes.parquet",
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",

@@ -1,6 +1,6 @@
-"""metrics: the runs of the study in two tables.
+"""metrics: the runs of the study in a few tables.
 
-Needs the record and history of every run, and the list of subsets; makes results/{study}/metrics/.
+Needs the record, history and predictions of every run, and the list of subsets; makes results/{study}/metrics/.
 """
 
 
@@ -11,11 +11,15 @@ localrules:
 rule metrics:
     input:
         history=run_files("history.parquet"),
+        predictions=run_files("predictions.parquet"),
         record=run_files("run.json"),
         subsets="results/{study}/subsets/subsets.parquet",
     output:
         history="results/{study}/metrics/history.parquet",
         runs="results/{study}/metrics/runs.parquet",
+        classes="results/{study}/metrics/classes.parquet",
+        confusion="results/{study}/metrics/confusion.parquet",
+        neurons="results/{study}/metrics/neurons.parquet",
     log:
         "results/{study}/logs/metrics.log",
     conda:

@@ -14,6 +14,13 @@ rule plan:
     conda:
         "../../envs/training.yaml"
     params:
-        study=STUDY.name,
+        place=lambda wildcards, resources: canonical_json(
+            {
+                "settings": MACHINE,
+                "jobs": workflow.resource_settings.nodes or workflow.resource_settings.cores,
+                "retries": workflow.execution_settings.retries,
+                "asked": dict(resources.items()) if workflow.resource_settings.nodes else None,
+            }
+        ),
     shell:
-        "python $SCRIPTS/plan.py {params.study:q} results | tee {log:q}"
+        "python $SCRIPTS/plan.py {params.place:q} results | tee {log:q}"

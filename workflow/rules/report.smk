@@ -12,10 +12,10 @@ rule report:
     input:
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
         runs="results/{study}/metrics/runs.parquet",
-        fits="results/{study}/regressions/fits.parquet",
-        parameters="results/{study}/regressions/parameters.parquet",
+        regressions=[f"results/{{study}}/regressions/{name}.parquet" for name in REGRESSION_TABLES],
         subsets="results/{study}/subsets/subsets.parquet",
         overlap="results/{study}/overlap/overlap.parquet",
+        findings="results/{study}/audit/findings.parquet",
         figures=figure_files("png"),
     output:
         "results/{study}/report.html",

@@ -27,7 +27,9 @@ for pack in packs(STUDY.pairs, MACHINE["runs_per_job"]):
         threads: MACHINE["threads"]
         resources:
             device=MACHINE["device"],
-            gpu=MACHINE["gpus"],
+            gpu=lambda wildcards: MACHINE["gpus"] * STUDY.models[wildcards.model]["gpus"],
+            runtime=training_minutes(len(pack.folders)),
+            mem_mb=lambda wildcards, attempt: attempt * job_megabytes(STUDY, MACHINE["memory"]),
         params:
             settings=lambda wildcards: canonical_json(STUDY.run_settings(wildcards.model)),
             code=fingerprint("training"),

@@ -1,10 +1,11 @@
-"""plan.py STUDY RESULTS: print what a study still costs, and write it as a table."""
+"""plan.py PLACE RESULTS: print what a study still costs where PLACE says, and write it as a table."""
 
+import json
 import sys
 from pathlib import Path
 
-from trainsize.plan import tell_plan
+from trainsize.plan import plan_for
 
 if __name__ == "__main__":
-    study, results = sys.argv[1:]
-    tell_plan(study, Path(results))
+    place, results = sys.argv[1:]
+    plan_for(json.loads(place), Path(results))

@@ -21,8 +21,8 @@ from trainsize.intervals import size_interval
 from trainsize.tables import read_table
 
 STYLE = Path(__file__).with_name("matplotlibrc")
-LABELS = {"accuracy": "accuracy", "f1_macro": "macro F1", "loss": "cross-entropy (nats)"}
-FRACTIONS = ("accuracy", "f1_macro")
+LABELS = {"accuracy": "accuracy", "f1_macro": "macro F1", "f1_micro": "micro F1", "loss": "cross-entropy (nats)"}
+FRACTIONS = ("accuracy", "f1_macro", "f1_micro")
 
 
 def draw_figures(settings: dict, results: Path, manifest: Path) -> None:
@@ -33,7 +33,7 @@ def draw_figures(settings: dict, results: Path, manifest: Path) -> None:
     tables = {
         "runs": finished(read_table(results / "metrics" / "runs.parquet")),
         "history": read_table(results / "metrics" / "history.parquet"),
-        "parameters": read_table(results / "regressions" / "parameters.parquet"),
+        "predictions": read_table(results / "regressions" / "predictions.parquet"),
         "overlap": read_table(results / "overlap" / "overlap.parquet"),
         "overlap_classes": read_table(results / "overlap" / "overlap_classes.parquet"),
         "class_counts": read_json(manifest)["class_counts"],
@@ -104,17 +104,40 @@ def mean_curve(ax: Axes, runs: pd.DataFrame, column: str, label: str) -> Axes:
     return ax
 
 
+def fitted_curve(ax: Axes, runs: pd.DataFrame, fitted: pd.DataFrame, column: str, label: str) -> Axes:
+    """Draw the runs as dots, their means as markers, and the fitted curve with its band, dashed beyond the sizes."""
+    means = runs.groupby("n")[column].mean()
+    (marks,) = ax.plot(means.index, means, linestyle="", markersize=5, zorder=3)
+    colour = marks.get_color()
+    seen, beyond = fitted[~fitted["extrapolated"]], fitted[fitted["n"] >= means.index[-1]]
+    ax.plot(seen["n"], seen["value"], color=colour, marker="", zorder=2, label=label)
+    ax.plot(beyond["n"], beyond["value"], color=colour, marker="", linestyle=(0, (3, 2)), linewidth=1.2, zorder=2)
+    ax.fill_between(fitted["n"], fitted["low"], fitted["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
+    ax.scatter(runs["n"], runs[column], s=9, color=colour, alpha=0.4, linewidth=0, zorder=2)
+    return ax
+
+
 def curve(tables: dict, models: list[str], metric: str) -> Figure:
-    """Draw the metric against the size, all models on one axis."""
-    runs = tables["runs"]
+    """Draw the metric against the size, all models on one axis: the chosen curves to twice the largest size.
+
+    A model without a curve gets the means of its sizes, joined.
+    """
+    runs, predictions = tables["runs"], tables["predictions"]
+    predictions = predictions[(predictions["metric"] == metric) & predictions["chosen"] & predictions["value"].notna()]
     figure, ax = plt.subplots()
     for model in models:
         of_model = runs[runs["model"] == model]
-        if len(of_model):
-            mean_curve(ax, of_model, f"test_{metric}", f"{model} ({_runs_per_size(of_model)})")
+        fitted = predictions[predictions["model"] == model]
+        fitted = fitted[fitted["n"] <= 2.001 * of_model["n"].max()]
+        if len(fitted):
+            label = f"{model}: {fitted['family'].iloc[0]} ({_runs_per_size(of_model)})"
+            fitted_curve(ax, of_model, fitted, f"test_{metric}", label)
+        elif len(of_model):
+            mean_curve(ax, of_model, f"test_{metric}", f"{model}: means ({_runs_per_size(of_model)})")
     if len(runs):
         size_axis(ax, sorted(runs["n"].unique()))
-        ax.legend(title="dots: runs; band: 95 % interval of the mean", alignment="left", title_fontsize=8)
+        title = "dots: runs; markers: means; band: interval of the curve"
+        ax.legend(title=title, alignment="left", title_fontsize=8)
     metric_axis(ax, metric, "test")
     return figure
 

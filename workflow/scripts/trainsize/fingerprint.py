@@ -16,7 +16,22 @@ LIBRARY = Path(__file__).resolve().parent
 SCRIPTS = LIBRARY.parent
 
 # Modules that carry results or describe them, but do not determine any number or picture.
-CARRIERS = frozenset({"errors", "files", "fingerprint", "job", "provenance", "runs", "tables"})
+CARRIERS = frozenset(
+    {
+        "deadline",
+        "errors",
+        "files",
+        "fingerprint",
+        "job",
+        "lock",
+        "progress",
+        "provenance",
+        "runs",
+        "slurm",
+        "staging",
+        "tables",
+    }
+)
 
 
 def fingerprint(stage: str, *assets: str, scripts: Path = SCRIPTS) -> str:
@@ -61,22 +76,23 @@ def _imports(path: Path) -> Iterator[str]:
 
 @cache
 def meaning(path: Path) -> str:
-    """Return a spelling of the file's syntax tree that is the same on every Python version.
+    """Return a spelling of the file's syntax tree."""
+    return spelled(_tree(path))
+
+
+def spelled(node: object) -> str:
+    """Return a spelling of a syntax tree that is the same on every Python version.
 
     `ast.dump` is not: newer versions add fields and leave out empty ones, so both are dropped here.
     """
-    return _spell(_tree(path))
-
-
-def _spell(node: object) -> str:
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if name not in ("kind", "type_comment"))
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             fields = _without_docstring(fields)
-        spelled = ((name, _spell(value)) for name, value in fields)
-        return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in spelled if text)})"
+        parts = ((name, spelled(value)) for name, value in fields)
+        return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in parts if text)})"
     if isinstance(node, list):
-        return f"[{','.join(map(_spell, node))}]" if node else ""
+        return f"[{','.join(map(spelled, node))}]" if node else ""
     return "" if node is None else repr(node)
 
 

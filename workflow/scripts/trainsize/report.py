@@ -11,18 +11,18 @@ from trainsize.files import read_json, write_text
 from trainsize.intervals import paired_interval, size_interval
 from trainsize.provenance import commit, now
 from trainsize.runs import grid_runs
-from trainsize.tables import read_table
+from trainsize.tables import REGRESSIONS, read_table
+from trainsize.telling import NAMES, comparison_sentences, sentences, short_answers
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 KINDS = {
-    "curve": "Test {metric} by size. Every dot is a run; the band is the 95 % interval of the mean.",
+    "curve": "Test {metric} by size: every run a dot, and the fitted curve with its interval, dashed beyond the sizes.",
     "boxes": "Distribution of {metric} by size, on the test set and on the run's own training images.",
     "history": "Test {metric} during training, the mean of the runs of each size.",
     "overlap": "Share of each subset (row) that is also in each other subset (column).",
     "overlap-classes": "Share in common of every class, sorted, for two draws of one size, over what chance gives.",
     "classes": "Images of each class, sorted, in the training and the test set.",
 }
-NAMES = {"accuracy": "accuracy", "f1_macro": "macro F1", "loss": "cross-entropy"}
 
 
 def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> None:
@@ -31,6 +31,7 @@ def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> N
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    regressions = {name: read_table(results / "regressions" / f"{name}.parquet") for name in REGRESSIONS}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     done = runs[runs["status"] == "finished"]
     records = [read_json(results / run.folder / "run.json") for run in grid_runs(settings["grid"])]
@@ -39,10 +40,13 @@ def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> N
         template.render(
             study=settings,
             data=read_json(manifest),
-            answers=[answer(runs[runs["model"] == model], model) for model in settings["grid"]["models"]],
+            answers=[answer(runs[runs["model"] == model], model, regressions) for model in settings["grid"]["models"]],
             figures=[_figure(figure, results / "figures") for figure in settings["figures"]],
             sizes=by_size(runs),
-            fits=_fits(results / "regressions"),
+            said=told(regressions),
+            compared=comparison_sentences(regressions),
+            fits=_fits(regressions),
+            audit=read_table(results / "audit" / "findings.parquet").to_dict("records"),
             subsets=read_table(results / "subsets" / "subsets.parquet"),
             overlap=overlap_rows(read_table(results / "overlap" / "overlap.parquet")),
             runs=runs,
@@ -71,15 +75,26 @@ def _made_with(record: dict) -> dict[str, str]:
     }
 
 
-def answer(runs: pd.DataFrame, model: str) -> dict:
-    """Return what the finished runs of one model say: accuracy by size, and its change in the last step."""
+def answer(runs: pd.DataFrame, model: str, regressions: dict[str, pd.DataFrame]) -> dict:
+    """Return what the finished runs of one model say: accuracy by size, and what its curve says of more images."""
     done = runs[runs["status"] == "finished"]
     sizes = sorted(done["n"].unique())
     accuracy = {n: size_interval(done[done["n"] == n], "test_accuracy") for n in sizes}
     found = {"model": model, "runs": len(done), "failed": len(runs) - len(done), "sizes": sizes, "accuracy": accuracy}
     if len(sizes) > 1:
         found["last_gain"] = paired_interval(done, "test_accuracy", sizes[-1], sizes[-2])
+    found["curve"] = short_answers(regressions, model, "accuracy")
     return found
+
+
+def told(regressions: dict[str, pd.DataFrame]) -> list[dict]:
+    """Return what is said of every model and metric, in the order of the tables."""
+    fits = regressions["fits"]
+    curves = fits.loc[fits["split"] == "test", ["model", "metric"]].drop_duplicates()
+    return [
+        {"model": model, "metric": NAMES[metric], "sentences": sentences(regressions, model, metric)}
+        for model, metric in curves.itertuples(index=False)
+    ]
 
 
 def by_size(runs: pd.DataFrame) -> list[dict]:
@@ -111,11 +126,14 @@ def _gap(group: pd.DataFrame) -> float:
     return float((group["train_accuracy"] - group["test_accuracy"]).mean())
 
 
-def _fits(folder: Path) -> list[dict]:
-    """Return one row per regression: its description, status, R² and its slope with interval."""
-    fits, parameters = (read_table(folder / f"{name}.parquet") for name in ("fits", "parameters"))
-    slopes = parameters[parameters["term"] == "log10_n"].drop(columns="term")
-    return fits.merge(slopes, on=["model", "split", "metric"], how="left").to_dict("records")
+def _fits(regressions: dict[str, pd.DataFrame]) -> list[dict]:
+    """Return one row per published line: its description, status, R² and its slope with interval."""
+    fits, parameters = (
+        table[table["method"] == "published"] for table in (regressions["fits"], regressions["parameters"])
+    )
+    key = ["model", "split", "metric", "left_out"]
+    slopes = parameters.loc[parameters["term"] == "log10_n", [*key, "estimate", "low", "high"]]
+    return fits.merge(slopes, on=key, how="left").to_dict("records")
 
 
 def _figure(figure: dict, folder: Path) -> dict:

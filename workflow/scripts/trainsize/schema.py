@@ -212,6 +212,8 @@ def with_defaults(value: object, schema: dict, root: dict) -> object:
     if "named" in schema:
         name, options = choice(schema, value)
         return {"name": name, **with_defaults(options, schema["named"][name], root)}
+    if isinstance(value, list) and "items" in schema:
+        return [with_defaults(item, schema["items"], root) for item in value]
     if not isinstance(value, dict):
         return value
     for form in schema.get("oneOf", []):

@@ -5,17 +5,17 @@ Imports nothing heavy: the Snakefile imports it, and every cluster job reads the
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 
-from trainsize import schema
+from trainsize import custom, schema
 from trainsize.catalogue import DATASETS, Dataset
 from trainsize.description import described
 from trainsize.errors import UserError, listing, near, nearest
-from trainsize.runs import Run
+from trainsize.runs import Run, grid_runs
 
 RESERVED = ("datasets", "logs")  # folders of results/ that are no study's
 LARGEST_SEED = 2**32 - 1
@@ -25,25 +25,28 @@ LARGEST_SEED = 2**32 - 1
 class Study:
     """A checked study with every default written out.
 
-    `pairs` holds the (draw, seed) combinations that every model and size is trained with.
+    `pairs` holds the (draw, seed) combinations that every model and size is trained with; `sizes` all sizes, and
+    `model_sizes` and `budgets` those of each model.
     """
 
     name: str
     title: str
     source: str
+    stand_in: str
     dataset: Dataset
     sizes: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...]
     subset: dict
-    budget: dict
+    budgets: dict[str, dict]
     evaluation: dict
     models: dict[str, dict]
+    model_sizes: dict[str, tuple[int, ...]]
     regressions: dict
     figures: dict
 
     @cached_property
     def runs(self) -> list[Run]:
-        return [Run(model, n, draw, seed) for model, n, (draw, seed) in product(self.models, self.sizes, self.pairs)]
+        return grid_runs(self.grid())
 
     @property
     def draws(self) -> list[int]:
@@ -61,7 +64,7 @@ class Study:
         """Everything that decides a run's results, but its coordinates n, draw and seed."""
         return {
             "subset": self.subset_settings(),
-            "budget": self.budget,
+            "budget": self.budgets[model],
             "evaluation": self.evaluation,
             "model": self.models[model],
         }
@@ -72,8 +75,9 @@ class Study:
             "grid": self.grid(),
             "title": self.title,
             "source": self.source,
+            "stand_in": self.stand_in,
             "subset": self.subset,
-            "budget": self.budget,
+            "budgets": self.budgets,
             "evaluation": self.evaluation,
             "models": self.models,
             "metrics": self.figures["metrics"],
@@ -94,29 +98,32 @@ class Study:
         return {
             "study": self.name,
             "dataset": self.dataset.name,
+            "classes": len(self.dataset.classes),
             "models": list(self.models),
             "sizes": self.sizes,
+            "model_sizes": self.model_sizes,
             "pairs": self.pairs,
         }
 
 
 def load_study(name: str, folder: Path) -> Study:
-    """Read and check `folder/NAME.yaml`.
+    """Read and check `folder/NAME.yaml`, in the form of its variants for NAME+VARIANT+….
 
     Raises UserError with the file, the key, what was found and what is allowed.
     """
+    name, *variants = name.split("+")
     path = folder / f"{name}.yaml"
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name not in known:
         raise UserError(f"{near(folder)}: no study '{name}'{nearest(name, known)} (there: {listing(known) or 'none'})")
-    return _Reader(path).study()
+    return _Reader(path, variants).study()
 
 
 class _Reader:
     """Turns one study file into a Study, or says what is wrong with it."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, variants: list[str]):
+        self.path, self.variants = path, variants
         self.rules = schema.load_schema("study")
 
     def fail(self, key: str, message: str) -> None:
@@ -132,29 +139,66 @@ class _Reader:
     def study(self) -> Study:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}", self.path.stem) or self.path.stem in RESERVED:
             self.fail("", f"a study's name has letters, digits, '.' and '-' only, and is not {' or '.join(RESERVED)}")
-        raw = schema.read_yaml(self.path)
+        raw = self.varied(schema.read_yaml(self.path))
         self.check(raw, self.rules, _dotted)
         value = schema.with_defaults(raw, self.rules, self.rules)
         dataset = self.dataset(value["dataset"])
         subset = self.subset(value["subset"], dataset)
-        models = {name: self.model(name, value) for name in value["models"]}
+        sizes = self.sizes(value["sizes"], dataset, subset)
+        if {"points", "every"} <= set(raw.get("evaluation", {})):
+            self.fail("evaluation", "found points and every, expected one of them")
+        models = {name: self.model(name, value, dataset, subset) for name in value["models"]}
+        model_sizes = {
+            name: self.own_sizes(name, recipe.pop("sizes", None), sizes, dataset, subset)
+            for name, recipe in models.items()
+        }
+        budgets = {name: recipe.pop("budget", value["budget"]) for name, recipe in models.items()}
         for name in value["figures"]["models"]:
             if name not in models:
                 self.fail_name("figures.models", name, models)
+        for size in value["regressions"]["leave_out"]:
+            if size not in sizes:
+                self.fail("regressions.leave_out", f"found {size}, which is no size of the study ({listing(sizes)})")
         return Study(
-            name=self.path.stem,
-            title=value["title"],
+            name="+".join([self.path.stem, *self.variants]),
+            title=value["title"] + (f" ({', '.join(self.variants)})" if self.variants else ""),
             source=value["source"],
+            stand_in=value["stand_in"],
             dataset=dataset,
-            sizes=self.sizes(value["sizes"], dataset, subset["validation"]),
+            sizes=sizes,
             pairs=self.pairs(raw.get("draws"), value, subset.get("folds")),
             subset=subset,
-            budget=value["budget"],
+            budgets=budgets,
             evaluation=value["evaluation"],
             models=models,
+            model_sizes=model_sizes,
             regressions=value["regressions"],
             figures={**value["figures"], "models": value["figures"]["models"] or list(models)},
         )
+
+    def varied(self, raw: dict) -> dict:
+        """Return the study with the changes of its variants, each laid over what came before."""
+        self.check(raw, self.rules, _dotted)
+        variants = raw.get("variants", {})
+        for name in self.variants:
+            if name not in variants:
+                self.fail_name("variants", name, variants)
+            for key in variants[name]:
+                if key not in self.rules["properties"] or key == "variants":
+                    self.fail_name(f"variants.{name}", key, sorted({*self.rules["properties"]} - {"variants"}))
+            raw = self.laid_over(raw, variants[name])
+        return raw
+
+    def laid_over(self, raw: dict, changes: dict) -> dict:
+        rules, changed = self.rules["$defs"]["recipe"], {**raw, **changes}
+        if "base" in changes:
+            changed["base"] = _merge(raw.get("base", {}), changes["base"], rules)
+        if "models" in changes:
+            models = {**raw["models"]}
+            for name, settings in changes["models"].items():
+                models[name] = _merge(models.get(name) or {}, settings, rules) if settings is not None else None
+            changed["models"] = {name: settings for name, settings in models.items() if settings is not None}
+        return changed
 
     def dataset(self, value: str | dict) -> Dataset:
         if isinstance(value, dict):
@@ -186,9 +230,10 @@ class _Reader:
             self.fail("subset.validation", f"found {spec}, must leave some of {dataset.n_train} images to train on")
         return count
 
-    def sizes(self, spec: list | dict, dataset: Dataset, validation: int) -> tuple[int, ...]:
+    def sizes(self, spec: list | dict, dataset: Dataset, subset: dict) -> tuple[int, ...]:
         """Return the sizes as counts, ascending."""
-        pool = dataset.n_train - validation
+        validation = subset["validation"]
+        pool = dataset.n_train - validation - subset["header_row_lost"]
         stated = spec if isinstance(spec, list) else [spec["log"]["from"], spec["log"]["to"]]
         counts = [_count(size, pool) for size in stated]
         for count in counts:
@@ -205,6 +250,20 @@ class _Reader:
             counts = [round(low * (high / low) ** (i / steps)) for i in range(steps + 1)]
         self.different("sizes", counts, "shares and log spacing count after rounding")
         return tuple(sorted(counts))
+
+    def own_sizes(
+        self, model: str, spec: list | None, sizes: tuple[int, ...], dataset: Dataset, subset: dict
+    ) -> tuple[int, ...]:
+        """Return the sizes of a model as counts, which must be among the study's."""
+        if spec is None:
+            return sizes
+        own = self.sizes(spec, dataset, subset)
+        for n in own:
+            if n not in sizes:
+                self.fail(
+                    f"models.{model}.sizes", f"found {n}, which is none of the study's sizes {listing(sizes, 30)}"
+                )
+        return own
 
     def different(self, key: str, numbers: list[int], remark: str) -> None:
         number, times = Counter(numbers).most_common(1)[0]
@@ -233,7 +292,7 @@ class _Reader:
         self.different(key, spec, "one run each")
         return spec
 
-    def model(self, name: str, value: dict) -> dict:
+    def model(self, name: str, value: dict, dataset: Dataset, subset: dict) -> dict:
         """Return the model's full recipe: the base, then the models it extends, then its own settings."""
         rules = self.rules["$defs"]["recipe"]
         layers = self.layers(name, value)
@@ -244,8 +303,14 @@ class _Reader:
         merged.pop("extends", None)
         self.check(merged, rules, lambda keys: _origin(keys, layers))
         recipe = schema.with_defaults(merged, rules, self.rules)
-        if recipe["optimizer"].get("nesterov") and not recipe["optimizer"]["momentum"]:
-            self.fail(_origin(("optimizer", "nesterov"), layers), "found true, which needs a momentum above 0")
+        for keys, message in _contradictions(recipe, dataset, subset):
+            self.fail(_origin(keys, layers), message)
+        architecture = recipe["architecture"]
+        if architecture["name"] == "custom":
+            try:
+                architecture["code"] = custom.code(architecture["path"], Path.cwd())
+            except UserError as error:
+                self.fail(_origin(("architecture", "path"), layers), str(error))
         return recipe
 
     def check_alone(self, place: str, settings: dict, rules: dict) -> None:
@@ -269,6 +334,30 @@ class _Reader:
         return [("base", value["base"]), *reversed(layers)]
 
 
+def _contradictions(recipe: dict, dataset: Dataset, subset: dict) -> Iterator[tuple[tuple, str]]:
+    """Yield (keys, message) for settings of a recipe that do not go together, or not with the data."""
+    if recipe["optimizer"].get("nesterov") and not recipe["optimizer"]["momentum"]:
+        yield ("optimizer", "nesterov"), "found true, which needs a momentum above 0"
+    if recipe["batch_size"] % recipe["repeated_augmentation"]:
+        found = recipe["repeated_augmentation"]
+        yield ("repeated_augmentation",), f"found {found}, must divide the batch size {recipe['batch_size']}"
+    for i, transform in enumerate(recipe["augmentation"]):
+        if transform.get("smallest", 0) > transform.get("largest", 1):
+            yield ("augmentation", i, "smallest"), f"found {transform['smallest']}, more than `largest`"
+    for key, choice in (("selection", "best_on_validation"), ("schedule", "plateau")):
+        if recipe[key]["name"] == choice and not subset["validation"]:
+            yield (key,), f"found '{choice}', which needs validation images (subset.validation, or kfold)"
+    if recipe["carried_through_folds"] and subset["method"] != "kfold":
+        yield ("carried_through_folds",), f"found true, which needs kfold (subset.method is {subset['method']})"
+    if recipe["scores"] == "last_batch" and recipe["gpus"] > 1:
+        yield ("scores",), "found 'last_batch', which needs one process (gpus: 1)"
+    for key in ("mean", "std") if recipe["normalisation"]["name"] == "constants" and dataset.shape else ():
+        found, channels = len(recipe["normalisation"][key]), dataset.shape[2]
+        if found != channels:
+            message = f"found {found} numbers, but the images of {dataset.name} have {channels} channels"
+            yield ("normalisation", key), message
+
+
 def _dotted(keys: tuple) -> str:
     return ".".join(map(str, keys))
 
@@ -276,12 +365,12 @@ def _dotted(keys: tuple) -> str:
 def _origin(keys: tuple, layers: list[tuple[str, dict]]) -> str:
     """Name the layer, the last that says it, in which the setting at `keys` stands."""
     for place, settings in reversed(layers):
-        for key in keys:
-            if not isinstance(settings, dict) or key not in settings:
-                break
-            settings = settings[key]
-        else:
-            return _dotted((place, *keys))
+        try:
+            for key in keys:
+                settings = settings[key]
+        except (TypeError, KeyError, IndexError):
+            continue
+        return _dotted((place, *keys))
     return _dotted((layers[-1][0], *keys))
 
 

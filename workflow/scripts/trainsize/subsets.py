@@ -135,6 +135,8 @@ def draw_subsets(labels: np.ndarray, settings: dict, sizes: list[int], draw: int
     held = _held_out(labels, settings, draw)
     free = np.ones(len(labels), dtype=bool)
     free[held] = False
+    if settings.get("header_row_lost"):
+        free[0] = False
     pool = np.flatnonzero(free)
     of_pool = labels[pool]
     if settings["method"] == "nested":

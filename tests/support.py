@@ -1,0 +1,14 @@
+"""What tests share beside fixtures: where the project is, and a model's recipe."""
+
+from pathlib import Path
+
+from trainsize.schema import load_schema, with_defaults
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def recipe(architecture="mlp", **settings) -> dict:
+    """Return the recipe of a model with every default written out."""
+    schema = load_schema("study")
+    value = {"architecture": architecture, "batch_size": 8, "optimizer": {"name": "sgd", "lr": 0.1}, **settings}
+    return with_defaults(value, schema["$defs"]["recipe"], schema)
