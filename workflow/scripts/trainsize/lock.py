@@ -4,6 +4,7 @@ Snakemake can send the same job twice: after it was killed and unlocked it does 
 locks are no help, since many shared file systems do not pass them from node to node.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -60,20 +61,21 @@ def _take(path: Path, own: str, asked: Callable[[], bool]) -> None:
     start, seen, quiet_since = time.monotonic(), None, 0.0
     while not _create(path, own):
         holder, changed = _read(path), _changed(path)
+        if holder is None:  # gone since
+            continue
         if seen is None:
             print(f"  {path.parent.parent}: in training elsewhere ({holder}); waiting", flush=True)
         if (holder, changed) != seen:
             ask_slurm, seen, quiet_since = seen is None, (holder, changed), time.monotonic()
         quiet = time.monotonic() - quiet_since
-        if _is_dead(holder, quiet, ask_slurm or quiet > 2 * BEAT):
-            print("  its process is gone; taking over", flush=True)
-            _remove(path, holder)
-        elif asked() or time.monotonic() - start > WAIT:
+        if _is_dead(holder, quiet, ask_slurm or quiet > 2 * BEAT) and _take_over(path, holder, own):
+            print("  its process is gone; taken over", flush=True)
+            return
+        if asked() or time.monotonic() - start > WAIT:
             print("  it still is; leaving", flush=True)
             raise Interrupted
-        else:
-            time.sleep(LOOK)
-            ask_slurm = False
+        time.sleep(LOOK)
+        ask_slurm = False
 
 
 def _create(path: Path, text: str) -> bool:
@@ -87,11 +89,11 @@ def _create(path: Path, text: str) -> bool:
     return True
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> str | None:
     try:
         return path.read_text()
     except FileNotFoundError:
-        return ""
+        return None
 
 
 def _changed(path: Path) -> float:
@@ -124,16 +126,21 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _remove(path: Path, lock: str) -> None:
-    """Remove the dead lock, unless somebody else has replaced it since it was read."""
-    aside = path.with_name(f".{NAME}.{platform.node()}.{os.getpid()}")
-    try:
-        path.rename(aside)
-    except FileNotFoundError:
-        return
-    if (text := _read(aside)) != lock:
-        _create(path, text)
-    aside.unlink()
+def _take_over(path: Path, dead: str, own: str) -> bool:
+    """Put the own lock in the place of a dead one in one step, so that there is no moment without a lock.
+
+    Of several who found it dead, the one that makes the claim goes on; who comes later finds another lock than `dead`.
+    """
+    claim = path.with_name(f".{NAME}.{hashlib.sha256(dead.encode()).hexdigest()[:16]}")
+    if not _create(claim, own):
+        if time.time() - _changed(claim) > DEAD:  # whoever made it died within the next three lines
+            claim.unlink(missing_ok=True)
+        return False
+    if _read(path) != dead:
+        claim.unlink()
+        return False
+    claim.replace(path)
+    return True
 
 
 def _beat(path: Path, own: str, over: threading.Event) -> None:
