@@ -25,7 +25,7 @@ rule report:
         "../../envs/analysis.yaml"
     params:
         settings=canonical_json(STUDY.card()),
-        code=fingerprint("report", "report.html.jinja"),
+        code=fingerprint("report", "report.html.jinja", "report.css", "report.js"),
         results=subpath(output[0], parent=True),
     shell:
         "python $SCRIPTS/report.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q} {output:q}"

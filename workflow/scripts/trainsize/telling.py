@@ -138,13 +138,18 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def short_answers(frames: dict[str, pd.DataFrame], model: str, metric: str) -> list[str]:
-    """Return the three answers in one sentence each: the next doubling, the first target, saturation."""
+def short_answers(frames: dict[str, pd.DataFrame], model: str, metric: str) -> dict[str, str]:
+    """Return what the curve says in a sentence each: the next doubling, the first target, saturation, how sure."""
     of = {name: _of(frames[name], model, metric) for name in ("saturation", "targets", "fits")}
-    last = of["saturation"].tail(1)
+    last, fits = of["saturation"].tail(1), of["fits"][of["fits"]["chosen"].eq(True)]
     if not len(last) or not np.isfinite(last["gain"].iloc[0]):
-        return []
-    return [_gain(last.iloc[0], metric), *_targets(of, metric)[:1], _saturation(of, metric)]
+        return {"enough": sentences(frames, model, metric)[0]}
+    return {
+        "doubling": _gain(last.iloc[0], metric),
+        "enough": " ".join(_targets(of, metric)[:1]),
+        "saturation": _saturation(of, metric),
+        "sure": f"{_capital(fits['intervals'].iloc[0])}.",
+    }
 
 
 def _saturation(of: dict, metric: str) -> str:
