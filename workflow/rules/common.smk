@@ -18,8 +18,9 @@ from trainsize.errors import UserError
 from trainsize.estimates import Estimates, job_megabytes, job_minutes
 from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
+from trainsize.forms import forms, printed_content, reproduced
 from trainsize.machine import check_config, check_results
-from trainsize.runs import FILES, REGRESSION_TABLES, RUN_FOLDER, packs, settings_hash
+from trainsize.runs import FILES, REGRESSION_TABLES, REPRODUCTION_TABLES, RUN_FOLDER, packs
 from trainsize.study import load_study
 
 try:
@@ -93,6 +94,12 @@ def subset_files():
 def figure_files(extension):
     """The study's figures, with the study as a wildcard."""
     return [f"results/{{study}}/figures/{figure['name']}.{extension}" for figure in STUDY.figure_list()]
+
+
+def reproduction_files():
+    """The tables of the reproduction, with the study as a wildcard; none where the study reproduces nothing."""
+    names = REPRODUCTION_TABLES if reproduced(STUDY.name) else ()
+    return [f"results/{{study}}/reproduction/{name}.parquet" for name in names]
 
 
 def final_files():

@@ -23,7 +23,7 @@ rule regressions:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json({"grid": STUDY.grid(), **STUDY.regressions}),
+        settings=canonical_json(STUDY.regressions_settings()),
         code=fingerprint("regressions"),
         results=subpath(output.summary, ancestor=2),
     shell:

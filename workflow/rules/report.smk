@@ -1,6 +1,6 @@
 """report: one page that answers the study's question.
 
-Needs the tables, the figures and the data set's manifest; makes results/{study}/report.html.
+Needs the tables, the figures, the data set's manifest and, of a published study, the reproduction; makes results/{study}/report.html.
 """
 
 
@@ -17,6 +17,7 @@ rule report:
         overlap="results/{study}/overlap/overlap.parquet",
         findings="results/{study}/audit/findings.parquet",
         figures=figure_files("png"),
+        reproduction=reproduction_files(),
     output:
         "results/{study}/report.html",
     log:

@@ -13,13 +13,13 @@ from trainsize.files import read_json, write_text
 from trainsize.intervals import Interval, paired_interval, size_interval
 from trainsize.logs import lines_of, training_log
 from trainsize.provenance import commit, now
+from trainsize.report_reproduction import reproduction
 from trainsize.report_tables import cell, study_tables
-from trainsize.runs import Run
+from trainsize.runs import MISSING, Run
 from trainsize.tables import REGRESSIONS, read_table
 from trainsize.telling import NAMES, comparison_sentences, sentences, short_answers, value
 
 HERE = Path(__file__).parent
-ASSETS = ("report.html.jinja", "report.css", "report.js")
 KINDS = {
     "curve": "Test {metric} by size: every run a dot, and the fitted curve with its interval, dashed beyond the sizes.",
     "boxes": "Distribution of {metric} by size, on the test set and on the run's own training images.",
@@ -30,14 +30,9 @@ KINDS = {
 }
 
 
-def write_report(settings: dict, results: Path, manifest: Path, page: Path, missing: list[dict] | None = None) -> None:
-    """Write the report of the study described by `settings` (`Study.card()`) from the tables under `results`.
-
-    `missing` makes it an interim report: the runs that are not finished (model, n, draw, seed, reason and the last
-    lines of their logs), which may be none.
-    """
-    page_template = environment().get_template(ASSETS[0])
-    write_text(page, page_template.render(**content(settings, results, manifest), missing=missing))
+def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> None:
+    """Write the report of the study described by `settings` (`Study.card()`) from the tables under `results`."""
+    write_text(page, environment().get_template("report.html.jinja").render(**content(settings, results, manifest)))
 
 
 def environment() -> jinja2.Environment:
@@ -65,19 +60,25 @@ def content(settings: dict, results: Path, manifest: Path) -> dict:
         "data": read_json(manifest),
         "answers": [answer(done[done["model"] == model], model, regressions) for model in settings["grid"]["models"]],
         "figures": figure_groups(settings["figures"], results / "figures", done),
+        "reproduction": reproduction(results, settings["grid"]["study"]),
         "tables": study_tables(runs, regressions, findings, overlap),
         "said": told(regressions),
         "compared": comparison_sentences(regressions),
         "clear": sorted(findings.loc[findings["status"] == "clear", "check"]),
         "subsets": read_table(results / "subsets" / "subsets.parquet"),
         "runs": runs,
-        "diverged": [diverged(results, row) for row in runs[runs["status"] != "finished"].to_dict("records")],
-        "made": made_with([read_json(results / run.folder / "run.json") for run in run_list(runs)]),
+        "diverged": unfinished(results, runs[runs["status"] == "diverged"]),
+        "missing": unfinished(results, runs[runs["status"] == MISSING]),
+        "made": made_with(records(results, runs[runs["status"] != MISSING])),
         "best": done["test_accuracy"].max() if len(done) else None,
         "recipe": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100),
         "commit": commit(),
         "written": now(),
     }
+
+
+def records(results: Path, runs: pd.DataFrame) -> list[dict]:
+    return [read_json(results / run.folder / "run.json") for run in run_list(runs)]
 
 
 def run_list(runs: pd.DataFrame) -> list[Run]:
@@ -100,10 +101,10 @@ def _made_with(record: dict) -> dict[str, str]:
     }
 
 
-def diverged(results: Path, row: dict) -> dict:
-    """Return a run that cannot succeed, with the reason and the last lines of its log."""
-    run = Run(*(row[key] for key in ("model", "n", "draw", "seed")))
-    return {**vars(run), "reason": row["reason"], "last": lines_of(training_log(results, run), run)}
+def unfinished(results: Path, runs: pd.DataFrame) -> list[dict]:
+    """Return runs without results, with the reason and the last lines that their logs have about them."""
+    reasons = zip(run_list(runs), runs["reason"], strict=True)
+    return [{**vars(run), "reason": why, "last": lines_of(training_log(results, run), run)} for run, why in reasons]
 
 
 def answer(done: pd.DataFrame, model: str, regressions: dict[str, pd.DataFrame]) -> dict:

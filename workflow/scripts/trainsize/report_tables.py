@@ -166,4 +166,3 @@ def overlap_rows(pairs: pd.DataFrame) -> list[dict]:
         }
         for n, group in same_size.groupby("n_a")
     ]
-
