@@ -5,6 +5,12 @@ results/{study}/figures/.
 """
 
 
+def reported(file, figure):
+    """The file of a figure, marked for `snakemake --report`."""
+    labels = {"figure": figure["kind"], "metric": figure.get("metric", "")}
+    return report(file, caption="../report/figures.rst", category="Figures", labels=labels)
+
+
 localrules:
     figures,
 
@@ -18,7 +24,7 @@ rule figures:
         "results/{study}/overlap/overlap_classes.parquet",
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
-        png=figure_files("png"),
+        png=[reported(*pair) for pair in zip(figure_files("png"), STUDY.figure_list())],
         pdf=figure_files("pdf"),
     log:
         "results/{study}/logs/figures.log",

@@ -19,7 +19,7 @@ rule report:
         figures=figure_files("png"),
         reproduction=reproduction_files(),
     output:
-        "results/{study}/report.html",
+        report("results/{study}/report.html", caption="../report/report.rst", category="Report"),
     log:
         "results/{study}/logs/report.log",
     conda:
