@@ -119,7 +119,7 @@ def test_a_stand_in_is_not_compared_but_for_what_follows_from_the_design(letters
     agreeing = table[table["verdict"] == "agrees"]
     assert set(agreeing["artefact"]) == {"GA-T1", "GA-T6", "GA-T7"}
     assert set(agreeing.loc[agreeing["artefact"] != "GA-T1", "quantity"]) == {"condition_number"}
-    assert table["why"].str.contains("stand in for EMNIST Letters").any()
+    assert table["why"].str.contains("stand-in for the data").any()
 
 
 @pytest.mark.parametrize(

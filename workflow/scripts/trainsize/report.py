@@ -12,7 +12,7 @@ import yaml
 from trainsize.files import read_json, write_text
 from trainsize.intervals import Interval, paired_interval, size_interval
 from trainsize.logs import lines_of, training_log
-from trainsize.provenance import commit, now
+from trainsize.provenance import commit, commit_text, now
 from trainsize.report_reproduction import reproduction
 from trainsize.report_tables import cell, study_tables
 from trainsize.runs import MISSING, Run
@@ -92,10 +92,9 @@ def made_with(records: list[dict]) -> dict[str, list[str]]:
 
 
 def _made_with(record: dict) -> dict[str, str]:
-    changes = " with uncommitted changes" if record["dirty"] else ""
     return {
         "code": record["code"],
-        "commit": f"{record['commit'] or 'not a git checkout'}{changes}",
+        "commit": commit_text(record),
         "device": f"{record['device']['name']}, threads per job: {record['device']['threads']}",
         "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
     }

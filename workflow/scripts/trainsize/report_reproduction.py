@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from trainsize.forms import AS_PUBLISHED, CORRECTED
 from trainsize.report_tables import Column, Shown
 from trainsize.tables import EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS, read_table
 from trainsize.telling import change
@@ -15,8 +16,7 @@ _NUMBERS = (
     Column("published", "published", "number"),
     Column("as_published", "ours, as published", "number"),
     Column("corrected", "ours, corrected", "number"),
-    Column("difference", "difference from published", "signed"),
-    Column("effect", "effect of the mistakes", "signed"),
+    Column("difference", "difference", "signed"),
     Column("verdict", "verdict"),
     Column("why", "why"),
 )
@@ -55,9 +55,15 @@ def reproduction(results: Path, name: str) -> dict | None:
             "reproduction", "Published numbers and ours", _NUMBERS, _intervals(numbers), REPRODUCTION.path
         ),
         "effects": Shown("effects", "What each mistake did", _EFFECTS, _intervals(effects), EFFECTS.path),
-        "settings": Shown("settings", "Settings that differ", _SETTINGS, settings.to_dict("records"), SETTINGS.path),
+        "settings": Shown("settings", _about(forms), _SETTINGS, settings.to_dict("records"), SETTINGS.path),
         "printed": Shown("printed", "Settings as printed", _PRINTED, printed.to_dict("records"), PRINTED.path),
     }
+
+
+def _about(forms: pd.DataFrame) -> str:
+    """Return what the table of settings holds: differences, or all settings where there is one form only."""
+    both = (forms.loc[forms["role"].isin((AS_PUBLISHED, CORRECTED)), "runs"] > 0).all()
+    return "Settings in which the two forms differ" if both else "Settings of the form that has been run"
 
 
 def _intervals(table: pd.DataFrame) -> list[dict]:

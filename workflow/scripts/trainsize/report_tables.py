@@ -108,7 +108,7 @@ _FINDINGS = (
     Column("check", "check"),
     Column("subject", "on"),
     Column("statistic", "found"),
-    Column("p_adjusted", "p, corrected", "number"),
+    Column("p_adjusted", "p, corrected (empty: exact)", "number"),
     Column("meaning", "means"),
 )
 _OVERLAP = (

@@ -80,8 +80,9 @@ def _ours(number: Number, mode: str, study: Study, unfinished: str) -> dict:
     # A schedule follows from the design, and with constant labels the images hardly matter.
     depends = artefact != "GA-T1" and quantity != "condition_number"
     constant = all(recipe["labels"] == "constant" for recipe in study.models.values())
-    reason = study.stand_in if study.stand_in and depends and not constant else None
-    quick = "a shorter training than the published one" if "quick" in study.name.split("+") and depends else None
+    reason = "trained on a stand-in for the data" if study.stand_in and depends and not constant else None
+    shorter = "quick" in study.name.split("+") and quantity != "condition_number"
+    quick = "a shorter training than the published one" if shorter else None
     ours = {"artefact": artefact, "quantity": quantity, "mode": mode, "value": value}
     return {**ours, "not_comparable": unfinished or reason or quick, **more}
 

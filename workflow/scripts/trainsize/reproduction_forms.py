@@ -9,6 +9,7 @@ from trainsize import published
 from trainsize.files import canonical_json, read_json
 from trainsize.forms import AS_PUBLISHED, CORRECTED, Form, mistakes, roles
 from trainsize.intervals import mean_interval
+from trainsize.provenance import commit_text
 from trainsize.runs import MISSING, Run
 from trainsize.tables import EFFECTS, FORMS, MISTAKES, PRINTED, SETTINGS, read_table
 
@@ -84,9 +85,9 @@ def settings_table(found: list[Form]) -> pd.DataFrame:
 
 
 def _settings(form: Form) -> dict[tuple[str, str], str]:
-    """Return the settings of a form by (model, dotted key), those of its design under no model."""
+    """Return the settings of a form by (model, dotted key), those of its design for all models."""
     runs = _finished(form)
-    found = {("", f"{name}s"): _listing(runs[column]) for name, column in _DESIGN.items()}
+    found = {("all", f"{name}s"): _listing(runs[column]) for name, column in _DESIGN.items()}
     for _, first in runs.drop_duplicates("model").iterrows():
         record = read_json(form.folder / Run(*first[["model", "n", "draw", "seed"]]).folder / "run.json")
         settings = dict(record["settings"])
@@ -121,7 +122,7 @@ def _provenance(form: Form) -> tuple:
     runs = read_table(form.runs)
     coordinates = runs.loc[runs["status"] != MISSING, ["model", "n", "draw", "seed"]].itertuples(index=False)
     records = [read_json(form.folder / Run(*row).folder / "run.json") for row in coordinates]
-    commits = dict.fromkeys(f"{r['commit'] or 'no git'}{' with changes' if r['dirty'] else ''}" for r in records)
+    commits = dict.fromkeys(commit_text(record) for record in records)
     last = max((record["finished"] for record in records), default="")
     return form.role, form.name, len(records), last, ", ".join(commits)
 

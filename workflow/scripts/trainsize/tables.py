@@ -582,7 +582,7 @@ SETTINGS = Table(
     "reproduction/settings.parquet",
     "a setting in which the corrected form differs from the one as published",
     (
-        Column("model", _TEXT, "name of the model; empty: of the study"),
+        Column("model", _TEXT, "name of the model, or all"),
         Column("setting", _TEXT, "key in the study file"),
         Column("as_published", _TEXT, "its value, as the runs recorded it; empty: the form has not been run"),
         Column("corrected", _TEXT, "the same in the corrected form"),

@@ -139,13 +139,16 @@ def _capital(text: str) -> str:
 
 
 def short_answers(frames: dict[str, pd.DataFrame], model: str, metric: str) -> dict[str, str]:
-    """Return what the curve says in a sentence each: the next doubling, the first target, saturation, how sure."""
+    """Return what the curve says in a sentence each: the next doubling, the first target, saturation, how sure.
+
+    Without a curve, `enough` says why there is none and the others are empty.
+    """
     of = {name: _of(frames[name], model, metric) for name in ("saturation", "targets", "fits")}
     last, fits = of["saturation"].tail(1), of["fits"][of["fits"]["chosen"].eq(True)]
     if not len(last) or not np.isfinite(last["gain"].iloc[0]):
-        return {"enough": sentences(frames, model, metric)[0]}
+        return {"doubling": "", "enough": sentences(frames, model, metric)[0], "saturation": "", "sure": ""}
     return {
-        "doubling": _gain(last.iloc[0], metric),
+        "doubling": f"By the curve, {_gain(last.iloc[0], metric).replace('T', 't', 1)}",
         "enough": " ".join(_targets(of, metric)[:1]),
         "saturation": _saturation(of, metric),
         "sure": f"{_capital(fits['intervals'].iloc[0])}.",
@@ -179,7 +182,7 @@ def _shape(of: dict, fit: pd.Series) -> str:
         told.append(f"the fall speeds up at {', '.join(map(images, bent))} images")
     if fit["flat"] is True or fit["flat"] == np.True_:
         told.append("the curve is flat: the largest size has less than 5 % fewer errors than the smallest")
-    return f"{'; '.join(told)}." if told else ""
+    return f"{_capital('; '.join(told))}." if told else ""
 
 
 def _spread(of: dict, metric: str) -> str:
