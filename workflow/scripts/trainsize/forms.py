@@ -66,7 +66,7 @@ def roles(name: str) -> dict[str, str]:
 
 
 def forms(name: str, results: Path) -> list[Form]:
-    """Return the forms beside `name` that have been run, in the order of `roles`. `name` itself need not have been."""
+    """Return `name` itself, run or not, and the forms beside it that have been run, in the order of `roles`."""
     there = {}
     for folder in [*sorted(results.glob(f"{name.split('+')[0]}*")), results / name]:
         study, *variants = folder.name.split("+")
