@@ -9,6 +9,7 @@ import pytest
 from support import ROOT
 
 from trainsize import published
+from trainsize.artefacts import numbers
 from trainsize.errors import UserError
 from trainsize.files import write_json
 from trainsize.forms import forms, roles
@@ -16,7 +17,7 @@ from trainsize.reproduction import compare, describe, main, reproduce, write_rep
 from trainsize.reproduction_forms import effects_table, settings_table
 from trainsize.schema import read_yaml
 from trainsize.study import load_study
-from trainsize.tables import FORMS, MISTAKES, REPRODUCTION, RUNS, read_table, write_table
+from trainsize.tables import FORMS, MISTAKES, OVERLAP, REPRODUCTION, RUNS, read_table, write_table
 
 STUDIES = ROOT / "studies"
 
@@ -201,6 +202,18 @@ def test_every_variant_without_a_mistake_is_one_of_the_study(name):
     for form in roles(name).values():
         assert load_study(form, STUDIES).runs
     assert set(read_yaml(STUDIES / f"{name}.yaml")["variants"]) >= set(roles(name)) - {"as published"}
+
+
+@pytest.mark.parametrize("name", ["imagenet-volume", "imagenet-volume+tiny"])
+def test_the_schedules_of_the_imagenet_study_but_for_its_mistake_are_as_planned(tmp_path, name):
+    study = load_study(name, STUDIES)
+    write_table(tmp_path / OVERLAP.path, OVERLAP, pd.DataFrame(columns=OVERLAP.schema.names))
+    rows = [ours(artefact, quantity, value) for artefact, quantity, value, _ in numbers(study, tmp_path)]
+    table = compare(pd.DataFrame(rows)).set_index("quantity").dropna(subset="as_published")
+    assert len(table) == 6 * 2 + 3 * 2
+    # An epoch at 75 % is a decay, as it was run; at 12.5 % the warm-up was 5 and not the 40 of the table.
+    assert set(table.index[table["verdict"] == "differs"]) == {"ResNet50 12.5 % warm-up"}
+    assert table.loc["ResNet50 12.5 % warm-up", "as_published"] == 5
 
 
 @pytest.mark.parametrize(

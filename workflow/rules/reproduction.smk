@@ -19,6 +19,7 @@ if reproduced(STUDY.name):
     rule reproduction:
         input:
             f"results/{STUDY.name}/metrics/neurons.parquet",
+            f"results/{STUDY.name}/overlap/overlap.parquet",
             runs=tables_of_forms,
         output:
             reproduction_files(),
