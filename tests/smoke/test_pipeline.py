@@ -143,6 +143,20 @@ def test_a_remark_of_the_auditor_is_in_the_report(finished):
     assert "The auditor finds nothing" not in page
 
 
+def test_a_diverged_run_is_listed_with_its_log(finished):
+    path = finished.results / RUNS.path
+    runs = read_table(path)
+    runs.loc[0, ["status", "reason"]] = ["diverged", "the loss is not finite & <odd>"]
+    write_table(path, RUNS, runs)
+    study = load_study("tiny", finished.folder / "studies")
+    manifest = finished.folder / "results" / "datasets" / "digits" / "manifest.json"
+    write_report(study.card(), finished.results, manifest, finished.folder / "report.html")
+    page = (finished.folder / "report.html").read_text()
+    assert "cnn, 20 images, draw 1, seed 1: the loss is not finite &amp; &lt;odd&gt;<pre>" in page
+    assert "runs/cnn/n20/draw1/seed1 of tiny: training" in page
+    assert "runs/cnn/n20/draw2/seed2 of tiny: training" not in page
+
+
 def test_the_report_stands_alone(results):
     page = (results / "report.html").read_text()
     assert page.startswith("<!doctype html>")

@@ -9,7 +9,8 @@ from pathlib import Path
 from trainsize.files import digest
 from trainsize.schema import read_yaml
 
-FOLDER = Path(__file__).resolve().parents[3] / "published"
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER, STUDIES = ROOT / "published", ROOT / "studies"
 AS_PUBLISHED, CORRECTED = "as published", "corrected"
 # Study files and the published study that each is a form of.
 REPRODUCED = {
@@ -57,7 +58,9 @@ def printed_content(published: str) -> str:
 def roles(name: str) -> dict[str, str]:
     """Return the name of every form beside `name`, itself among them, by role. `quick` stays the last variant."""
     study, *variants = name.split("+")
+    known = read_yaml(STUDIES / f"{study}.yaml").get("variants", {})
     switches = [CORRECTED, *(m["variant"] for m in mistakes(REPRODUCED[study]) if "variant" in m)]
+    switches = [switch for switch in switches if switch in known]
     kept = [variant for variant in variants if variant not in (*switches, "quick")]
     quick = ["quick"] if "quick" in variants else []
     return {AS_PUBLISHED: "+".join([study, *kept, *quick])} | {

@@ -26,7 +26,7 @@ from trainsize.prepared import Prepared
 from trainsize.regressions import regress
 from trainsize.report import write_report
 from trainsize.reproduction import write_reproduction
-from trainsize.runs import FILES, MISSING, Run
+from trainsize.runs import FILES, MISSING, NOT_BEGUN, Run
 from trainsize.schema import read_yaml
 from trainsize.study import Study, load_study
 from trainsize.subset_tables import list_subsets, subset_path, write_subsets
@@ -79,7 +79,7 @@ def gather(study: Study, records: dict[Run, dict], results: Path, folder: Path) 
         if record and identity.items() <= record.items():
             take(results / study.name / run.folder, folder / run.folder)
             continue
-        reason = "trained with other settings or images" if record else begun.get(run, "not begun")
+        reason = "trained with other settings or images" if record else begun.get(run, NOT_BEGUN)
         leave_out(study.name, run, identity, reason, folder / run.folder)
         missing += 1
     return missing

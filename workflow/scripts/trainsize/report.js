@@ -15,7 +15,7 @@ for (const table of document.querySelectorAll("table[data-name]")) {
   save.onclick = () => download(`${table.dataset.name}.csv`, csv(headings, shown()));
   if (body.rows.length > 3) tools.append(...filter(table.caption.textContent, body, shown));
   tools.append(save);
-  if (table.dataset.file) tools.append(make("a", { href: table.dataset.file, textContent: "Parquet, all columns" }));
+  if (table.dataset.file) tools.append(make("a", { href: table.dataset.file, textContent: table.dataset.file }));
   table.parentElement.before(tools);
 }
 

@@ -15,7 +15,7 @@ from trainsize.logs import lines_of, training_log
 from trainsize.provenance import commit, commit_text, now
 from trainsize.report_reproduction import reproduction
 from trainsize.report_tables import cell, study_tables
-from trainsize.runs import MISSING, Run
+from trainsize.runs import MISSING, NOT_BEGUN, Run
 from trainsize.tables import REGRESSIONS, read_table
 from trainsize.telling import NAMES, comparison_sentences, sentences, short_answers, value
 
@@ -68,7 +68,9 @@ def content(settings: dict, results: Path, manifest: Path) -> dict:
         "subsets": read_table(results / "subsets" / "subsets.parquet"),
         "runs": runs,
         "diverged": unfinished(results, runs[runs["status"] == "diverged"]),
-        "missing": unfinished(results, runs[runs["status"] == MISSING]),
+        "missing": int((runs["status"] == MISSING).sum()),
+        "failed": unfinished(results, runs[(runs["status"] == MISSING) & (runs["reason"] != NOT_BEGUN)]),
+        "not_begun": runs[runs["reason"] == NOT_BEGUN].groupby(["model", "n"], sort=False).size().to_dict(),
         "made": made_with(records(results, runs[runs["status"] != MISSING])),
         "best": done["test_accuracy"].max() if len(done) else None,
         "recipe": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100),

@@ -67,7 +67,9 @@ def reproduce(study: Study, found: list[Form], unfinished: str = "", studies: Pa
         reason = unfinished if own else ""
         ours = (number for number in numbers(made, form.folder) if _printed(number))
         rows += [_ours(number, modes[form.role], made, reason) for number in ours]
-    return compare(pd.DataFrame(rows, columns=list(OURS)))
+    # Where several models could stand for a number, the first does.
+    ours = pd.DataFrame(rows, columns=list(OURS)).drop_duplicates(["artefact", "quantity", "mode"])
+    return compare(ours)
 
 
 def _printed(number: Number) -> bool:
