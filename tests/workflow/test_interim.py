@@ -3,7 +3,11 @@
 import shutil
 
 import pytest
+from support import ROOT
 
+from trainsize.errors import UserError
+from trainsize.interim import write_interim
+from trainsize.study import load_study
 from trainsize.tables import FORMS, RUNS, SETTINGS, read_table
 
 PUBLISHED = """\
@@ -32,12 +36,12 @@ def test_an_interim_report_says_what_is_missing_and_changes_nothing(finished):
     shutil.rmtree(finished.results / "runs" / "cnn" / "n40")
     shutil.rmtree(finished.results / "logs" / "training" / "cnn" / "n40")
     before = files(finished.folder / "results") | files(finished.folder / ".snakemake")
-    assert "interim/report.html" in finished.tool("interim")
+    page = write_interim(load_study("tiny", finished.folder / "studies"), finished.folder / "results")
     after = files(finished.folder / "results") | files(finished.folder / ".snakemake")
     assert {path: when for path, when in after.items() if "interim" not in path.parts} == before
     runs = read_table(finished.results / "interim" / RUNS.path)
     assert dict(runs["status"].value_counts()) == {"finished": 9, "missing": 3}
-    page = (finished.results / "interim" / "report.html").read_text()
+    page = page.read_text()
     assert "<strong>Interim report:</strong> 3 of 12 runs are missing" in page
     assert "mlp, 80 images, draw 2, seed 2: killed" in page
     assert "runs/mlp/n80/draw2/seed2 of tiny: training" in page
@@ -45,9 +49,9 @@ def test_an_interim_report_says_what_is_missing_and_changes_nothing(finished):
     assert "Interim report" not in (finished.results / "report.html").read_text()
 
 
-def test_without_a_finished_run_there_is_no_interim_report(project):
-    with pytest.raises(AssertionError, match="no run is finished yet"):
-        project.tool("interim")
+def test_without_a_finished_run_there_is_no_interim_report(tmp_path):
+    with pytest.raises(UserError, match="digits: no run is finished yet"):
+        write_interim(load_study("digits", ROOT / "studies"), tmp_path)
 
 
 @pytest.mark.slow

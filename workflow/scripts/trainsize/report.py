@@ -28,6 +28,7 @@ KINDS = {
     "overlap-classes": "Share in common of every class, sorted, for two draws of one size, over what chance gives.",
     "classes": "Images of each class, sorted, in the training and the test set.",
 }
+OF_DATA = ("overlap", "overlap-classes", "classes", "samples", "augmentation")
 
 
 def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> None:
@@ -137,11 +138,11 @@ def told(regressions: dict[str, pd.DataFrame]) -> list[dict]:
 
 
 def figure_groups(figures: list[dict], folder: Path, done: pd.DataFrame) -> dict[str, list[dict]]:
-    """Return the figures by group, those of each metric together and then those of the data."""
+    """Return the figures by group: those of each metric together, others of the runs, and those of the data."""
     groups: dict[str, list[dict]] = {}
     for figure in figures:
-        metric = NAMES.get(figure.get("metric"), "the data")
-        groups.setdefault(metric[0].upper() + metric[1:], []).append(shown_figure(figure, folder, done))
+        group = NAMES.get(figure.get("metric"), "the data" if figure["kind"] in OF_DATA else "all metrics")
+        groups.setdefault(group[0].upper() + group[1:], []).append(shown_figure(figure, folder, done))
     return groups
 
 
@@ -149,13 +150,15 @@ def shown_figure(figure: dict, folder: Path, done: pd.DataFrame) -> dict:
     """Return a figure as the page shows it: its image, caption, text for those who do not see it, and its files."""
     name, metric = figure["name"], figure.get("metric")
     caption = KINDS[figure["kind"]].format(metric=NAMES.get(metric, ""))
+    pages = (f"{stem}.html" for stem in (name, figure["kind"]))  # of a figure, or of all of its kind together
+    turned = [page for page in pages if (folder / page).exists()]
     return {
         **figure,
         "caption": caption,
         "alt": " ".join(filter(None, [caption, seen(metric, done) if metric else ""])),
         "data": base64.b64encode((folder / f"{name}.png").read_bytes()).decode(),
         "pdf": f"figures/{name}.pdf",
-        "interactive": f"figures/{name}.html" if (folder / f"{name}.html").exists() else "",
+        "interactive": f"figures/{turned[0]}" if turned else "",
     }
 
 
