@@ -36,8 +36,12 @@ def panels(
 
 
 def firsts(axes: Sequence[Axes]) -> list[Axes]:
-    """Return the panels that begin a row, which carry the label of the y axis."""
-    return [ax for ax in axes if ax.get_subplotspec().is_first_col()]
+    """Return the first panel of each row that has something drawn, which carries the label of the y axis."""
+    found: dict[int, Axes] = {}
+    for ax in axes:
+        if ax.axison:
+            found.setdefault(ax.get_subplotspec().rowspan.start, ax)
+    return list(found.values())
 
 
 def empty(ax: Axes, why: str) -> Axes:
@@ -135,6 +139,13 @@ def legend_of(axes: Sequence[Axes], place: int = -1) -> None:
     drawn = [ax for ax in axes if ax.axison]
     if drawn:
         drawn[place].legend()
+
+
+def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
+    """Put one legend for all panels below them, each label once."""
+    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns)
 
 
 def updates_axis(ax: Axes) -> Axes:

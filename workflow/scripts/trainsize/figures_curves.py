@@ -116,18 +116,17 @@ def extrapolation_zone(ax: Axes, largest: float) -> Axes:
 def chance_level(ax: Axes, chance: float, metric: str) -> Axes:
     """Draw the level of guessing; where that would take the axis from the curves, only say where it is."""
     low, high = ax.get_ylim()
-    room = 0.35 * (high - low)
-    told = f"chance: {chance:.2g} nats" if metric == "loss" else f"chance: {100 * chance:.3g} %"
-    above = chance > high and metric == "loss"
-    within = low <= chance <= high or (metric == "loss" and chance < 3 * high) or low - room <= chance <= high
+    loss = metric == "loss"
+    near = chance < 3 * high if loss else chance > low - 0.35 * (high - low)
+    told = f"chance: {chance:.2g} nats" if loss else f"chance: {100 * chance:.3g} %"
     place = {"fontsize": 8, "color": "0.35"}
-    if within:
+    if near:
         ax.axhline(chance, color="0.35", linestyle="-.", linewidth=0.9, zorder=1)
         across = ax.get_yaxis_transform()
         ax.annotate(told, (0.01, chance), xycoords=across, xytext=(0, 2), textcoords="offset points", **place)
     else:
-        top = {"xy": (0.01, 0.99), "va": "top"} if above else {"xy": (0.01, 0.01), "va": "bottom"}
-        ax.annotate(f"{told} {'↑' if above else '↓'}", xycoords="axes fraction", **top, **place)
+        edge = {"xy": (0.01, 0.99), "va": "top"} if loss else {"xy": (0.01, 0.01), "va": "bottom"}
+        ax.annotate(f"{told} {'↑' if loss else '↓'}", xycoords="axes fraction", **edge, **place)
     return ax
 
 

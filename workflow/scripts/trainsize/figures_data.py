@@ -114,6 +114,8 @@ def samples(tables: Tables) -> Figure:
             found = images[np.flatnonzero(labels == label)[:each]] / 255
             tiles[row, : len(found)] = found
         mosaic(ax, tiles, [names[label] for label in block])
+    if len(shown) < len(names):
+        axes[0][0].set_title(f"the first {len(shown)} of {len(names):,} classes")
     return figure
 
 

@@ -15,6 +15,7 @@ from trainsize.figures_axes import (
     difference_unit,
     empty,
     firsts,
+    legend_below,
     legend_of,
     line_styles,
     log_axis,
@@ -83,10 +84,9 @@ def family_weights(ax: Axes, fits: pd.DataFrame) -> Axes:
 def line(tables: Tables, metric: str) -> Figure:
     """Draw the published lines through the means of the sizes, with and without those left out, a panel per model."""
     keys = ["model", "left_out"]
-    fits, parameters = (
-        tables.regression(name, metric).query("method == 'published'") for name in ("fits", "parameters")
-    )
-    terms = parameters.pivot_table(index=keys, columns="term", values="estimate", observed=True)
+    fits, parameters = (tables.regression(name, metric) for name in ("fits", "parameters"))
+    fits, parameters = (rows[rows["method"] == "published"] for rows in (fits, parameters))
+    terms = parameters.pivot_table(index=keys, columns="term", values="estimate")
     lines = fits[fits["status"] == "fitted"].set_index(keys)[["r2"]].join(terms).reset_index()
     figure, axes = panels(len(tables.models), width=3.9, height=3.2)
     for ax, model in zip(axes, tables.models, strict=True):
@@ -191,26 +191,27 @@ def spread(tables: Tables) -> Figure:
     for ax, model in zip(axes, tables.models, strict=True):
         runs = tables.scored[tables.scored["model"] == model]
         ax.set_title(f"{model} ({runs_per_size(runs)})")
-        several = runs.groupby("n").filter(lambda group: len(group) > 1)
-        if not len(several):
-            empty(ax, "no size with two finished runs")
+        columns = {"test_accuracy": "n_evaluated", "whole": "n_test"}
+        if (runs["n_evaluated"] == runs["n_test"]).all():
+            del columns["test_accuracy"]
+        rows = {column: spreads(runs, column, images) for column, images in columns.items()}
+        if not any(map(len, rows.values())):
+            empty(ax, "no size with two finished runs that differ")
             continue
-        looks = line_styles(["whole", "part"])
-        if (several["n_evaluated"] < several["n_test"]).any():
-            spread_line(ax, several, "test_accuracy", "n_evaluated", looks["part"])
-        spread_line(ax, several, "whole", "n_test", looks["whole"])
-        size_axis(ax, sorted(several["n"].unique()), 8)
+        for of_column, look in zip(rows.values(), line_styles(list(rows)).values(), strict=True):
+            spread_line(ax, of_column, look)
+        size_axis(ax, sorted(runs["n"].unique()), 8)
         log_axis(ax)
     for ax in firsts(axes):
         ax.set_ylabel("standard deviation of test accuracy (points)")
-    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=2)
+    legend_below(figure, axes, 2)
     return figure
 
 
-def spread_line(ax: Axes, runs: pd.DataFrame, column: str, images: str, look: dict) -> Axes:
-    """Draw the standard deviation of `column` with its interval, over that of a binomial of so many `images`."""
-    rows = spreads(runs, column, images)
+def spread_line(ax: Axes, rows: pd.DataFrame, look: dict) -> Axes:
+    """Draw rows of `spreads`: standard deviations with their intervals, and the binomial's as a dashed line."""
+    if not len(rows):
+        return ax
     count = f"{rows['images'].iloc[0]:,} test images"
     ax.plot(rows.index, rows["expected"], color=look["color"], linestyle="--", marker="", label=f"binomial, {count}")
     ax.vlines(rows.index, rows["low"], rows["high"], color=look["color"], linewidth=1.2)
@@ -221,7 +222,7 @@ def spread_line(ax: Axes, runs: pd.DataFrame, column: str, images: str, look: di
 def spreads(runs: pd.DataFrame, column: str, images: str) -> pd.DataFrame:
     """Return by size, in points: sd of `column` with its 95 % interval, and √(p (1 - p) / images).
 
-    The interval is that of normal values, (k - 1) s² / χ². A standard deviation of 0 is left out: a log axis has none.
+    The interval is that of normal values, (k - 1) s² / χ². Sizes with one run, or none that differ, are left out.
     """
     groups = runs.groupby("n")[column]
     k, sd, p = groups.count(), groups.std(ddof=1), groups.mean()

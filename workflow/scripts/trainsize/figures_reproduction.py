@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainsize.figures import STYLE, save
-from trainsize.figures_axes import colours, empty, panels
+from trainsize.figures_axes import colours, empty, legend_below, panels
 
 MODES = {"as_published": "as published", "corrected": "corrected"}
 WIDEST = 100  # per cent of the published number that the axis goes to
@@ -33,9 +33,7 @@ def reproduction(table: pd.DataFrame) -> Figure:
         differences(ax, rows)
         ax.set_title(name)
         ax.set_xlabel("ours - published (% of the published)")
-    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3)
+    legend_below(figure, axes, 3)
     return figure
 
 

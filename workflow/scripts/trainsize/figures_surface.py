@@ -13,6 +13,8 @@ from trainsize.figures_tables import Tables
 from trainsize.figures_training import SPLITS, surface_means
 from trainsize.files import write_text
 
+# plotly's button that uploads the chart is left out: the page asks nothing of the network.
+CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False, "plotlyServerURL": ""}
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -48,7 +50,7 @@ def write_surfaces(tables: Tables, metrics: list[str], title: str, page: Path) -
         include_plotlyjs=True,
         div_id="surface",
         default_height="100%",
-        config={"displaylogo": False, "responsive": True},
+        config=CONFIG,
     )
     write_text(page, PAGE.format(title=escape(title), body=body))
 
@@ -102,5 +104,5 @@ def _layout(title: str, choices: list[tuple]) -> dict:
         "title": {"text": escape(told), "y": 0.98, "yanchor": "top"},
         "scene": axes,
         "updatemenus": [menu] if len(buttons) > 1 else [],
-        "margin": {"l": 0, "r": 0, "t": 110, "b": 0},
+        "margin": {"l": 0, "r": 0, "t": 110, "b": 20},
     }

@@ -39,9 +39,9 @@ class Tables:
         return self.table("metrics", name)
 
     def regression(self, name: str, metric: str) -> pd.DataFrame:
-        """Return the rows of a table of the regressions for one metric, on the test set."""
+        """Return the rows of a table of the regressions for one metric of the models to draw, on the test set."""
         rows = self.table("regressions", name)
-        rows = rows[rows["metric"] == metric]
+        rows = rows[(rows["metric"] == metric) & rows["model"].isin(self.models)]
         return rows[rows["split"] == "test"] if "split" in rows else rows
 
     def of_largest(self, rows: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -72,11 +72,6 @@ class Tables:
     def classes(self) -> list[str]:
         return self.data.manifest["classes"]
 
-    @property
-    def chance(self) -> float:
-        """The accuracy of guessing."""
-        return 1 / len(self.classes)
-
     def chance_of(self, metric: str) -> float:
         """Return the metric of guessing every class with the same probability."""
-        return float(np.log(len(self.classes))) if metric == "loss" else self.chance
+        return float(np.log(len(self.classes))) if metric == "loss" else 1 / len(self.classes)

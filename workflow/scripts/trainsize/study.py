@@ -121,7 +121,6 @@ class Study:
             "sweeps": self.figures["sweeps"],
             "grid": self.grid(),
             "budgets": self.budgets,
-            "evaluation": self.evaluation,
             "recipes": self.models,
         }
 
