@@ -30,7 +30,7 @@ from trainsize.figures_kinds import FEATURES, KINDS
 from trainsize.figures_recipes import augmented, learning_rates
 from trainsize.figures_regressions import family_errors, family_weights, leverages, published_line, spreads
 from trainsize.figures_surface import surface_of, write_surfaces
-from trainsize.figures_tables import Tables
+from trainsize.figures_tables import Tables, run_means
 from trainsize.figures_training import by_size, mark_selected, run_lines, surface_map
 from trainsize.intervals import mean_interval
 from trainsize.study import load_study
@@ -187,7 +187,7 @@ def test_runs_of_a_sweep_have_their_mean_and_interval(ax):
 
 
 def test_lines_during_training_are_the_runs_and_their_mean(ax):
-    rows = pd.DataFrame({"draw": [0, 0, 1, 1], "seed": 0, "step": [4, 8, 4, 8], "loss": [1.0, 0.5, 2.0, 1.5]})
+    rows = pd.DataFrame({"draw": [0, 0, 1, 1], "n": 10, "seed": 0, "step": [4, 8, 4, 8], "loss": [1.0, 0.5, 2.0, 1.5]})
     run_lines(ax, rows, "loss", {"color": "red"})
     assert [line(ax, i) for i in range(3)] == [[[4, 8], y] for y in ([1.0, 0.5], [2.0, 1.5], [1.5, 1.0])]
     runs = pd.DataFrame({"draw": [0, 1], "seed": 0, "selected_step": [4, 8], "updates": 8, "stopped": ["early", ""]})
@@ -195,6 +195,11 @@ def test_lines_during_training_are_the_runs_and_their_mean(ax):
     assert (line(ax, -2), line(ax, -1)) == ([[4, 8], [1.0, 1.5]], [[8], [0.5]])
     mark_selected(ax, rows, runs, "loss", {"name": "last"})
     assert line(ax, -2) == [[], []]
+
+
+def test_a_mean_ends_where_the_first_run_is_stopped():
+    rows = pd.DataFrame({"n": [10] * 3 + [20], "step": [4, 4, 8, 4], "loss": [1.0, 2.0, 0.1, 5.0]})
+    assert run_means(rows, "loss").to_dict() == {(10, 4): 1.5, (20, 4): 5.0}
 
 
 def test_a_line_per_size(ax):

@@ -24,7 +24,7 @@ from trainsize.figures_axes import (
     runs_per_size,
     size_axis,
 )
-from trainsize.figures_tables import COORDINATES, Tables
+from trainsize.figures_tables import COORDINATES, Tables, run_means
 from trainsize.intervals import size_interval
 
 BEYOND = 2.001  # times the largest size that curves are drawn to, and to twice that for a target
@@ -249,7 +249,7 @@ def sweep(tables: Tables, metric: str, sweep: str) -> Figure:
         if not len(of_model):
             final.annotate("none finished", (place, 0.02), xycoords=("data", "axes fraction"), rotation=90, ha="center")
             continue
-        means = of_model.groupby("epoch")[metric].mean()
+        means = run_means(of_model, metric, at="epoch").droplevel("n")
         during.plot(means.index, means, label=model, **style)
         run_column(final, place, tables.of_largest(tables.runs, model), f"test_{metric}", style)
     during.set_xlabel("passes over the training images")

@@ -55,7 +55,7 @@ KINDS = {
         usual=(),
     ),
     "history": Kind(
-        "Test {metric} during training, the mean of the runs of each size.",
+        "Test {metric} during training, the mean of the runs of each size as long as all of them train.",
         each=("metric",),
         needs=("checkpoints",),
         usual=("sizes",),

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -31,7 +30,7 @@ def schedule(tables: Tables) -> Figure:
             drawn.setdefault((tuple(steps), tuple(rates)), []).append(f"{model}, n = {n:,}")
     labels = [_joined(names) if len(drawn) > 1 else "all models and sizes" for names in drawn.values()]
     for (steps, rates), (label, style) in zip(drawn, line_styles(labels).items(), strict=True):
-        rate_line(ax, steps, rates, label, style)
+        ax.plot(steps, rates, label=label, **{**style, "marker": ""})
     positive = [rate for _, rates in drawn for rate in rates if rate > 0]
     if max(positive) > 100 * min(positive) and len(drawn) > 1:
         ax.set_yscale("log")
@@ -46,11 +45,6 @@ def schedule(tables: Tables) -> Figure:
 
 def _joined(names: list[str]) -> str:
     return names[0] + (f" and {len(names) - 1} more alike" if len(names) > 1 else "")
-
-
-def rate_line(ax: Axes, steps: tuple[int, ...], rates: tuple[float, ...], label: str, style: dict) -> Axes:
-    ax.plot(steps, rates, label=label, **{**style, "marker": ""})
-    return ax
 
 
 def learning_rates(tables: Tables, model: str, n: int) -> tuple[np.ndarray, np.ndarray]:

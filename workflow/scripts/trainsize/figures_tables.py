@@ -13,6 +13,16 @@ from trainsize.tables import read_table
 COORDINATES = ["model", "n", "draw", "seed"]
 
 
+def run_means(history: pd.DataFrame, metric: str, at: str = "step") -> pd.Series:
+    """Return the means over the runs of a model, indexed by size and update (or `at`: epoch), as long as all train.
+
+    Beyond the first that is stopped early, a mean would be of other runs than before.
+    """
+    groups = history.groupby(["n", at])[metric]
+    counts = groups.size()
+    return groups.mean()[counts == counts.groupby(level="n").transform("max")]
+
+
 class Tables:
     """The tables of a study below `results`, its data set, and `Study.figure_settings()`."""
 

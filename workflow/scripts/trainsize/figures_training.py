@@ -27,7 +27,7 @@ from trainsize.figures_axes import (
     spread_out,
     updates_axis,
 )
-from trainsize.figures_tables import Tables
+from trainsize.figures_tables import Tables, run_means
 
 SPLITS = {"train": "training images", "validation": "validation images", "test": "test images"}
 TITLE = {"x": 0.01, "ha": "left", "fontsize": 9, "fontweight": "bold"}  # of a figure
@@ -39,7 +39,7 @@ def history(tables: Tables, metric: str) -> Figure:
     figure, axes = panels(len(tables.models))
     sizes = sorted(rows["n"].unique())
     for ax, model in zip(axes, tables.models, strict=True):
-        means = rows[rows["model"] == model].groupby(["n", "step"])[metric].mean()
+        means = run_means(rows[rows["model"] == model], metric)
         ax.set_title(f"{model} ({runs_per_size(tables.runs[tables.runs['model'] == model])})")
         if len(means):
             by_size(ax, means, sizes)
@@ -85,8 +85,7 @@ def surface(tables: Tables, metric: str) -> Figure:
 
 def surface_means(history: pd.DataFrame, model: str, split: str, metric: str) -> pd.Series:
     """Return the means over a model's runs, indexed by size and update."""
-    rows = history[(history["model"] == model) & (history["split"] == split)]
-    return rows.groupby(["n", "step"])[metric].mean()
+    return run_means(history[(history["model"] == model) & (history["split"] == split)], metric)
 
 
 def surface_map(ax: Axes, means: pd.Series, norm: Normalize) -> Axes:
@@ -142,7 +141,7 @@ def run_lines(ax: Axes, rows: pd.DataFrame, metric: str, look: dict) -> Axes:
     for _, run in rows.groupby(["draw", "seed"]):
         ax.plot(run["step"], run[metric], marker="", linewidth=0.6 if several else 1.6, alpha=0.5, **look)
     if several:
-        means = rows.groupby("step")[metric].mean()
+        means = run_means(rows, metric).droplevel("n")
         ax.plot(means.index, means, marker="", **look)
     return ax
 
@@ -177,7 +176,7 @@ def margins(tables: Tables, model: str) -> Figure:
     sizes = sorted(rows["n"].unique())
     places = [(split, name) for split in ("train", held_out) for name in ("correct", "wrong")]
     for ax, (split, name) in zip(axes, places, strict=True):
-        means = rows[rows["split"] == split].groupby(["n", "step"])[f"margin_{name}"].mean().dropna()
+        means = run_means(rows[rows["split"] == split], f"margin_{name}").dropna()
         ax.set_title(f"{'right' if name == 'correct' else 'wrong'} predictions, {SPLITS[split]}")
         if len(means):
             by_size(ax, means, sizes)
