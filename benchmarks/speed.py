@@ -2,14 +2,16 @@
 
     python benchmarks/speed.py [step run study roofline] [--repeats 5] [--device auto] [--threads 2]
 
-step: one update of the letters network, batch 72. run: a whole run of the letters study, 2,000 updates on 12,000 images
-and 12 evaluations on 20,800, shortened by --share. study: 8 runs of 200 updates in one job and in 8 jobs. roofline:
-floating-point operations per second of an update against those of the machine's own convolutions and matrix products.
+step: one update of the letters network, batch 72.
+run: a whole run of the letters study, 2,000 updates on 12,000 images and 12 evaluations on 20,800, cut by --share.
+study: 8 runs of 200 updates in 8 jobs, in one, and side by side.
+roofline: floating-point operations per second, beside those of the machine's own convolutions and matrix products.
 Needs torch, torchvision, pandas, pyarrow and scikit-learn, and no Snakemake.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -80,7 +82,7 @@ def step(device: torch.device, repeats: int, share: float) -> list[dict]:
 
 
 def _updates(fit: Fit) -> Iterator[None]:
-    for rows in fit._batches():
+    for rows in fit.batches():
         fit._update(rows)
         fit.step += 1
         yield
@@ -129,6 +131,7 @@ def study(device: torch.device, repeats: int, share: float) -> list[dict]:
         calls = {
             "8 jobs": lambda: [_job(data, Path(folder) / "single", [seed], device) for seed in range(8)],
             "1 job of 8 runs": lambda: _job(data, Path(folder) / "packed", list(range(8)), device),
+            "the same, stacked": lambda: _job(data, Path(folder) / "stacked", list(range(8)), device, stack=8),
         }
         return records("study", interleaved(calls, max(1, repeats // 2)), "8 jobs")
 
@@ -144,7 +147,7 @@ def _prepared(folder: Path) -> Path:
     return folder
 
 
-def _job(data: Path, results: Path, seeds: list[int], device: torch.device) -> None:
+def _job(data: Path, results: Path, seeds: list[int], device: torch.device, stack: int = 1) -> None:
     """Run the training script as Snakemake would, on small networks and 200 updates; nothing is taken over."""
     settings = {
         "subset": {"dataset": "random", "method": "stratified", "validation": 0, "header_row_lost": False},
@@ -156,7 +159,8 @@ def _job(data: Path, results: Path, seeds: list[int], device: torch.device) -> N
         records = [str(Path(folder) / f"s/runs/m/n500/draw0/seed{seed}/run.json") for seed in seeds]
         arguments = [str(results.with_suffix(".log")), json.dumps(settings), "c", str(data)]
         threads = str(torch.get_num_threads())
-        subprocess.run([sys.executable, str(SCRIPT), *arguments, threads, device.type, *records], check=True)
+        command = [sys.executable, str(SCRIPT), *arguments, threads, device.type, *records]
+        subprocess.run(command, check=True, env={**os.environ, "TRAINSIZE_STACK": str(stack)})
 
 
 def roofline(device: torch.device, repeats: int, share: float) -> list[dict]:

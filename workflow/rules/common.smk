@@ -3,12 +3,16 @@
 Only the light part of the library is imported here, because every cluster job reads this file again.
 """
 
+import gc
 import re
 import shlex
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+
+# The graph of jobs only grows while it is built; searching it for garbage again and again takes a fifth of a dry run.
+gc.set_threshold(100_000, 50, 100)
 
 SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -34,7 +38,7 @@ except UserError as error:
 USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
 BIN = "" if USES_CONDA else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
 LOCAL = f"TRAINSIZE_LOCAL_DATA={shlex.quote(MACHINE['data']['local'])} " if MACHINE["data"]["local"] else ""
-shell.prefix(f"export {BIN}{LOCAL}SCRIPTS={shlex.quote(str(SCRIPTS))}; ")
+shell.prefix(f"export {BIN}{LOCAL}TRAINSIZE_STACK={MACHINE['stack']} SCRIPTS={shlex.quote(str(SCRIPTS))}; ")
 
 
 wildcard_constraints:

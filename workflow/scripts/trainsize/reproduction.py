@@ -70,11 +70,12 @@ def _printed(number: Number) -> bool:
 
 def _ours(number: Number, mode: str, study: Study) -> dict:
     artefact, quantity, value, more = number
-    # A schedule follows from the design, and with constant labels the images hardly matter.
-    depends = artefact != "GA-T1" and quantity != "condition_number"
+    # Schedules and a condition number follow from the design, and with constant labels the images hardly matter.
+    designed = artefact in ("GA-T1", "CH-T6") or quantity == "condition_number"
     constant = all(recipe["labels"] == "constant" for recipe in study.models.values())
-    reason = study.stand_in if study.stand_in and depends and not constant else None
-    quick = "a shorter training than the published one" if "quick" in study.name.split("+") and depends else None
+    reason = study.stand_in if study.stand_in and not (designed or constant) else None
+    shorter = "quick" in study.name.split("+") and quantity != "condition_number"
+    quick = "a shorter training than the published one" if shorter else None
     ours = {"artefact": artefact, "quantity": quantity, "mode": mode, "value": value}
     return {**ours, "not_comparable": reason or quick, **more}
 
