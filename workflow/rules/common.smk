@@ -24,7 +24,7 @@ from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
 from trainsize.forms import forms, printed_content, reproduced
 from trainsize.machine import check_config, check_results
-from trainsize.runs import FILES, REGRESSION_TABLES, REPRODUCTION_TABLES, RUN_FOLDER, packs
+from trainsize.runs import FILES, METRIC_TABLES, REGRESSION_TABLES, REPRODUCTION_TABLES, RUN_FOLDER, packs
 from trainsize.study import load_study
 
 try:
@@ -100,16 +100,22 @@ def figure_files(extension):
     return [f"results/{{study}}/figures/{figure['name']}.{extension}" for figure in STUDY.figure_list()]
 
 
+def surface_page():
+    """The page on which the study's surfaces can be turned, if it has any."""
+    drawn = any(figure["kind"] == "surface" for figure in STUDY.figure_list())
+    return ["results/{study}/figures/surface.html"] if drawn else []
+
+
 def reproduction_files():
-    """The tables of the reproduction, with the study as a wildcard; none where the study reproduces nothing."""
-    names = REPRODUCTION_TABLES if reproduced(STUDY.name) else ()
-    return [f"results/{{study}}/reproduction/{name}.parquet" for name in names]
+    """What the reproduction makes, with the study as a wildcard; nothing where the study reproduces nothing."""
+    names = [f"{name}.parquet" for name in REPRODUCTION_TABLES] + ["reproduction.png", "reproduction.pdf"]
+    return [f"results/{{study}}/reproduction/{name}" for name in names] if reproduced(STUDY.name) else []
 
 
 def final_files():
     """Everything a finished study has. The runs are named too: Snakemake would not miss one behind a finished table."""
     return [
         f"results/{STUDY.name}/report.html",
-        *expand(figure_files("pdf"), study=STUDY.name),
+        *expand([*figure_files("pdf"), *surface_page()], study=STUDY.name),
         *(file for name in FILES for file in run_files(name)),
     ]

@@ -31,7 +31,7 @@ if reproduced(STUDY.name):
             settings=canonical_json(
                 {"study": STUDY.name, "stand_in": STUDY.stand_in, "published": printed_content(reproduced(STUDY.name))}
             ),
-            code=fingerprint("reproduction"),
+            code=fingerprint("reproduction", "matplotlibrc"),
             results=subpath(output[0], ancestor=3),
         shell:
             "python $SCRIPTS/reproduction.py {log:q} {params.settings:q} {params.results:q}"

@@ -1,6 +1,5 @@
 """The report stage: one self-contained page with the study's answer, figures, tables and provenance."""
 
-import base64
 import math
 from collections import Counter
 from pathlib import Path
@@ -9,25 +8,18 @@ import jinja2
 import pandas as pd
 import yaml
 
+from trainsize.figures_kinds import KINDS
 from trainsize.files import read_json, write_text
 from trainsize.intervals import Interval, paired_interval, size_interval
 from trainsize.logs import lines_of, training_log
 from trainsize.provenance import commit, commit_text, now
-from trainsize.report_reproduction import reproduction
+from trainsize.report_reproduction import embedded, reproduction
 from trainsize.report_tables import cell, study_tables
 from trainsize.runs import MISSING, NOT_BEGUN, Run
 from trainsize.tables import REGRESSIONS, read_table
 from trainsize.telling import NAMES, comparison_sentences, sentences, short_answers, value
 
 HERE = Path(__file__).parent
-KINDS = {
-    "curve": "Test {metric} by size: every run a dot, and the fitted curve with its interval, dashed beyond the sizes.",
-    "boxes": "Distribution of {metric} by size, on the test set and on the run's own training images.",
-    "history": "Test {metric} during training, the mean of the runs of each size.",
-    "overlap": "Share of each subset (row) that is also in each other subset (column).",
-    "overlap-classes": "Share in common of every class, sorted, for two draws of one size, over what chance gives.",
-    "classes": "Images of each class, sorted, in the training and the test set.",
-}
 OF_DATA = ("overlap", "overlap-classes", "classes", "samples", "augmentation")
 
 
@@ -149,14 +141,15 @@ def figure_groups(figures: list[dict], folder: Path, done: pd.DataFrame) -> dict
 def shown_figure(figure: dict, folder: Path, done: pd.DataFrame) -> dict:
     """Return a figure as the page shows it: its image, caption, text for those who do not see it, and its files."""
     name, metric = figure["name"], figure.get("metric")
-    caption = KINDS[figure["kind"]].format(metric=NAMES.get(metric, ""))
+    caption = KINDS[figure["kind"]].caption.format(metric=NAMES.get(metric, ""))
+    caption = ": ".join([*(figure[of] for of in ("model", "sweep") if of in figure), caption])
     pages = (f"{stem}.html" for stem in (name, figure["kind"]))  # of a figure, or of all of its kind together
     turned = [page for page in pages if (folder / page).exists()]
     return {
         **figure,
         "caption": caption,
         "alt": " ".join(filter(None, [caption, seen(metric, done) if metric else ""])),
-        "data": base64.b64encode((folder / f"{name}.png").read_bytes()).decode(),
+        "data": embedded(folder / f"{name}.png"),
         "pdf": f"figures/{name}.pdf",
         "interactive": f"figures/{turned[0]}" if turned else "",
     }

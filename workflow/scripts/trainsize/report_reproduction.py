@@ -1,5 +1,6 @@
 """The report's section on a published study: its numbers beside ours, and what its mistakes did."""
 
+import base64
 from collections import Counter
 from pathlib import Path
 
@@ -38,6 +39,24 @@ _SETTINGS = (
 )
 _PRINTED = (Column("setting", "setting"), Column("printed", "printed"), Column("code", "code"), Column("note", "note"))
 
+_CAPTION = (
+    "How far our numbers are from the published ones, in per cent of these, with the interval of ours as published; "
+    "what differs by its rule is filled."
+)
+_FIGURE = {
+    "name": "reproduction",
+    "kind": "reproduction",
+    "caption": _CAPTION,
+    "alt": _CAPTION,
+    "pdf": "reproduction/reproduction.pdf",
+    "interactive": "",
+}
+
+
+def embedded(image: Path) -> str:
+    """Return a PNG file as the text that a page holds it by."""
+    return base64.b64encode(image.read_bytes()).decode()
+
 
 def reproduction(results: Path, name: str) -> dict | None:
     """Return what the report of the study `name` says of the published one; None where it reproduces none."""
@@ -46,7 +65,9 @@ def reproduction(results: Path, name: str) -> dict | None:
     numbers, mistakes, effects, settings, printed, forms = (
         read_table(results / table.path) for table in (REPRODUCTION, MISTAKES, EFFECTS, SETTINGS, PRINTED, FORMS)
     )
+    figure = (results / REPRODUCTION.path).with_suffix(".png")
     return {
+        "figure": {**_FIGURE, "data": embedded(figure)},
         "forms": [{**form, "here": form["form"] == name} for form in forms.to_dict("records")],
         "verdicts": Counter(numbers["verdict"]),
         "reasons": Counter(numbers.loc[numbers["verdict"] == "not comparable", "why"]),

@@ -19,6 +19,7 @@ import pandas as pd
 from trainsize import published
 from trainsize.artefacts import Number, numbers
 from trainsize.errors import UserError, listing, nearest
+from trainsize.figures_reproduction import draw_reproduction
 from trainsize.forms import AS_PUBLISHED, CORRECTED, REPRODUCED, Form, forms, reproduced
 from trainsize.published import Rule
 from trainsize.reproduction_forms import effects_table, forms_table, mistakes_table, printed_table, settings_table
@@ -35,7 +36,7 @@ _NOTHING = dict.fromkeys(OURS, float("nan"))
 
 
 def write_reproduction(study: Study, results: Path, folder: Path, unfinished: str = "") -> None:
-    """Write the tables of the reproduction that `study` is part of to `folder`/reproduction.
+    """Write the tables of the reproduction that `study` is part of, and a figure, to `folder`/reproduction.
 
     `results` holds the results of all studies, `folder` those of this one. `unfinished` says why the numbers of this
     one can be compared with nothing yet, if that is so.
@@ -52,6 +53,7 @@ def write_reproduction(study: Study, results: Path, folder: Path, unfinished: st
     }
     for table, data in tables.items():
         write_table(folder / table.path, table, data)
+    draw_reproduction(tables[REPRODUCTION], (folder / REPRODUCTION.path).with_suffix(""))
 
 
 def reproduce(study: Study, found: list[Form], unfinished: str = "", studies: Path = ROOT / "studies") -> pd.DataFrame:
