@@ -7,7 +7,7 @@ results/{study}/figures/.
 
 def reported(file, figure):
     """The file of a figure, marked for `snakemake --report`."""
-    labels = {"figure": figure["kind"], "metric": figure.get("metric", "")}
+    labels = {"figure": figure["kind"], "of": ", ".join(figure[key] for key in figure if key not in ("name", "kind"))}
     return report(file, caption="../report/figures.rst", category="Figures", labels=labels)
 
 
@@ -31,7 +31,7 @@ rule figures:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json(STUDY.figures_settings()),
+        settings=canonical_json(STUDY.figure_settings()),
         code=fingerprint("figures", "matplotlibrc"),
         results=subpath(output[0], ancestor=2),
     shell:

@@ -50,7 +50,7 @@ def write_interim(study: Study, results: Path) -> Path:
     collect(**study.metrics_settings(), results=folder)
     regress(study.regressions_settings(), folder, manifest)
     audit_study(study.audit_settings(), folder)
-    draw_figures(study.figures_settings(), folder, manifest)
+    draw_figures(study.figure_settings(), folder, manifest)
     if reproduced(study.name):
         write_reproduction(study, results, folder, f"{missing} runs are missing" if missing else "")
     write_report(study.card(), folder, manifest, folder / "report.html")

@@ -94,7 +94,7 @@ class Study:
             },
         }
 
-    def figures_settings(self) -> dict:
+    def figure_settings(self) -> dict:
         return {"figures": self.figure_list(), "models": self.figures["models"]}
 
     def card(self) -> dict:
