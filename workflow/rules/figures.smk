@@ -8,7 +8,7 @@ read too; the tables of metrics are made anew whenever those change.
 
 def reported(file, figure):
     """The file of a figure, marked for `snakemake --report`."""
-    labels = {"figure": figure["kind"], "metric": figure.get("metric", "")}
+    labels = {"figure": figure["kind"], "of": ", ".join(figure[key] for key in figure if key not in ("name", "kind"))}
     return report(file, caption="../report/figures.rst", category="Figures", labels=labels)
 
 

@@ -45,7 +45,10 @@ def reproduced(name: str) -> str | None:
 
 
 def mistakes(published: str) -> list[dict]:
-    """Return the mistakes of a published study: what, what is right, and the variant without it where there is one."""
+    """Return the mistakes of a published study: what and what is correct.
+
+    Where they are stated, with the variant without the mistake and the metric that shows it.
+    """
     return read_yaml(FOLDER / published / "study.yaml")["mistakes"]
 
 

@@ -95,9 +95,9 @@ def _intervals(table: pd.DataFrame) -> list[dict]:
 
 
 def _told(mistake: dict, effects: pd.DataFrame, forms: pd.DataFrame) -> dict:
-    """Return a mistake with what it did to the accuracy and the spread, or how to find out."""
+    """Return a mistake with what it did to an accuracy and its spread, or how to find out."""
     role = mistake["role"]
-    found = effects[(effects["role"] == role) & (effects["metric"] == "test_accuracy")]
+    found = effects[(effects["role"] == role) & (effects["metric"] == mistake["metric"])]
     did = [_effect(row, len(found) > 1) for row in found.to_dict("records")]
     form = forms.loc[forms["role"] == role, "form"]
     return {**mistake, "did": did, "form": form.iloc[0] if len(form) else ""}
@@ -108,7 +108,7 @@ def _effect(row: dict, several: bool) -> str:
         return change("accuracy", value).removesuffix(" points")
 
     told = f"{row['model']}: " if several else ""
-    told += f"test accuracy {row['difference'] * 100:+.2f} points"
+    told += f"{row['metric'].replace('_', ' ')} {row['difference'] * 100:+.2f} points"
     if row["difference_low"] == row["difference_low"]:
         told += f" ({100 * row['difference_low']:+.2f} to {100 * row['difference_high']:+.2f})"
     if row["without_sd"] == row["without_sd"]:

@@ -20,7 +20,10 @@ _PRINTED = {"paper": "printed", "value": "printed", "evidence": "note", "source"
 
 def mistakes_table(study: str) -> pd.DataFrame:
     """Return the mistakes of a published study."""
-    rows = [(entry["what"], entry["correct"], entry.get("variant", "")) for entry in mistakes(study)]
+    rows = [
+        (entry["what"], entry["correct"], entry.get("variant", ""), entry.get("metric", "test_accuracy"))
+        for entry in mistakes(study)
+    ]
     return pd.DataFrame(rows, columns=MISTAKES.schema.names)
 
 

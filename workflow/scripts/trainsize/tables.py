@@ -559,6 +559,7 @@ MISTAKES = Table(
         Column("mistake", _TEXT, "what is wrong"),
         Column("correct", _TEXT, "what the corrected form does instead"),
         Column("role", _TEXT, "the variant without it; empty: it has no switch of its own"),
+        Column("metric", _TEXT, "the metric that shows it"),
     ),
 )
 EFFECTS = Table(
