@@ -23,7 +23,7 @@ from trainsize.estimates import Estimates, job_megabytes, job_minutes
 from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
 from trainsize.machine import check_config, check_results
-from trainsize.runs import FILES, REGRESSION_TABLES, RUN_FOLDER, packs, settings_hash
+from trainsize.runs import FILES, METRIC_TABLES, REGRESSION_TABLES, RUN_FOLDER, packs, settings_hash
 from trainsize.study import load_study
 
 try:
@@ -99,10 +99,16 @@ def figure_files(extension):
     return [f"results/{{study}}/figures/{figure['name']}.{extension}" for figure in STUDY.figure_list()]
 
 
+def surface_page():
+    """The page on which the study's surfaces can be turned, if it has any."""
+    drawn = any(figure["kind"] == "surface" for figure in STUDY.figure_list())
+    return ["results/{study}/figures/surface.html"] if drawn else []
+
+
 def final_files():
     """Everything a finished study has. The runs are named too: Snakemake would not miss one behind a finished table."""
     return [
         f"results/{STUDY.name}/report.html",
-        *expand(figure_files("pdf"), study=STUDY.name),
+        *expand([*figure_files("pdf"), *surface_page()], study=STUDY.name),
         *(file for name in FILES for file in run_files(name)),
     ]

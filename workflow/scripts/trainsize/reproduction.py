@@ -18,6 +18,7 @@ import pandas as pd
 from trainsize import published
 from trainsize.artefacts import Number, numbers
 from trainsize.errors import UserError, listing, nearest
+from trainsize.figures_reproduction import draw_reproduction
 from trainsize.published import Rule
 from trainsize.study import Study, load_study
 from trainsize.tables import REPRODUCTION, write_table
@@ -31,7 +32,7 @@ _NOTHING = dict.fromkeys(OURS, float("nan"))
 
 
 def reproduce(name: str, results: Path, studies: Path = ROOT / "studies") -> pd.DataFrame:
-    """Compare a study that has been run with the published one: write and return the table of reproductions.
+    """Compare a study that has been run with the published one: write, draw and return the table of reproductions.
 
     Raises UserError when the study has not been run or reproduces none.
     """
@@ -46,7 +47,9 @@ def reproduce(name: str, results: Path, studies: Path = ROOT / "studies") -> pd.
     if not rows:
         raise UserError(f"{name} reproduces no published study, or none of its runs has finished")
     table = compare(pd.DataFrame(rows))
-    write_table(results / name / REPRODUCTION.path, REPRODUCTION, table)
+    path = results / name / REPRODUCTION.path
+    write_table(path, REPRODUCTION, table)
+    draw_reproduction(table, path.with_suffix(""))
     return table
 
 
