@@ -495,7 +495,7 @@ def test_the_page_stands_alone_and_text_stays_text(diverged, tmp_path):
     assert "plain: accuracy, test images" in page
     tags = [part.split(">")[0] for part in page.split("<script")[1:] if part.split(">")[0].strip()]
     assert all("src=" not in tag for tag in tags)
-    assert '"showSendToCloud": false' in page and '"plotlyServerURL": ""' in page
+    assert '"showSendToCloud": false' in page
     assert len(page) < 6e6
 
 

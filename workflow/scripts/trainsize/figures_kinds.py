@@ -167,7 +167,7 @@ KINDS = {
 }
 
 
-def figures_of(chosen: list[str], metrics: list[str], regressed: list[str], things: dict[str, list]) -> Iterator[dict]:
+def figures_of(chosen: set[str], metrics: list[str], regressed: list[str], things: dict[str, list]) -> Iterator[dict]:
     """Yield name, kind and what it is of, for each figure of the `chosen` kinds, those of a metric first, by metric.
 
     `things` has the models and the sweeps that there is to be one figure each of.

@@ -14,7 +14,7 @@ from trainsize.figures_training import SPLITS, surface_means
 from trainsize.files import write_text
 
 # plotly's button that uploads the chart is left out: the page asks nothing of the network.
-CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False, "plotlyServerURL": ""}
+CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 PAGE = """<!doctype html>
 <html lang="en">
 <head>

@@ -134,7 +134,7 @@ class Study:
         """The study's figures, in the report's order: name, kind, and the metric, model or sweep it is of."""
         has = self.features()
         usual = {name for name, kind in KINDS.items() if kind.usual is not None and has >= {*kind.needs, *kind.usual}}
-        chosen = sorted((usual | set(self.figures["also"])) - set(self.figures["without"]))
+        chosen = (usual | set(self.figures["also"])) - set(self.figures["without"])
         things = {"model": self.figures["models"], "sweep": list(self.figures["sweeps"])}
         return list(figures_of(chosen, self.figures["metrics"], self.regressions["metrics"], things))
 
