@@ -100,6 +100,20 @@ def figure_files(extension):
     return [f"results/{{study}}/figures/{figure['name']}.{extension}" for figure in STUDY.figure_list()]
 
 
+def reported_figures():
+    """The study's figures as PNG, marked for `snakemake --report`."""
+    marked = []
+    for figure, file in zip(STUDY.figure_list(), figure_files("png")):
+        of = ", ".join(figure[key] for key in figure if key not in ("name", "kind"))
+        mark = {
+            "caption": "../report/figures.rst",
+            "category": "Figures",
+            "labels": {"figure": figure["kind"], "of": of},
+        }
+        marked.append(report(file, **mark))
+    return marked
+
+
 def surface_page():
     """The page on which the study's surfaces can be turned, if it has any."""
     drawn = any(figure["kind"] == "surface" for figure in STUDY.figure_list())
@@ -110,6 +124,12 @@ def reproduction_files():
     """What the reproduction makes, with the study as a wildcard; nothing where the study reproduces nothing."""
     names = [f"{name}.parquet" for name in REPRODUCTION_TABLES] + ["reproduction.png", "reproduction.pdf"]
     return [f"results/{{study}}/reproduction/{name}" for name in names] if reproduced(STUDY.name) else []
+
+
+def tables_of_forms():
+    """The runs of this form and of the others that are there: when one of these is made or made anew, this is stale."""
+    others = (form.runs.as_posix() for form in forms(STUDY.name, Path("results")))
+    return sorted({f"results/{STUDY.name}/metrics/runs.parquet", *others})
 
 
 def final_files():

@@ -6,12 +6,6 @@ read too; the tables of metrics are made anew whenever those change.
 """
 
 
-def reported(file, figure):
-    """The file of a figure, marked for `snakemake --report`."""
-    labels = {"figure": figure["kind"], "of": ", ".join(figure[key] for key in figure if key not in ("name", "kind"))}
-    return report(file, caption="../report/figures.rst", category="Figures", labels=labels)
-
-
 localrules:
     figures,
 
@@ -23,7 +17,7 @@ rule figures:
         overlap=["results/{study}/overlap/overlap.parquet", "results/{study}/overlap/overlap_classes.parquet"],
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
-        png=[reported(*pair) for pair in zip(figure_files("png"), STUDY.figure_list())],
+        png=reported_figures(),
         pdf=figure_files("pdf"),
         page=surface_page(),
     log:

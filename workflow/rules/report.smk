@@ -1,6 +1,7 @@
 """report: one page that answers the study's question.
 
-Needs the tables, the figures, the data set's manifest and, of a published study, the reproduction; makes results/{study}/report.html.
+Needs the tables, the figures, the data set's manifest and, of a published study, the reproduction; makes
+results/{study}/report.html.
 """
 
 

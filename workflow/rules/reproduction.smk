@@ -4,13 +4,6 @@ Needs the tables of this form of the study, and those of its other forms that ha
 results/{study}/reproduction/. Studies that reproduce nothing do not have this stage.
 """
 
-
-def tables_of_forms(wildcards):
-    """The runs of this form and of the others that are there: when one of these is made or made anew, this is stale."""
-    others = (form.runs.as_posix() for form in forms(STUDY.name, Path("results")))
-    return sorted({f"results/{STUDY.name}/metrics/runs.parquet", *others})
-
-
 if reproduced(STUDY.name):
 
     localrules:
@@ -20,7 +13,7 @@ if reproduced(STUDY.name):
         input:
             f"results/{STUDY.name}/metrics/neurons.parquet",
             f"results/{STUDY.name}/overlap/overlap.parquet",
-            runs=tables_of_forms,
+            runs=lambda wildcards: tables_of_forms(),
         output:
             reproduction_files(),
         log:
