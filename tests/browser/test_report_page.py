@@ -51,7 +51,7 @@ def test_it_is_complete_and_names_stay_text(page, results):
     widths = page.locator("figure img").evaluate_all("all => all.map(image => image.naturalWidth)")
     assert len(widths) == len(list((results / "figures").glob("*.png")))
     assert min(widths) > 500
-    assert all(len(text) > 40 for text in page.locator("figure img").evaluate_all("all => all.map(i => i.alt)"))
+    assert all(len(text) > 30 for text in page.locator("figure img").evaluate_all("all => all.map(i => i.alt)"))
     levels = page.locator("h1, h2, h3, h4").evaluate_all("all => all.map(h => Number(h.tagName[1]))")
     assert levels[0] == 1
     assert all(b <= a + 1 for a, b in pairwise(levels))
