@@ -13,7 +13,7 @@ from support import ROOT
 from trainsize.datasets import prepare
 
 REAL = Path(os.environ.get("TRAINSIZE_TEST_DATA", ROOT.parent / "shared" / "datasets"))
-WORKFLOW_FILES = ("Snakefile", "config.yaml", "workflow", "studies", "envs", "slurm")
+WORKFLOW_FILES = ("Snakefile", "config.yaml", "workflow", "studies", "published", "envs", "slurm")
 
 TINY_STUDY = """\
 title: A tiny study
