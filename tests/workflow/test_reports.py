@@ -1,4 +1,4 @@
-"""Reports before a study is finished, and of a published study whose other forms come later: real Snakemake."""
+"""Reports before a study is finished, of published studies whose other forms come later, and Snakemake's own."""
 
 import shutil
 
@@ -74,3 +74,13 @@ def test_a_reproduction_is_made_anew_when_another_form_has_been_run(project):
     assert project.planned_jobs(*as_published) == {}
     project.snakemake("--cores", "2", *corrected, "--forcerun", "metrics")
     assert project.planned_jobs(*as_published).get("training") is None
+
+
+@pytest.mark.slow
+def test_snakemakes_own_report_has_the_figures_the_answers_and_the_page(finished):
+    finished.snakemake("--report", "own.html")
+    page = (finished.folder / "own.html").read_text()
+    for name in [f"{figure.stem}.png" for figure in finished.results.glob("figures/*.pdf")]:
+        assert name in page
+    assert all(name in page for name in ("answers.txt", "summary.txt", "report.html", "Regressions"))
+    assert finished.planned_jobs() == {}
