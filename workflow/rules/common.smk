@@ -14,6 +14,7 @@ SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from trainsize import slurm
+from trainsize.catalogue import LAYOUT
 from trainsize.errors import UserError
 from trainsize.estimates import Estimates, job_megabytes, job_minutes
 from trainsize.files import canonical_json

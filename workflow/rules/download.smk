@@ -24,5 +24,7 @@ rule download:
     params:
         request=canonical_json(STUDY.dataset.request),
         folder=subpath(output.manifest, parent=True),
+        # Data sets prepared in another layout are prepared anew.
+        layout=LAYOUT,
     shell:
         "python $SCRIPTS/download.py {log:q} {params.request:q} {params.folder:q} {resources.mirror:q}"

@@ -1,6 +1,7 @@
 """metrics: the runs of the study in a few tables.
 
-Needs the record, history and predictions of every run, and the list of subsets; makes results/{study}/metrics/.
+Needs the record, history and predictions of every run, the list of subsets and the data set's manifest; makes
+results/{study}/metrics/.
 """
 
 
@@ -14,6 +15,7 @@ rule metrics:
         predictions=run_files("predictions.parquet"),
         record=run_files("run.json"),
         subsets="results/{study}/subsets/subsets.parquet",
+        manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
         history="results/{study}/metrics/history.parquet",
         runs="results/{study}/metrics/runs.parquet",
@@ -34,4 +36,4 @@ rule metrics:
         code=fingerprint("metrics"),
         results=subpath(output.runs, ancestor=2),
     shell:
-        "python $SCRIPTS/metrics.py {log:q} {params.settings:q} {params.results:q}"
+        "python $SCRIPTS/metrics.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q}"

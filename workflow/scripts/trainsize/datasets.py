@@ -14,8 +14,9 @@ from trainsize.catalogue import Dataset, requested
 from trainsize.download import is_address, lay_out, mirror_folder
 from trainsize.duplicates import count_duplicates, find_duplicates
 from trainsize.errors import UserError
-from trainsize.files import digest, whole, write_json
+from trainsize.files import digest, whole
 from trainsize.official import official_files, wanted_member
+from trainsize.prepared import write_manifest
 from trainsize.readers import Contents, Split, check_counts, read
 from trainsize.tables import DUPLICATES, INDEX, write_table
 
@@ -34,8 +35,9 @@ def prepare(request: str | dict, folder: Path, mirror: str = "") -> None:
         _check(card, contents)
         for split, part in contents.splits.items():
             _write_split(folder, split, part)
+        arrays = [name for name in card.outputs if name.endswith(".npy")]
         found = {"duplicates": _write_duplicates(folder, contents)} if card.shape else {}
-        write_json(folder / "manifest.json", {**_manifest(card, contents), **found})
+        write_manifest(folder, {**_manifest(card, contents), **found}, arrays)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from trainsize.errors import UserError
 
+SEAL = "checksum"  # the key under which a sealed file keeps its checksum
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -34,12 +36,25 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def write_sealed(path: Path, value: dict) -> None:
+    """Write a mapping as JSON with a checksum of what it says, by which `read_json` tells whether it still does."""
+    write_json(path, {**value, SEAL: _seal(value)})
+
+
 def read_json(path: Path) -> dict:
     """Read a JSON file that an earlier stage wrote. Raises UserError when it is damaged or missing."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); delete it and run snakemake again") from error
+    if SEAL in value and value.pop(SEAL) != _seal(value):
+        raise UserError(f"{path}: damaged or edited, it differs from its checksum; delete it and run snakemake again")
+    return value
+
+
+def _seal(value: dict) -> str:
+    # As it is read again: JSON has no tuples, and its keys are texts.
+    return digest(canonical_json(json.loads(json.dumps(value))))
 
 
 def canonical_json(value: object) -> str:
