@@ -1,8 +1,10 @@
 """Files that appear whole or not at all."""
 
+import glob
 import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +17,16 @@ SEAL = "checksum"  # the key under which a sealed file keeps its checksum
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it becomes `path` in one step, else it is removed."""
+    """Give a temporary path beside `path`; on success it becomes `path` in one step, else it is removed.
+
+    What processes of this machine have left there that were killed on their way is removed too.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    own = f".{path.name}.{platform.node()}-"
+    for left in path.parent.glob(f"{glob.escape(own)}*.part"):
+        if not lives(int(left.stem.removeprefix(own))):
+            left.unlink(missing_ok=True)
+    partial = path.with_name(f"{own}{os.getpid()}.part")
     try:
         yield partial
         with partial.open("rb") as file:
@@ -25,6 +34,17 @@ def whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def lives(pid: int) -> bool:
+    """Tell whether this machine has a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
