@@ -79,7 +79,11 @@ def _searched(mirror: str) -> str:
 
 def _check(card: Dataset, contents: Contents) -> None:
     """Refuse contents that are not what the data set's card says."""
-    check_counts(card, contents.classes, {split: len(part.labels) for split, part in contents.splits.items()})
+    try:
+        check_counts(card, contents.classes, {split: len(part.labels) for split, part in contents.splits.items()})
+    except UserError as error:
+        counts = [f"{len(part.skipped)} {split}" for split, part in contents.splits.items() if part.skipped]
+        raise UserError(f"{error}; left out as unreadable: {' and '.join(counts) or 'none'}") from None
     for split, part in contents.splits.items():
         if part.labels.min() < 0 or part.labels.max() >= len(card.classes):
             found = f"{part.labels.min()} to {part.labels.max()}"
@@ -129,6 +133,9 @@ def _manifest(card: Dataset, contents: Contents) -> dict:
             for split, part in contents.splits.items()
         },
     }
+    skipped = {split: list(part.skipped.values()) for split, part in contents.splits.items()}
+    if any(skipped.values()):
+        facts["unreadable"] = skipped
     if card.shape:
         facts["mean"], facts["std"] = channel_statistics(contents.splits["train"].images)
     return facts

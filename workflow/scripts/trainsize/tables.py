@@ -181,7 +181,11 @@ RUNS = Table(
     "a run",
     (
         *_RUN,
-        Column("status", _TEXT, "finished, or diverged: the loss became infinite or not a number"),
+        Column(
+            "status",
+            _TEXT,
+            "finished; diverged: the loss became infinite or not a number; failed: memory or a batch was too small",
+        ),
         Column("reason", _TEXT, "why a run that is not finished ended"),
         *(
             Column(f"{split}_{c.name}", c.type, f"{c.meaning}; {split} split at the selected checkpoint", c.unit)

@@ -168,7 +168,7 @@ class Trainer:
             state / "run.json",
             {
                 **coordinates,
-                "status": "diverged" if outcome.reason else "finished",
+                "status": outcome.status,
                 "reason": outcome.reason,
                 "stopped": outcome.stopped,
                 "settings": self.settings,
