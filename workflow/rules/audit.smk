@@ -21,7 +21,7 @@ rule audit:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json(
+        settings=as_json(
             {
                 "n_train": STUDY.dataset.n_train,
                 "n_test": STUDY.dataset.n_test,

@@ -81,6 +81,11 @@ def training_minutes(runs):
     return minutes
 
 
+def as_json(value):
+    """Return a parameter that is `value` as JSON; only in what a function returns are braces left alone."""
+    return lambda wildcards: canonical_json(value)
+
+
 def run_files(name):
     """The file `name` of every run of the study."""
     return [f"results/{STUDY.name}/{run.folder}/{name}" for run in STUDY.runs]

@@ -25,7 +25,7 @@ rule figures:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json({"figures": STUDY.figure_list(), "models": STUDY.figures["models"]}),
+        settings=as_json({"figures": STUDY.figure_list(), "models": STUDY.figures["models"]}),
         code=fingerprint("figures", "matplotlibrc"),
         results=subpath(output[0], ancestor=2),
     shell:

@@ -27,7 +27,7 @@ rule metrics:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json(
+        settings=as_json(
             {
                 "grid": STUDY.grid(),
                 "settings_hashes": {model: settings_hash(STUDY.run_settings(model)) for model in STUDY.models},

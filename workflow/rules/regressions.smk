@@ -23,7 +23,7 @@ rule regressions:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json({"grid": STUDY.grid(), **STUDY.regressions}),
+        settings=as_json({"grid": STUDY.grid(), **STUDY.regressions}),
         code=fingerprint("regressions"),
         results=subpath(output.summary, ancestor=2),
     shell:

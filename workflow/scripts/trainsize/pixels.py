@@ -24,7 +24,10 @@ def decode(source: Path | bytes, shape: tuple[int, int, int], name: str) -> np.n
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             converted = image.convert(_MODES[channels])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    # What a file that is no image makes of a decoder is any of a dozen exceptions.
+    except Exception as error:
         raise UserError(f"{name}: not a whole image ({error})") from error
     if converted.size != (width, height):
         converted = ImageOps.fit(converted, (width, height), Image.Resampling.BICUBIC)

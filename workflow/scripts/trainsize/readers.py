@@ -1,7 +1,7 @@
 """Readers: the files of a data set as classes, images and labels, one function per format."""
 
+import math
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -98,7 +98,7 @@ def _idx(path: Path) -> np.ndarray:
     try:
         with open_idx(path) as file:
             shape = read_idx_header(file)
-            values = np.frombuffer(file.read(), dtype=np.uint8)
+            values = np.frombuffer(file.read(math.prod(shape) + 1), dtype=np.uint8)
         return values.reshape(shape)
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path}: not a whole IDX file ({error})") from error
@@ -109,8 +109,9 @@ def _read_npz(card: Dataset, root: Path, scratch: Path) -> Contents:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return Contents(card.classes, _paired({name: archive[card.format[name]] for name in ARRAYS}, path))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+    # What damage makes of the readers is any of a dozen exceptions.
+    except Exception as error:
+        raise UserError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
 
 
 def _paired(arrays: dict[str, np.ndarray], source: Path) -> dict[str, Split]:
