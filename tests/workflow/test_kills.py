@@ -3,30 +3,13 @@
 import shutil
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import psutil
 import pytest
+from disturbed import GO_ON, STAGES, assert_nothing_is_left, assert_same, remove, tables
 
-STAGES = ("download", "subsets", "overlap", "training", "metrics", "regressions", "audit", "figures", "report")
 TARGETS = ("job", "snakemake", "all")
-GO_ON = ("--cores", "2", "--rerun-incomplete", "--quiet", "rules")
-# Tables are the same byte for byte, but where times of training are recorded or decide.
-TIMED = ["seconds_train", "seconds_evaluate", "seconds_total"]
-RUNS, PLANNING = "metrics/runs.parquet", "regressions/planning.parquet"
-
-
-def outputs(stage: str, project) -> list[Path]:
-    """What is to be removed for the stage to run again."""
-    names = {"download": [project.folder / "results/datasets"], "training": [project.results / "runs"]}
-    return names.get(stage, [project.results / stage, project.results / f"{stage}.html"])
-
-
-def remove(stage: str, project) -> None:
-    for path in outputs(stage, project):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def job_of(snakemake: int, stage: str) -> psutil.Process | None:
@@ -79,39 +62,15 @@ def go_on(project) -> None:
     assert "Traceback" not in printed
 
 
-def tables(project) -> dict[str, bytes | pd.DataFrame]:
-    """Return what the study has come to, without times."""
-    found = {}
-    for path in sorted(project.results.rglob("*.parquet")):
-        name = str(path.relative_to(project.results))
-        if "state" not in path.parts and name != PLANNING:
-            found[name] = pd.read_parquet(path).drop(columns=TIMED) if name == RUNS else path.read_bytes()
-    return found
-
-
-def assert_same(found: dict, undisturbed: dict) -> None:
-    assert found.keys() == undisturbed.keys()
-    for name, table in undisturbed.items():
-        if name == RUNS:
-            pd.testing.assert_frame_equal(found[name], table)
-        else:
-            assert found[name] == table, f"{name} differs"
-
-
-def assert_nothing_is_left(project) -> None:
-    left = [p for p in (project.folder / "results").rglob("*") if p.name.endswith(".part") or p.name == "lock.json"]
-    assert not left
-
-
 def test_a_few_kills(finished, finished_project, faults):
     undisturbed = tables(finished_project)
     rng = np.random.default_rng(1)
     shutil.rmtree(finished.results / "runs/mlp/n80")
     shutil.rmtree(finished.results / "metrics")
     for stage, target in (("training", "all"), ("training", "job"), ("metrics", "snakemake")):
+        finished.snakemake("--unlock")
         if kill(finished, stage, target, rng.uniform(0, 3)):
             faults(f"kills of {target} during {stage}")
-        finished.snakemake("--unlock")
     go_on(finished)
     assert_same(tables(finished), undisturbed)
 
@@ -124,12 +83,12 @@ def test_many_kills(finished, finished_project, faults, stage):
     rng = np.random.default_rng(STAGES.index(stage))
     kills = 0
     while kills < 12:
+        finished.snakemake("--unlock")
         remove(stage, finished)
         target = TARGETS[kills % 3]
         if kill(finished, stage, target, rng.uniform(0, 4)):
             kills += 1
             faults(f"kills of {target} during {stage}")
-        finished.snakemake("--unlock")
         if kills % 4 == 0:
             go_on(finished)
             assert_same(tables(finished), undisturbed)

@@ -27,13 +27,19 @@ class Checkpoints:
         return time.monotonic() - self.last >= self.every
 
     def save(self, state: dict) -> None:
-        """Save `state`: tensors, numbers, texts, and lists and dicts of them."""
+        """Save `state`: tensors, numbers, texts, and lists and dicts of them.
+
+        Where that fails, because the disk is full for one, the one before is kept and training goes on.
+        """
         start = time.monotonic()
         newest, before = self.paths
-        with whole(newest) as partial:
-            torch.save({"identity": self.identity, "state": state}, partial)
-            if newest.exists():
-                newest.replace(before)
+        try:
+            with whole(newest) as partial:
+                torch.save({"identity": self.identity, "state": state}, partial)
+                if newest.exists():
+                    newest.replace(before)
+        except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter
+            print(f"  no checkpoint could be saved ({error}); going on", flush=True)
         self.last = time.monotonic()
         self.every = max(self.every, 20 * (self.last - start))
 

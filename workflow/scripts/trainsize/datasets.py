@@ -3,6 +3,7 @@
 `trainsize.prepared` says what the folder holds and opens it again.
 """
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,7 +105,10 @@ def _write_split(folder: Path, split: str, part: Split) -> None:
 
 def _save(path: Path, array: np.ndarray) -> None:
     with whole(path) as partial, partial.open("wb") as file:
-        np.save(file, array)
+        try:
+            np.save(file, array)
+        except OSError as error:
+            raise OSError(error.errno or errno.ENOSPC, f"{path} cannot be written ({error})") from error
 
 
 def _write_duplicates(folder: Path, contents: Contents) -> dict[str, int]:

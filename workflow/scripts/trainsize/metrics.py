@@ -33,10 +33,9 @@ from trainsize.tables import (
 class Read:
     """What is kept of a run's files, each compared with its checksum."""
 
-    run: Run
     record: dict
     history: pa.Table
-    confusion: np.ndarray
+    classes: list[dict]
     neurons: dict | None
 
 
@@ -50,27 +49,31 @@ def collect(grid: dict, settings_hashes: dict[str, str], manifest: Path, results
     subsets = read_table(results / "subsets" / "subsets.parquet").set_index(["n", "draw"])["content"]
     data = read_json(manifest)["content"]
 
-    def read(run: Run) -> Read:
+    def read(run: Run) -> tuple[Read, np.ndarray]:
         expected = {"settings_hash": settings_hashes[run.model], "dataset_content": data}
         return _read(run, results, {**expected, "subset_content": subsets[run.n, run.draw]}, grid["classes"])
 
+    runs, found, confusions = grid_runs(grid), [], {}
     with ThreadPoolExecutor(max_workers=8) as pool:
-        found = list(pool.map(read, grid_runs(grid)))
+        # Summed on the way: with a thousand classes the counts of one run take 8 MB.
+        for (one, counts), run in zip(pool.map(read, runs), runs, strict=True):
+            found.append(one)
+            if counts.any():
+                confusions[run.model, run.n] = confusions.get((run.model, run.n), 0) + counts
     path = results / HISTORY.path
     histories = pa.concat_tables([run.history for run in found])
     with whole(path) as partial:
         parquet.write_table(histories.cast(placed(HISTORY.schema, path)), partial, **WRITING)
-    finished = [(run.run, run.confusion) for run in found if run.confusion.any()]
     for table, rows in (
         (RUNS, [_row(run.record) for run in found]),
-        (CLASSES, [row for run, counts in finished for row in class_rows(grid["study"], run, counts)]),
-        (CONFUSION, confusion_rows(finished)),
+        (CLASSES, [row for run in found for row in run.classes]),
+        (CONFUSION, confusion_rows(confusions)),
         (NEURONS, [run.neurons for run in found if run.neurons]),
     ):
         write_table(results / table.path, table, _columns(table, rows))
 
 
-def _read(run: Run, results: Path, expected: dict[str, str], classes: int) -> Read:
+def _read(run: Run, results: Path, expected: dict[str, str], classes: int) -> tuple[Read, np.ndarray]:
     folder, record = results / run.folder, read_record(results, run)
     for key, value in expected.items():
         if record[key] != value:
@@ -82,7 +85,9 @@ def _read(run: Run, results: Path, expected: dict[str, str], classes: int) -> Re
         for name in ("history.parquet", "predictions.parquet")
     )
     neurons = _neurons(record, folder) if record["neurons"] else None
-    return Read(run, record, history, confusion(predictions, classes), neurons)
+    counts = confusion(predictions, classes)
+    rows = class_rows(results.name, run, counts) if counts.any() else []
+    return Read(record, history, rows, neurons), counts
 
 
 def confusion(predictions: pa.Table, classes: int) -> np.ndarray:
@@ -111,22 +116,14 @@ def _shares(part: np.ndarray, whole: np.ndarray) -> list[float | None]:
     return [p / w if w else None for p, w in zip(part.tolist(), whole.tolist(), strict=True)]
 
 
-def confusion_rows(finished: list[tuple[Run, np.ndarray]]) -> list[dict]:
-    """Return the rows of the confusion table: the counts of all runs of a model and size together."""
+def confusion_rows(confusions: dict[tuple[str, int], np.ndarray]) -> list[dict]:
+    """Return the rows of the confusion table from the counts of all runs of each model and size together."""
     rows = []
-    for (model, n), counts in _summed(finished).items():
+    for (model, n), counts in confusions.items():
         for label, predicted in zip(*counts.nonzero(), strict=True):
             count = counts[label, predicted]
             rows.append({"model": model, "n": n, "label": label, "predicted": predicted, "count": count})
     return rows
-
-
-def _summed(finished: list[tuple[Run, np.ndarray]]) -> dict[tuple[str, int], np.ndarray]:
-    sums: dict[tuple[str, int], np.ndarray] = {}
-    for run, counts in finished:
-        key = (run.model, run.n)
-        sums[key] = sums.get(key, 0) + counts
-    return sums
 
 
 def _neurons(record: dict, folder: Path) -> dict:

@@ -43,6 +43,10 @@ def decode_all(
     too, by row. Where it is "fail", the first such error is raised.
     """
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, *shape))
+    with path.open(
+        "r+b"
+    ) as file:  # a full disk is an error here, and the end of the process when the map is written to
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     skipped: dict[int, str] = {}
 
     def fill(start: int) -> None:
