@@ -7,6 +7,7 @@ predictions of 500 test images, written by the functions that write real ones. S
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,7 @@ def main() -> None:
 
 
 def measure(folder: Path, runs: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     project(folder, 20, 10)
     (folder / "studies" / "many.yaml").write_text(STUDY.format(runs=runs, seeds=runs // 1000))
     called(folder, "results/datasets/digits/manifest.json")
@@ -74,6 +76,7 @@ def make_runs(study: Study, results: Path) -> None:
         for draw in study.draws
     }
     about = record_of(study, manifest, code)
+    os.fsync = lambda file: None  # these files may be lost in a power cut, and are not what is measured
     for run in study.runs:
         rate = 0.01 + (0.5 + list(study.models).index(run.model) / 10) * run.n**-0.4
         wrong = rng.random(len(labels)) < rate * rng.uniform(0.8, 1.2)
@@ -121,7 +124,7 @@ def write_run(state: Path, run: Run, labels: np.ndarray, wrong: np.ndarray, abou
 
 def called(folder: Path, *targets: str) -> dict[str, tuple[float, float]]:
     """Call snakemake; return seconds and most memory (GB) of it and of each stage, as seen ten times a second."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", *targets]
+    command = [sys.executable, "-m", "snakemake", *targets, "--cores", "2", "--quiet", "rules"]
     with (folder / "printed.txt").open("w") as log:
         running = psutil.Process(subprocess.Popen(command, cwd=folder, stdout=log, stderr=log).pid)
         began, most = {}, {}

@@ -13,9 +13,9 @@ RUNS, PLANNING = "metrics/runs.parquet", "regressions/planning.parquet"
 
 
 def outputs(stage: str, project) -> list[Path]:
-    """What is to be removed for the stage to run again."""
-    names = {"download": [project.folder / "results/datasets"], "training": [project.results / "runs"]}
-    return names.get(stage, [project.results / stage, project.results / f"{stage}.html"])
+    """What is to be removed for the stage to run again: its files, and the report, without which nothing is missed."""
+    folders = {"download": project.folder / "results/datasets", "training": project.results / "runs"}
+    return [folders.get(stage, project.results / stage), project.results / "report.html"]
 
 
 def remove(stage: str, project) -> None:

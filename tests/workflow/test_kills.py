@@ -81,8 +81,9 @@ def test_many_kills(finished, finished_project, faults, stage):
     """Twelve kills in each stage: four of the job, of Snakemake and of everything, at random moments."""
     undisturbed = tables(finished_project)
     rng = np.random.default_rng(STAGES.index(stage))
-    kills = 0
+    kills = tries = 0
     while kills < 12:
+        assert (tries := tries + 1) < 30, "the stage hardly runs"
         finished.snakemake("--unlock")
         remove(stage, finished)
         target = TARGETS[kills % 3]
