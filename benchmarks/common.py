@@ -5,7 +5,10 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +26,33 @@ def interleaved(sides: dict[str, Callable[[], object]], repeats: int) -> dict[st
             call()
             seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def apart(make: Callable[..., Callable[[], object]], *arguments) -> Callable[[], None]:
+    """Return a call of what `make(*arguments)` returns, in a process of its own.
+
+    So the sides share no allocator, threads or settings. The process ends with this one.
+    """
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    context.Process(target=_serve, args=(theirs, make, arguments), daemon=True).start()
+    ours.recv()
+
+    def call() -> None:
+        ours.send(None)
+        ours.recv()
+
+    return call
+
+
+def _serve(pipe: Connection, make: Callable, arguments: tuple) -> None:
+    call = make(*arguments)
+    pipe.send(None)
+    with suppress(EOFError):  # the other end is gone
+        while True:
+            pipe.recv()
+            call()
+            pipe.send(None)
 
 
 def records(benchmark: str, seconds: dict[str, list[float]], plain: str, per: float = 1.0) -> list[dict]:

@@ -2,14 +2,16 @@
 
     python benchmarks/speed.py [step run study roofline] [--repeats 5] [--device auto] [--threads 2]
 
-step: one update of the letters network, batch 72. run: a whole run of the letters study, 2,000 updates on 12,000 images
-and 12 evaluations on 20,800, shortened by --share. study: 8 runs of 200 updates in one job and in 8 jobs. roofline:
-floating-point operations per second of an update against those of the machine's own convolutions and matrix products.
+step: one update of the letters network, batch 72.
+run: a whole run of the letters study, 2,000 updates on 12,000 images and 12 evaluations on 20,800, cut by --share.
+study: 8 runs of 200 updates in 8 jobs, in one, and side by side.
+roofline: floating-point operations per second, beside those of the machine's own convolutions and matrix products.
 Needs torch, torchvision, pandas, pyarrow and scikit-learn, and no Snakemake.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import plain
 import torch
-from common import ROOT, interleaved, keep, records
+from common import ROOT, apart, interleaved, keep, records
 from torch import nn
 
 from trainsize.architectures import build, flops_per_image
@@ -30,7 +32,9 @@ from trainsize.images import Images
 from trainsize.prepared import write_manifest
 from trainsize.processes import ALONE
 from trainsize.schema import load_schema, with_defaults
+from trainsize.training import set_up
 
+STEPS = 20  # updates of a call
 SHAPE, SCRIPT = (1, 28, 28), ROOT / "workflow" / "scripts" / "training.py"
 
 
@@ -60,6 +64,11 @@ def fit(splits: dict[str, Images], updates: int, points: int, **changes) -> Fit:
     return Fit(model, [splits], settings, 0, ALONE)
 
 
+def _plain_network() -> nn.Module:
+    """Return the letters network with PyTorch's default layout, as a user would build it."""
+    return build(recipe(), SHAPE, plain.CLASSES, 0).to(memory_format=torch.contiguous_format)
+
+
 VARIANTS = {
     "float32": {},
     "bfloat16": {"precision": "bfloat16"},
@@ -68,19 +77,26 @@ VARIANTS = {
 
 
 def step(device: torch.device, repeats: int, share: float) -> list[dict]:
-    of_a_call = 5
+    threads = torch.get_num_threads()
+    sides = {"plain loop": apart(plain_step, device, threads)}
+    sides |= {name: apart(our_step, device, threads, changes) for name, changes in VARIANTS.items()}
+    interleaved(sides, 2)  # the first updates choose kernels and allocate
+    return records("step", interleaved(sides, 4 * repeats), "plain loop", STEPS)
+
+
+def plain_step(device: torch.device, threads: int) -> Callable[[], None]:
+    torch.set_num_threads(threads)
+    return _several(plain.updates(_plain_network(), plain.Letters(*plain.letters(6000, 0)), device), STEPS, device)
+
+
+def our_step(device: torch.device, threads: int, changes: dict) -> Callable[[], None]:
+    set_up(threads)
     train = images(6000, 0, device)
-    user = plain.updates(build(recipe(), SHAPE, plain.CLASSES, 0), plain.Letters(*plain.letters(6000, 0)), device)
-    sides: dict[str, Iterator] = {"plain loop": user}
-    for name, changes in VARIANTS.items():
-        sides[name] = _updates(fit({"test": train, "train": train}, 10**9, 1, **changes))
-    calls = {name: _several(side, of_a_call, device) for name, side in sides.items()}
-    interleaved(calls, 1)  # the first updates choose kernels and allocate
-    return records("step", interleaved(calls, 4 * repeats), "plain loop", of_a_call)
+    return _several(_updates(fit({"test": train, "train": train}, 10**9, 1, **changes)), STEPS, device)
 
 
 def _updates(fit: Fit) -> Iterator[None]:
-    for rows in fit._batches():
+    for rows in fit.batches():
         fit._update(rows)
         fit.step += 1
         yield
@@ -97,11 +113,23 @@ def _several(side: Iterator, count: int, device: torch.device) -> Callable[[], N
 
 
 def run(device: torch.device, repeats: int, share: float) -> list[dict]:
-    updates, n, n_test = (max(12, int(share * whole)) for whole in (2000, 12_000, 20_800))
-    train, test = images(n, 0, device), images(n_test, 1, device)
+    threads = torch.get_num_threads()
+    sides = {"plain loop": apart(plain_run, device, threads, share)}
+    sides |= {name: apart(our_run, device, threads, share, changes) for name, changes in VARIANTS.items()}
+    return records("run", interleaved(sides, repeats), "plain loop")
 
-    def user() -> None:
-        model = build(recipe(), SHAPE, plain.CLASSES, 0)
+
+def _whole_run(share: float) -> tuple[int, int, int]:
+    """Return the updates, training images and test images of so large a share of a letters run."""
+    return tuple(max(12, int(share * whole)) for whole in (2000, 12_000, 20_800))
+
+
+def plain_run(device: torch.device, threads: int, share: float) -> Callable[[], None]:
+    torch.set_num_threads(threads)
+    updates, n, n_test = _whole_run(share)
+
+    def call() -> None:
+        model = _plain_network()
         data, held_out = (plain.Letters(*plain.letters(count, seed)) for count, seed in ((n, 0), (n_test, 1)))
         loop = plain.updates(model, data, device)
         for _ in range(12):
@@ -109,18 +137,22 @@ def run(device: torch.device, repeats: int, share: float) -> list[dict]:
                 pass
             plain.evaluate(model, held_out, device)
 
-    def ours(changes: dict) -> Callable[[], None]:
-        def call() -> None:
-            with tempfile.TemporaryDirectory() as folder:
-                # The plain loop evaluates the test set alone, so ours is given next to nothing else to evaluate.
-                training = fit({"test": test, "train": train}, updates, 12, **changes)
-                training.splits = {"test": test, "train": train.take(torch.arange(1, device=device))}
-                training.run(Checkpoints(Path(folder), {}, 1e9))
+    return call
 
-        return call
 
-    sides = {"plain loop": user, **{name: ours(changes) for name, changes in VARIANTS.items()}}
-    return records("run", interleaved(sides, repeats), "plain loop")
+def our_run(device: torch.device, threads: int, share: float, changes: dict) -> Callable[[], None]:
+    set_up(threads)
+    updates, n, n_test = _whole_run(share)
+    train, test = images(n, 0, device), images(n_test, 1, device)
+
+    def call() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            # The plain loop evaluates the test set alone, so ours is given next to nothing else to evaluate.
+            training = fit({"test": test, "train": train}, updates, 12, **changes)
+            training.splits = {"test": test, "train": train.take(torch.arange(1, device=device))}
+            training.run(Checkpoints(Path(folder), {}, 1e9))
+
+    return call
 
 
 def study(device: torch.device, repeats: int, share: float) -> list[dict]:
@@ -129,6 +161,7 @@ def study(device: torch.device, repeats: int, share: float) -> list[dict]:
         calls = {
             "8 jobs": lambda: [_job(data, Path(folder) / "single", [seed], device) for seed in range(8)],
             "1 job of 8 runs": lambda: _job(data, Path(folder) / "packed", list(range(8)), device),
+            "the same, stacked": lambda: _job(data, Path(folder) / "stacked", list(range(8)), device, stack=8),
         }
         return records("study", interleaved(calls, max(1, repeats // 2)), "8 jobs")
 
@@ -145,7 +178,7 @@ def _prepared(folder: Path) -> Path:
     return folder
 
 
-def _job(data: Path, results: Path, seeds: list[int], device: torch.device) -> None:
+def _job(data: Path, results: Path, seeds: list[int], device: torch.device, stack: int = 1) -> None:
     """Run the training script as Snakemake would, on small networks and 200 updates; nothing is taken over."""
     settings = {
         "subset": {"dataset": "random", "method": "stratified", "validation": 0, "header_row_lost": False},
@@ -157,7 +190,8 @@ def _job(data: Path, results: Path, seeds: list[int], device: torch.device) -> N
         records = [str(Path(folder) / f"s/runs/m/n500/draw0/seed{seed}/run.json") for seed in seeds]
         arguments = [str(results.with_suffix(".log")), json.dumps(settings), "c", str(data)]
         threads = str(torch.get_num_threads())
-        subprocess.run([sys.executable, str(SCRIPT), *arguments, threads, device.type, *records], check=True)
+        command = [sys.executable, str(SCRIPT), *arguments, threads, device.type, *records]
+        subprocess.run(command, check=True, env={**os.environ, "TRAINSIZE_STACK": str(stack)})
 
 
 def roofline(device: torch.device, repeats: int, share: float) -> list[dict]:
@@ -210,7 +244,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(BENCHMARKS):
         parser.error(f"found {', '.join(sorted(unknown))}, allowed: {', '.join(BENCHMARKS)}")
-    torch.set_num_threads(options.threads)
+    set_up(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() and options.device != "cpu" else "cpu")
     for name in options.names or BENCHMARKS:
         keep(BENCHMARKS[name](device, options.repeats, options.share))

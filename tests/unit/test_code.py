@@ -41,7 +41,7 @@ def test_comments_docstrings_and_layout_do_not_count(scripts):
         ("evaluation.py", "support > 0", "support > 1", {"training"}),
         ("architectures.py", "outputs, 3, padding=1", "outputs, 3, padding=2", {"training"}),
         ("streams.py", '"evaluation")', '"evaluation", "order")', {"training", "subsets"}),
-        ("figures.py", "s=9", "s=8", {"figures"}),
+        ("figures_curves.py", "s=9", "s=8", {"figures"}),
         ("linear.py", "FEWEST_SIZES = 3", "FEWEST_SIZES = 4", {"regressions"}),
         ("audit_grid.py", "LARGEST = 4096", "LARGEST = 2048", {"audit"}),
         ("study.py", "sorted(counts)", "list(sorted(counts))", set()),

@@ -13,10 +13,13 @@ import torch
 from support import recipe
 
 from trainsize import training
+from trainsize.architectures import build
+from trainsize.errors import Interrupted
 from trainsize.evaluation import clipped_loss
 from trainsize.fingerprint import SCRIPTS
 from trainsize.fit import batches
 from trainsize.images import Images, normalised_by
+from trainsize.interruption import Interruption
 from trainsize.neurons import correlations, summary
 from trainsize.prepared import Prepared
 from trainsize.selection import Plateau, Selection
@@ -348,3 +351,71 @@ def test_two_processes_train_as_one(digits, train, tmp_path, batch_size):
     together = pd.read_parquet(record.parent / "history.parquet").drop(columns=["study", "draw", "seed"])
     pd.testing.assert_frame_equal(together, alone, rtol=1e-3, atol=1e-4)
     assert json.loads(record.read_text())["device"]["processes"] == 2
+
+
+# Several trainings side by side
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"architecture": {"name": "cnn", "channels": [4, 6], "dropout": 0.3}, "normalisation": "subset"},
+        {"architecture": {"name": "ga_cnn"}, "optimizer": {"name": "adamw", "lr": 1e-3}, "clip_norm": 0.1},
+        {"augmentation": ["horizontal_flip"], "mixup": 0.5, "schedule": "cosine", "clip_value": 0.01},
+        {"batch_size": 33, "optimizer": {"name": "rmsprop", "lr": 1e-3}, "precision": "bfloat16"},
+    ],
+)
+def test_stacked_runs_are_what_they_are_alone(digits, tmp_path, monkeypatch, change):
+    given = settings(updates=12, points=3, **change)
+    stacked, alone = (_three_runs(digits, tmp_path / str(size), given, monkeypatch, size) for size in (3, 1))
+    for (history, record), (expected, own) in zip(stacked, alone, strict=True):
+        assert (record["device"]["stacked"], own["device"]["stacked"]) == (3, 1)
+        tolerance = 0.02 if given["model"]["precision"] == "bfloat16" else 1e-4
+        np.testing.assert_allclose(losses(history), losses(expected), rtol=tolerance)
+        np.testing.assert_allclose(losses(history, "train"), losses(expected, "train"), rtol=tolerance)
+
+
+def test_a_stack_that_was_left_goes_on_bit_for_bit(digits, tmp_path, monkeypatch):
+    architecture = {"name": "cnn", "channels": [4, 6], "dropout": 0.3}
+    given = settings(updates=12, points=3, architecture=architecture, augmentation=["horizontal_flip"])
+    asked = iter([False] * 6 + [True] * 20)
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(Interruption, "asked", lambda: next(asked))
+        _three_runs(digits, tmp_path / "left", given, monkeypatch, 3)
+    resumed, whole = (_three_runs(digits, tmp_path / name, given, monkeypatch, 3) for name in ("left", "whole"))
+    for (history, record), (expected, _) in zip(resumed, whole, strict=True):
+        assert record["resumed"] == 1
+        pd.testing.assert_frame_equal(history.drop(columns="study"), expected.drop(columns="study"))
+
+
+def test_stacked_runs_that_diverge_say_so(digits, tmp_path, monkeypatch):
+    given = settings(updates=12, points=3, optimizer={"name": "sgd", "lr": 1e20})
+    stacked, alone = (_three_runs(digits, tmp_path / str(size), given, monkeypatch, size) for size in (3, 1))
+    assert [record["status"] for _, record in stacked] == ["diverged"] * 3
+    assert [record["reason"] for _, record in stacked] == [record["reason"] for _, record in alone]
+
+
+class Deciding(torch.nn.Sequential):
+    """A network that looks at its values to decide what to do."""
+
+    def forward(self, images):
+        return super().forward(images if images.mean() > 0 else -images)
+
+
+@pytest.mark.parametrize("change", [{"architecture": {"name": "ga_cnn", "row_dropout": True}}, {"ema": 0.9}, {}])
+def test_what_cannot_be_stacked_is_trained_one_after_another(digits, tmp_path, monkeypatch, change):
+    if not change:
+        monkeypatch.setattr(training, "build", lambda *given: Deciding(*build(*given)))
+    given = settings(updates=4, points=1, **change)
+    stacked, alone = (_three_runs(digits, tmp_path / str(size), given, monkeypatch, size) for size in (3, 1))
+    for (history, record), (expected, _) in zip(stacked, alone, strict=True):
+        assert record["device"]["stacked"] == 1
+        assert losses(history) == losses(expected)
+
+
+def _three_runs(digits, folder, given, monkeypatch, size):
+    monkeypatch.setenv("TRAINSIZE_STACK", str(size))
+    records = [folder / "runs" / f"m/n80/draw{seed}/seed{seed}" / "run.json" for seed in range(3)]
+    training.train_runs(given, "c", digits, 1, "cpu", records)
+    return [(pd.read_parquet(r.with_name("history.parquet")), json.loads(r.read_text())) for r in records]

@@ -8,10 +8,11 @@ import pytest
 from support import ROOT
 
 from trainsize import published
+from trainsize.artefacts import numbers
 from trainsize.errors import UserError
 from trainsize.reproduction import compare, describe, reproduce
 from trainsize.study import load_study
-from trainsize.tables import REPRODUCTION, RUNS, read_table, write_table
+from trainsize.tables import OVERLAP, REPRODUCTION, RUNS, read_table, write_table
 
 STUDIES = ROOT / "studies"
 
@@ -120,6 +121,18 @@ def test_a_stand_in_is_not_compared_but_for_what_follows_from_the_design(letters
     assert set(agreeing["artefact"]) == {"GA-T1", "GA-T6", "GA-T7"}
     assert set(agreeing.loc[agreeing["artefact"] != "GA-T1", "quantity"]) == {"condition_number"}
     assert table["why"].str.contains("stand in for EMNIST Letters").any()
+
+
+@pytest.mark.parametrize("name", ["imagenet-volume", "imagenet-volume+tiny"])
+def test_the_schedules_of_the_imagenet_study_but_for_its_mistake_are_as_planned(tmp_path, name):
+    study = load_study(name, STUDIES)
+    write_table(tmp_path / OVERLAP.path, OVERLAP, pd.DataFrame(columns=OVERLAP.schema.names))
+    rows = [ours(artefact, quantity, value) for artefact, quantity, value, _ in numbers(study, tmp_path)]
+    table = compare(pd.DataFrame(rows)).set_index("quantity").dropna(subset="as_published")
+    assert len(table) == 6 * 2 + 3 * 2
+    # An epoch at 75 % is a decay, as it was run; at 12.5 % the warm-up was 5 and not the 40 of the table.
+    assert set(table.index[table["verdict"] == "differs"]) == {"ResNet50 12.5 % warm-up"}
+    assert table.loc["ResNet50 12.5 % warm-up", "as_published"] == 5
 
 
 @pytest.mark.parametrize(

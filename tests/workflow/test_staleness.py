@@ -102,7 +102,7 @@ def test_editing_what_the_trainer_imports_retrains_everything(finished):
 
 
 def test_editing_a_figure_redraws_figures_only(finished):
-    finished.edit("workflow/scripts/trainsize/figures.py", "s=9,", "s=8,")
+    finished.edit("workflow/scripts/trainsize/figures_curves.py", "s=9,", "s=8,")
     assert finished.planned_jobs() == {"figures": 1, "report": 1, "all": 1}
 
 

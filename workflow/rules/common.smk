@@ -3,12 +3,16 @@
 Only the light part of the library is imported here, because every cluster job reads this file again.
 """
 
+import gc
 import re
 import shlex
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+
+# The graph of jobs only grows while it is built; searching it for garbage again and again takes a fifth of a dry run.
+gc.set_threshold(100_000, 50, 100)
 
 SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -20,7 +24,7 @@ from trainsize.estimates import Estimates, job_megabytes, job_minutes
 from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
 from trainsize.machine import check_config, check_results
-from trainsize.runs import FILES, REGRESSION_TABLES, RUN_FOLDER, packs, settings_hash
+from trainsize.runs import FILES, METRIC_TABLES, REGRESSION_TABLES, RUN_FOLDER, packs, settings_hash
 from trainsize.study import load_study
 
 try:
@@ -35,7 +39,7 @@ except UserError as error:
 USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
 BIN = "" if USES_CONDA else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
 LOCAL = f"TRAINSIZE_LOCAL_DATA={shlex.quote(MACHINE['data']['local'])} " if MACHINE["data"]["local"] else ""
-shell.prefix(f"export {BIN}{LOCAL}SCRIPTS={shlex.quote(str(SCRIPTS))}; ")
+shell.prefix(f"export {BIN}{LOCAL}TRAINSIZE_STACK={MACHINE['stack']} SCRIPTS={shlex.quote(str(SCRIPTS))}; ")
 
 
 wildcard_constraints:
@@ -101,10 +105,16 @@ def figure_files(extension):
     return [f"results/{{study}}/figures/{figure['name']}.{extension}" for figure in STUDY.figure_list()]
 
 
+def surface_page():
+    """The page on which the study's surfaces can be turned, if it has any."""
+    drawn = any(figure["kind"] == "surface" for figure in STUDY.figure_list())
+    return ["results/{study}/figures/surface.html"] if drawn else []
+
+
 def final_files():
     """Everything a finished study has. The runs are named too: Snakemake would not miss one behind a finished table."""
     return [
         f"results/{STUDY.name}/report.html",
-        *expand(figure_files("pdf"), study=STUDY.name),
+        *expand([*figure_files("pdf"), *surface_page()], study=STUDY.name),
         *(file for name in FILES for file in run_files(name)),
     ]

@@ -1,7 +1,8 @@
 """figures: what the tables show.
 
-Needs the tables of metrics, regressions and overlap and the data set's manifest; makes each figure as PNG and PDF in
-results/{study}/figures/.
+Needs the tables of metrics, regressions and overlap and the data set, whose content its manifest stands for; makes
+each figure as PNG and PDF in results/{study}/figures/, and of surfaces a page to turn them. The runs' predictions are
+read too; the tables of metrics are made anew whenever those change.
 """
 
 
@@ -11,22 +12,22 @@ localrules:
 
 rule figures:
     input:
-        "results/{study}/metrics/history.parquet",
-        "results/{study}/metrics/runs.parquet",
-        "results/{study}/regressions/predictions.parquet",
-        "results/{study}/overlap/overlap.parquet",
-        "results/{study}/overlap/overlap_classes.parquet",
+        metrics=[f"results/{{study}}/metrics/{name}.parquet" for name in METRIC_TABLES],
+        regressions=[f"results/{{study}}/regressions/{name}.parquet" for name in REGRESSION_TABLES],
+        overlap=["results/{study}/overlap/overlap.parquet", "results/{study}/overlap/overlap_classes.parquet"],
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
         png=figure_files("png"),
         pdf=figure_files("pdf"),
+        page=surface_page(),
     log:
         "results/{study}/logs/figures.log",
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=as_json({"figures": STUDY.figure_list(), "models": STUDY.figures["models"]}),
+        settings=as_json(STUDY.figure_settings()),
         code=fingerprint("figures", "matplotlibrc"),
         results=subpath(output[0], ancestor=2),
+        dataset=subpath(input.manifest, parent=True),
     shell:
-        "python $SCRIPTS/figures.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q}"
+        "python $SCRIPTS/figures.py {log:q} {params.settings:q} {params.results:q} {params.dataset:q}"

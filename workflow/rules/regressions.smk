@@ -11,7 +11,7 @@ localrules:
 rule regressions:
     input:
         runs="results/{study}/metrics/runs.parquet",
-        predictions=run_files("predictions.parquet"),
+        records=run_files("run.json"),
         subsets=subset_files(),
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:

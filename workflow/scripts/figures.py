@@ -1,4 +1,4 @@
-"""figures.py LOG SETTINGS RESULTS MANIFEST: draw the study's figures."""
+"""figures.py LOG SETTINGS RESULTS DATASET: draw the study's figures."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from trainsize.figures import draw_figures
 from trainsize.job import run_stage
 
 
-def main(settings: dict, results: str, manifest: str) -> None:
-    draw_figures(settings, Path(results), Path(manifest))
+def main(settings: dict, results: str, dataset: str) -> None:
+    draw_figures(settings, Path(results), Path(dataset))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from trainsize.tables import read_table
 
 Number = tuple[str, str, float, dict]
 METRICS = {"accuracy": "accuracy", "f1": "f1_micro", "loss": "loss"}  # the letters study's F1 is micro F1
+PERCENTS = (5, 12.5, 25, 50, 75, 100)  # the sizes of the ImageNet study, of all images
 FASHION = {
     "FM-T6": {
         "ALL Convolutional Layers": "three-conv",
@@ -123,6 +124,27 @@ def folds(study: Study, results: Path) -> Iterator[Number]:
             yield "FM-T11", f"fold {draw + 1}", value, {**more, "mode": mode}
 
 
+def volume(study: Study, results: Path) -> Iterator[Number]:
+    """The schedules follow from the design. The decays of a cosine are none, so only MobileNetV2 has a step."""
+    for model, recipe in study.models.items():
+        name = {"mobilenet_v2": "MobileNetV2"}.get(recipe["architecture"]["name"], "ResNet50")
+        schedule, budget, batch_size = recipe["schedule"], study.budgets[model], recipe["batch_size"]
+        for n in study.model_sizes[model]:
+            percent = 100 * n / study.dataset.n_train
+            label = f"{name} {min(PERCENTS, key=lambda printed: abs(printed - percent)):g} %"
+            passes = total_updates(budget, n, batch_size) / updates_per_pass(n, batch_size)
+            yield "CH-T6", f"{label} epochs", passes, {}
+            if schedule["name"] == "step":
+                yield "CH-T6", f"{label} learning-rate step", schedule["every_passes"] or passes / schedule["times"], {}
+            if schedule["name"] == "cosine":
+                warmup = schedule.get("warmup_passes")
+                yield "CH-T6", f"{label} warm-up", schedule["warmup"] * passes if warmup is None else warmup, {}
+    pairs = read_table(results / "overlap" / "overlap.parquet")
+    least = pairs[(pairs["n_a"] == min(study.sizes)) & (pairs["n_b"] == min(study.sizes))]
+    for a, b, share in least[["draw_a", "draw_b", "share_a"]].itertuples(index=False):
+        yield "CH-T1", f"{a + 1} and {b + 1}", 100 * share, {}
+
+
 def slides(study: Study, results: Path) -> Iterator[Number]:
     runs = finished_runs(results)
     group = runs[runs["model"] == "stage-3"]
@@ -132,6 +154,7 @@ def slides(study: Study, results: Path) -> Iterator[Number]:
 
 NUMBERS: dict[str, Callable[[Study, Path], Iterator[Number]]] = {
     "ga-letters": letters,
+    "imagenet-volume": volume,
     "emnist-loss": loss_by_size,
     "fashion-hyperparameters": fashion,
     "fashion-folds": folds,

@@ -40,7 +40,10 @@ class Stopwatch:
     def phase(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
 @dataclass
@@ -124,14 +127,20 @@ class Fit:
         """Start the streams of dropout and augmentation; every process has its own."""
         key = (self.processes.rank,) if self.processes.rank else ()
         torch.manual_seed(torch_seed(seed, "dropout", *key))
+        self.dropout = self.dropout_state()
         self.augmentation = Augmentation(self.recipe, self.train.mean, torch_seed(seed, "augmentation", *key))
 
+    def dropout_state(self) -> dict:
+        """Return the state of the dropout stream while this fit trains, which is PyTorch's own."""
+        return {"cpu": torch.get_rng_state(), "device": torch.cuda.get_rng_state() if self._on_gpu() else None}
+
+    def set_dropout_state(self, state: dict) -> None:
+        torch.set_rng_state(state["cpu"].cpu())
+        if self._on_gpu():
+            torch.cuda.set_rng_state(state["device"].cpu())
+
     def state(self) -> dict:
-        random = {
-            "dropout": torch.get_rng_state(),
-            "dropout_device": torch.cuda.get_rng_state() if self._on_gpu() else None,
-            "augmentation": self.augmentation.generator.get_state(),
-        }
+        random = {"dropout": self.dropout_state(), "augmentation": self.augmentation.generator.get_state()}
         return {
             "model": self.model.state_dict(),
             "average": self.average.model.state_dict() if self.average else None,
@@ -155,10 +164,8 @@ class Fit:
             self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         random = state["random"][self.processes.rank]
-        torch.set_rng_state(random["dropout"].cpu())
+        self.dropout = random["dropout"]
         self.augmentation.generator.set_state(random["augmentation"].cpu())
-        if self._on_gpu():
-            torch.cuda.set_rng_state(random["dropout_device"].cpu())
         self.step, self.history, self.watch = state["step"], state["history"], Stopwatch(state["seconds"])
         (self.loss_sum, self.loss_count), self.last_batch = state["loss"], state["last_batch"]
         self.selection.restore(state["selection"])
@@ -175,6 +182,7 @@ class Fit:
         GPU's memory that is too small, and a batch that is too small to be normalised. Raises Interrupted, after
         saving, when the process was asked to end.
         """
+        self.set_dropout_state(self.dropout)
         try:
             while self.stage < len(self.stages) - 1:
                 self._train_until(self.total, saved)
@@ -185,10 +193,10 @@ class Fit:
                 if checkpoint <= done or self.selection.stop:
                     continue
                 self._train_until(checkpoint, saved)
-                self._evaluate()
+                self.evaluate()
                 if self._due(saved):
                     self._save(saved)
-            return self._finished()
+            return self.finished()
         except Diverged as reason:
             return Outcome(self.history, None, status="diverged", reason=str(reason))
         except (torch.OutOfMemoryError, ValueError) as error:
@@ -199,7 +207,7 @@ class Fit:
             reason = f"{what} after update {self.step}: {str(error).partition('. ')[0]}"
             return Outcome(self.history, None, status="failed", reason=reason)
 
-    def _finished(self) -> Outcome:
+    def finished(self) -> Outcome:
         """Put the weights that count into the network, and return its predictions."""
         logits, selected = self.test_logits, self.step
         if self.selection.step not in (None, self.step):
@@ -211,7 +219,7 @@ class Fit:
 
     def _train_until(self, end: int, saved: Checkpoints) -> None:
         """Make the updates up to step `end`, saving when it is time. Raises Diverged and Interrupted."""
-        batches = self._batches()
+        batches = self.batches()
         while self.step < end:
             with self.watch.phase("train"):
                 self._advance(end, batches, saved)
@@ -229,7 +237,7 @@ class Fit:
         if self.processes.first:
             saved.save(state)
 
-    def _batches(self) -> Iterator[torch.Tensor]:
+    def batches(self) -> Iterator[torch.Tensor]:
         """Yield the rows of each update from the present one on."""
 
         def from_seed(seed: int, start: int, end: int | None) -> Iterator[torch.Tensor]:
@@ -242,35 +250,38 @@ class Fit:
 
     def _advance(self, end: int, rows: Iterator[torch.Tensor], saved: Checkpoints) -> None:
         """Update up to step `end`, or until it is time to save or to leave."""
-        start, losses = self.step, []
+        losses = []
         while self.step < end:
             losses.append(self._update(next(rows)))
             self.step += 1
             # Several processes must leave at the same update, and asking all of them takes time.
             if (self.processes.count == 1 or self.step % ASK_EVERY == 0) and self._due_or_asked(saved):
                 break
-        seen = self.processes.mean(torch.stack(losses)).double().cpu()
-        finite = torch.isfinite(seen)
+        self.see(self.processes.mean(torch.stack(losses)).double().cpu())
+
+    def see(self, losses: torch.Tensor) -> None:
+        """Take note of the losses of the last updates. Raises Diverged, with `step` at the first that is not finite."""
+        finite = torch.isfinite(losses)
         if not finite.all():
-            self.step = start + int(finite.int().argmin()) + 1
+            self.step += 1 - len(losses) + int(finite.int().argmin())
             raise Diverged(f"the training loss of update {self.step} is not a finite number")
-        self.loss_sum, self.loss_count = self.loss_sum + seen.sum().item(), self.loss_count + len(seen)
+        self.loss_sum, self.loss_count = self.loss_sum + losses.sum().item(), self.loss_count + len(losses)
 
     def _due_or_asked(self, saved: Checkpoints) -> bool:
         return self.processes.agreed(saved.due() or Interruption.asked())
 
     def _update(self, rows: torch.Tensor) -> torch.Tensor:
         """Make one optimiser update on the images at `rows`; return the loss without waiting for it."""
-        self._set_rates()
+        self.set_rates(self.optimizer)
         if self.step == self.turn and self._seed_at(0) != self.seed:
             self._seed(self.seed)
         rows, whole = self.processes.part(rows), len(rows)
-        images, share = self.augmentation.mix(self.augmentation(self.train.scaled(rows)))
+        images, share = self.inputs(rows)
         self.optimizer.zero_grad(set_to_none=True)
         with precision(self.recipe["precision"], images.device):
-            logits = self.network(self.train.normalised(images))
+            logits = self.network(images)
         # Losses are summed over this process's part and divided so that their mean over the processes is the batch's.
-        loss = self._losses(logits.float(), rows, share).sum() * (self.processes.count / whole)
+        loss = self.losses(logits.float(), rows, share).sum() * (self.processes.count / whole)
         loss.backward()
         if self.recipe["clip_value"] is not None:
             nn.utils.clip_grad_value_(self.model.parameters(), self.recipe["clip_value"])
@@ -284,13 +295,19 @@ class Fit:
             self.last_batch = [logits.detach(), self.train.labels[rows]]
         return loss.detach()
 
-    def _set_rates(self) -> None:
+    def inputs(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the augmented, mixed and normalised images at `rows`, and each one's share where they are mixed."""
+        images, share = self.augmentation.mix(self.augmentation(self.train.scaled(rows)))
+        return self.train.normalised(images), share
+
+    def set_rates(self, optimizer: torch.optim.Optimizer) -> None:
+        """Set the learning rates of this update in `optimizer`, whose groups are those of this fit's own."""
         per_pass = updates_per_pass(self.n, self.batch_size)
         factor = rate_factor(self.recipe["schedule"], self.step, self.total, per_pass, self.plateau.reductions)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+        for group, rate in zip(optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def _losses(self, logits: torch.Tensor, rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
+    def losses(self, logits: torch.Tensor, rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
         """Return each image's training loss; of mixed images that of both labels by their shares."""
         labels, smoothing = self.train.labels[rows], self.recipe["label_smoothing"]
         losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
@@ -299,7 +316,7 @@ class Fit:
         others = F.cross_entropy(logits, labels.roll(1), reduction="none", label_smoothing=smoothing)
         return share * losses + (1 - share) * others
 
-    def _evaluate(self) -> None:
+    def evaluate(self) -> None:
         """Add a row per split to the history. Raises Diverged."""
         seen = samples_seen(self.step, self.n, self.batch_size)
         where = {"step": self.step, "samples_seen": seen, "epoch": seen / self.n}

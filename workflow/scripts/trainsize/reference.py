@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trainsize import published
 from trainsize.audit_input import FIELDS, SCORES, SPLITS
+from trainsize.figures_kinds import FEATURES, KINDS
 from trainsize.files import write_text
 from trainsize.schema import load_schema, resolved
 from trainsize.tables import TABLES
@@ -53,11 +54,24 @@ def study_page() -> str:
             if "named" in choice
             for line in _choices(key, choice, study)
         ),
+        "\n## Kinds of figures\n",
+        "Drawn are the usual kinds of a study, those of `figures.also`, and none of `figures.without`.\n",
+        *_figure_kinds(),
         "\n## Keys of config.yaml\n",
         config["description"] + "\n",
         *_rows(config, config),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _figure_kinds() -> Iterator[str]:
+    yield "| kind | shows | one for each | needs | usual |\n|---|---|---|---|---|"
+    for name, kind in KINDS.items():
+        needs = ", ".join(FEATURES[feature] for feature in kind.needs)
+        usual = "" if kind.usual is None else ", ".join(FEATURES[feature] for feature in kind.usual) or "yes"
+        regressed = " of `regressions.metrics`" if kind.regressed else ""
+        each = ", ".join(kind.each) + regressed
+        yield f"| `{name}` | {kind.caption.format(metric='metric')} | {each} | {needs} | {usual} |"
 
 
 def _rows(schema: dict, root: dict) -> Iterator[str]:

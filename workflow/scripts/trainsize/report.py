@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from trainsize.figures_kinds import KINDS
 from trainsize.files import read_json, write_text
 from trainsize.intervals import paired_interval, size_interval
 from trainsize.provenance import commit, now
@@ -15,14 +16,6 @@ from trainsize.tables import REGRESSIONS, read_table
 from trainsize.telling import NAMES, comparison_sentences, sentences, short_answers
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-KINDS = {
-    "curve": "Test {metric} by size: every run a dot, and the fitted curve with its interval, dashed beyond the sizes.",
-    "boxes": "Distribution of {metric} by size, on the test set and on the run's own training images.",
-    "history": "Test {metric} during training, the mean of the runs of each size.",
-    "overlap": "Share of each subset (row) that is also in each other subset (column).",
-    "overlap-classes": "Share in common of every class, sorted, for two draws of one size, over what chance gives.",
-    "classes": "Images of each class, sorted, in the training and the test set.",
-}
 
 
 def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> None:
@@ -139,4 +132,4 @@ def _fits(regressions: dict[str, pd.DataFrame]) -> list[dict]:
 def _figure(figure: dict, folder: Path) -> dict:
     data = base64.b64encode((folder / f"{figure['name']}.png").read_bytes()).decode()
     metric = NAMES.get(figure.get("metric"), "")
-    return {**figure, "caption": KINDS[figure["kind"]].format(metric=metric), "data": data}
+    return {**figure, "caption": KINDS[figure["kind"]].caption.format(metric=metric), "data": data}

@@ -18,6 +18,7 @@ import pandas as pd
 from trainsize import published
 from trainsize.artefacts import Number, numbers
 from trainsize.errors import UserError, listing, nearest
+from trainsize.figures_reproduction import draw_reproduction
 from trainsize.published import Rule
 from trainsize.study import Study, load_study
 from trainsize.tables import REPRODUCTION, write_table
@@ -31,7 +32,7 @@ _NOTHING = dict.fromkeys(OURS, float("nan"))
 
 
 def reproduce(name: str, results: Path, studies: Path = ROOT / "studies") -> pd.DataFrame:
-    """Compare a study that has been run with the published one: write and return the table of reproductions.
+    """Compare a study that has been run with the published one: write, draw and return the table of reproductions.
 
     Raises UserError when the study has not been run or reproduces none.
     """
@@ -46,7 +47,9 @@ def reproduce(name: str, results: Path, studies: Path = ROOT / "studies") -> pd.
     if not rows:
         raise UserError(f"{name} reproduces no published study, or none of its runs has finished")
     table = compare(pd.DataFrame(rows))
-    write_table(results / name / REPRODUCTION.path, REPRODUCTION, table)
+    path = results / name / REPRODUCTION.path
+    write_table(path, REPRODUCTION, table)
+    draw_reproduction(table, path.with_suffix(""))
     return table
 
 
@@ -67,11 +70,12 @@ def _printed(number: Number) -> bool:
 
 def _ours(number: Number, mode: str, study: Study) -> dict:
     artefact, quantity, value, more = number
-    # A schedule follows from the design, and with constant labels the images hardly matter.
-    depends = artefact != "GA-T1" and quantity != "condition_number"
+    # Schedules and a condition number follow from the design, and with constant labels the images hardly matter.
+    designed = artefact in ("GA-T1", "CH-T6") or quantity == "condition_number"
     constant = all(recipe["labels"] == "constant" for recipe in study.models.values())
-    reason = study.stand_in if study.stand_in and depends and not constant else None
-    quick = "a shorter training than the published one" if "quick" in study.name.split("+") and depends else None
+    reason = study.stand_in if study.stand_in and not (designed or constant) else None
+    shorter = "quick" in study.name.split("+") and quantity != "condition_number"
+    quick = "a shorter training than the published one" if shorter else None
     ours = {"artefact": artefact, "quantity": quantity, "mode": mode, "value": value}
     return {**ours, "not_comparable": reason or quick, **more}
 

@@ -10,6 +10,7 @@ from trainsize.errors import UserError
 from trainsize.files import canonical_json, digest
 
 FILES = ("history.parquet", "predictions.parquet", "run.json")
+METRIC_TABLES = ("history", "runs", "classes", "confusion", "neurons")
 REGRESSION_TABLES = (
     "fits",
     "parameters",

@@ -15,6 +15,7 @@ from trainsize import custom, schema
 from trainsize.catalogue import DATASETS, Dataset
 from trainsize.description import described
 from trainsize.errors import UserError, listing, near, nearest
+from trainsize.figures_kinds import FEATURES, KINDS, figures_of
 from trainsize.files import canonical_json
 from trainsize.runs import Run, grid_runs
 
@@ -88,14 +89,44 @@ class Study:
             "figures": self.figure_list(),
         }
 
+    def features(self) -> set[str]:
+        """What of `FEATURES` the study has, which decides what figures of it there can be."""
+        sizes, points = len(self.sizes), self.evaluation["every"] or self.evaluation["points"] > 1
+        recipes = [self.models[name] for name in self.figures["models"]]
+        has = {
+            "sizes": sizes > 1,
+            "three sizes": sizes > 2,
+            "one size": sizes == 1,
+            "checkpoints": points,
+            "repeats": len(self.pairs) > 1,
+            "draws": len(self.draws) > 1,
+            "subsets": sizes * len(self.draws) > 1,
+            "folds": self.subset["method"] == "kfold",
+            "pixels": self.dataset.shape is not None,
+            "augmentation": any(r["augmentation"] or r["mixup"] or r["cutmix"] for r in recipes),
+            "neurons": any(r["neurons"] for r in recipes),
+            "few models": len(recipes) <= 6,
+        }
+        return {name for name in FEATURES if has[name]}
+
     def figure_list(self) -> list[dict]:
-        """The study's figures, in the report's order: name, kind and, for figures of a metric, which."""
-        of_metrics = [
-            {"name": f"{kind}-{metric}", "kind": kind, "metric": metric}
-            for metric, kind in product(self.figures["metrics"], ("curve", "boxes", "history"))
-        ]
-        of_data = [{"name": kind, "kind": kind} for kind in ("overlap", "overlap-classes", "classes")]
-        return [*of_metrics, *of_data]
+        """The study's figures, in the report's order: name, kind, and the metric, model or sweep it is of."""
+        has = self.features()
+        usual = {name for name, kind in KINDS.items() if kind.usual is not None and has >= {*kind.needs, *kind.usual}}
+        chosen = (usual | set(self.figures["also"])) - set(self.figures["without"])
+        things = {"model": self.figures["models"], "sweep": list(self.figures["sweeps"])}
+        return list(figures_of(chosen, self.figures["metrics"], self.regressions["metrics"], things))
+
+    def figure_settings(self) -> dict:
+        """Everything the figures depend on, but the results."""
+        return {
+            "figures": self.figure_list(),
+            "models": self.figures["models"],
+            "sweeps": self.figures["sweeps"],
+            "grid": self.grid(),
+            "budgets": self.budgets,
+            "recipes": self.models,
+        }
 
     def grid(self) -> dict:
         """The study's runs, spelled short."""
@@ -159,9 +190,6 @@ class _Reader:
             for name, recipe in models.items()
         }
         budgets = {name: recipe.pop("budget", value["budget"]) for name, recipe in models.items()}
-        for name in value["figures"]["models"]:
-            if name not in models:
-                self.fail_name("figures.models", name, models)
         for size in value["regressions"]["leave_out"]:
             if size not in sizes:
                 self.fail("regressions.leave_out", f"found {size}, which is no size of the study ({listing(sizes)})")
@@ -179,10 +207,33 @@ class _Reader:
             models=models,
             model_sizes=model_sizes,
             regressions=value["regressions"],
-            figures={**value["figures"], "models": value["figures"]["models"] or list(models)},
+            figures=self.figures(value["figures"], models),
         )
         self.check_extent(study)
+        self.check_figures(study)
         return study
+
+    def figures(self, value: dict, models: dict) -> dict:
+        """Return the figure settings with the models spelled out; without sweeps, all models are one."""
+        drawn = value["models"] or list(models)
+        for key, names, allowed in (
+            ("models", value["models"], models),
+            *((f"sweeps.{sweep}", names, drawn) for sweep, names in value["sweeps"].items()),
+        ):
+            for name in names:
+                if name not in allowed:
+                    self.fail_name(f"figures.{key}", name, allowed)
+        return {**value, "models": drawn, "sweeps": value["sweeps"] or {"models": drawn}}
+
+    def check_figures(self, study: Study) -> None:
+        """Refuse figures asked for by name that cannot be drawn."""
+        has = study.features()
+        for name in study.figures["also"]:
+            missing = [FEATURES[need] for need in KINDS[name].needs if need not in has]
+            if missing:
+                self.fail("figures.also", f"found '{name}', which needs {' and '.join(missing)}")
+            if KINDS[name].regressed and not set(study.figures["metrics"]) & set(study.regressions["metrics"]):
+                self.fail("figures.also", f"found '{name}', but none of figures.metrics is in regressions.metrics")
 
     def check_extent(self, study: Study) -> None:
         """Refuse a study that nobody could run, before its runs are listed."""

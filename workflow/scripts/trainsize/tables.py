@@ -619,7 +619,8 @@ def placed(schema: pa.Schema, path: Path, notes: dict | None = None) -> pa.Schem
 
 
 def _place(path: Path) -> str:
-    return "/".join(path.absolute().parts[-3:])
+    # A run's files have two places, of which one is below the other.
+    return "/".join([part for part in path.absolute().parts if part != "state"][-3:])
 
 
 def _head(schema: pa.Schema, notes: str) -> str:

@@ -5,12 +5,15 @@ places that the workflow knows. Snakemake removes all outputs of a job before it
 finished survives that, and the next job takes it over instead of training again.
 """
 
+import ctypes
 import os
 import platform
 import time
 import traceback
-from contextlib import nullcontext
-from dataclasses import asdict, replace
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -32,6 +35,7 @@ from trainsize.processes import Processes
 from trainsize.provenance import commit, now, processor, versions
 from trainsize.record import NEURONS, check_files, checksums
 from trainsize.runs import FILES, Run, settings_hash
+from trainsize.stack import Stack, can_stack
 from trainsize.subsets import content_hash, draw_subsets
 from trainsize.tables import HISTORY, PREDICTIONS, SCORE_NAMES, write_table
 
@@ -48,25 +52,54 @@ def train_runs(settings: dict, code: str, dataset: Path, threads: int, device: s
     """
     device = _device(device)
     processes = Processes.of_this(device)
-    torch.set_num_threads(max(1, threads // processes.count))
-    # A few operations have no deterministic form on a GPU; PyTorch then says so in the log and goes on.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a help to find bugs, which costs time
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    set_up(max(1, threads // processes.count))
     trainer = Trainer(settings, code, Prepared(dataset), device, processes)
     failed = []
-    for record in records:
+    waiting = deque(_stacks([record.parent for record in records]))
+    while waiting:
+        folders = waiting.popleft()
         try:
-            trainer.make(record.parent)
+            trainer.make(folders)
         except (Interrupted, UserError):
             raise
         except Exception as error:
             if processes.count > 1:
                 raise  # the others wait for this one; torchrun ends them all
+            if len(folders) > 1:
+                print(f"  cannot be trained side by side ({error}); one after another instead", flush=True)
+                waiting.extendleft([folder] for folder in reversed(folders))
+                continue
             traceback.print_exc()
-            failed.append(f"{record.parent}: {type(error).__name__}: {error}")
+            failed.append(f"{folders[0]}: {type(error).__name__}: {error}")
     if failed:
         raise UserError("\n".join([f"{len(failed)} of {len(records)} runs failed; the others are kept:", *failed]))
+
+
+def set_up(threads: int) -> None:
+    """Have PyTorch compute the same numbers each time, in so many threads, and keep the memory it has freed."""
+    torch.set_num_threads(threads)
+    # A few operations have no deterministic form on a GPU; PyTorch then says so in the log and goes on.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a help to find bugs, which costs time
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc, where that is the C library, not to give freed memory back.
+
+    The tensors of an update are freed and allocated again at the next; from fresh pages that takes a tenth of its time.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD, at its largest: up to 32 MiB from the heap
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: free memory the heap keeps
+
+
+def _stacks(folders: list[Path]) -> list[list[Path]]:
+    """Return the runs to be trained side by side: so many as $TRAINSIZE_STACK says, or each by itself."""
+    size = int(os.environ.get("TRAINSIZE_STACK", 1))
+    return [folders[start : start + size] for start in range(0, len(folders), size)]
 
 
 def _device(name: str) -> torch.device:
@@ -98,25 +131,32 @@ class Trainer:
         """Floating-point operations of one image's forward pass."""
         return flops_per_image(build(self.recipe, self.shape, self.n_classes, 0), self.shape)
 
-    def make(self, folder: Path) -> None:
-        """Bring the run's files into `folder`, from its state if that is finished, else by training."""
-        run, state = Run.from_folder(folder), folder / "state"
-        rows = self._rows(run, run.draw)
-        identity = {
-            "settings_hash": settings_hash(self.settings),
-            "code": self.code,
-            "dataset_content": self.data.manifest["content"],
-            "subset_content": content_hash(rows),
-        }
-        # Several processes are started by one that holds the lock for them.
-        with locked(state, Interruption.asked) if self.processes.count == 1 else nullcontext():
-            if _is_finished(state, identity):
-                print(f"{folder}: already finished, taken over", flush=True)
-            else:
-                self._train_to(state, folder.parents[4].name, run, rows, identity)
+    def make(self, folders: list[Path]) -> None:
+        """Bring the files of each run into its folder, from its state if that is finished, else by training."""
+        with ExitStack() as locks:
+            begun = []
+            for folder in folders:
+                if self.processes.count == 1:  # several processes are started by one that holds the lock for them
+                    locks.enter_context(locked(folder / "state", Interruption.asked))
+                run = Run.from_folder(folder)
+                rows = self._rows(run, run.draw)
+                identity = {
+                    "settings_hash": settings_hash(self.settings),
+                    "code": self.code,
+                    "dataset_content": self.data.manifest["content"],
+                    "subset_content": content_hash(rows),
+                }
+                if _is_finished(folder / "state", identity):
+                    print(f"{folder}: already finished, taken over", flush=True)
+                else:
+                    begun.append(self._begin(folder, run, rows, identity))
+            for training, outcome in zip(begun, _outcomes(begun), strict=True):
+                if self.processes.first:
+                    self._write(training, outcome)
             if self.processes.first:
-                for name in FILES:
-                    link(state / name, folder / name)
+                for folder in folders:
+                    for name in FILES:
+                        link(folder / "state" / name, folder / name)
 
     def _rows(self, run: Run, draw: int) -> dict[str, np.ndarray]:
         return draw_subsets(self.data.labels("train"), self.settings["subset"], [run.n], draw)[run.n]
@@ -142,21 +182,23 @@ class Trainer:
         stages = [*(self._rows(run, draw) for draw in before), rows]
         return Fit(model, [self._splits(stage) for stage in stages], self.settings, run.seed, self.processes)
 
-    def _train_to(self, state: Path, study: str, run: Run, rows: dict[str, np.ndarray], identity: dict) -> None:
-        """Train `run`, from its last checkpoint where there is one, and write its files to `state`, the record last."""
+    def _begin(self, folder: Path, run: Run, rows: dict[str, np.ndarray], identity: dict) -> "Training":
+        """Return the training of `run`, at its last checkpoint where there is one."""
+        study = folder.parents[4].name
         print(f"{run.folder} of {study}: training", flush=True)
         started, before = now(), time.perf_counter()
         fit = self._fit(run, rows)
         fit.watch.seconds |= {"load": self.seconds_load, "build": time.perf_counter() - before}
-        saved = Checkpoints(state, identity | asdict(run), SAVE_EVERY)
+        saved = Checkpoints(folder / "state", identity | asdict(run), SAVE_EVERY)
         if (last := saved.load(self.device)) is not None:
             fit.restore(last)
             print(f"  going on from update {fit.step}", flush=True)
-        outcome = fit.run(saved)
-        if not self.processes.first:
-            return
+        return Training(folder / "state", {"study": study, **asdict(run)}, identity, started, fit, saved)
+
+    def _write(self, training: "Training", outcome: Outcome) -> None:
+        """Write a run's files to its state, the record last."""
+        state, coordinates, fit = training.state, training.coordinates, training.fit
         (state / "run.json").unlink(missing_ok=True)
-        coordinates = {"study": study, **asdict(run)}
         with fit.watch.phase("write"):
             write_table(state / "history.parquet", HISTORY, _columns(coordinates, outcome.history))
             predictions = _predictions(outcome, fit.splits["test"].labels)
@@ -172,7 +214,7 @@ class Trainer:
                 "reason": outcome.reason,
                 "stopped": outcome.stopped,
                 "settings": self.settings,
-                **identity,
+                **training.identity,
                 "parameters": count_parameters(fit.model),
                 "flops_per_image": self.flops,
                 "updates": fit.step,
@@ -184,7 +226,7 @@ class Trainer:
                 "files": checksums(state, neurons),
                 "resumed": fit.resumed,
                 "seconds": {**seconds, "total": sum(seconds.values())},
-                "started": started,
+                "started": training.started,
                 "finished": now(),
                 "commit": commit_id,
                 "dirty": dirty,
@@ -194,11 +236,12 @@ class Trainer:
                     "name": torch.cuda.get_device_name() if self.device.type == "cuda" else processor(),
                     "threads": torch.get_num_threads(),
                     "processes": self.processes.count,
+                    "stacked": training.stacked,
                 },
                 "host": platform.node(),
             },
         )
-        saved.clear()
+        training.saved.clear()
 
     def _neurons(self, fit: Fit, state: Path) -> dict:
         """Write the correlations of a layer's units to `state/neurons.npy` and return what sums them up."""
@@ -208,6 +251,30 @@ class Trainer:
         with whole(state / NEURONS) as partial, partial.open("wb") as file:
             np.save(file, matrix.astype(np.float32))
         return {**options, **summary(matrix)}
+
+
+@dataclass
+class Training:
+    """A run under way: where its files go, what it is, and how many are trained side by side with it."""
+
+    state: Path
+    coordinates: dict
+    identity: dict
+    started: str
+    fit: Fit
+    saved: Checkpoints
+    stacked: int = 1
+
+
+def _outcomes(trainings: list[Training]) -> Iterator[Outcome]:
+    """Yield what comes of each training: of all together where they can go side by side, else one after another."""
+    fits, saved = [training.fit for training in trainings], [training.saved for training in trainings]
+    if len(fits) > 1 and can_stack(fits):
+        for training in trainings:
+            training.stacked = len(fits)
+        yield from Stack(fits).run(saved)
+    else:
+        yield from (fit.run(own) for fit, own in zip(fits, saved, strict=True))
 
 
 def _is_finished(state: Path, identity: dict) -> bool:

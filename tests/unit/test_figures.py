@@ -1,0 +1,531 @@
+"""Figures: what is drawn equals the tables, and a study without results has figures that say so."""
+
+import math
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from trainsize import figures_reproduction
+from trainsize.errors import UserError
+from trainsize.figures import DRAW, STYLE, draw_figures
+from trainsize.figures_axes import DASHES, line_styles, metric_axis, size_axis, spread_out
+from trainsize.figures_classes import calibration_bins, class_scores, confusion_shares, matrix
+from trainsize.figures_curves import (
+    box_row,
+    box_statistics,
+    chance_level,
+    extrapolation_zone,
+    fitted_curve,
+    mean_curve,
+    run_column,
+    target_interval,
+)
+from trainsize.figures_data import mosaic, sorted_shares
+from trainsize.figures_kinds import FEATURES, KINDS
+from trainsize.figures_recipes import augmented, learning_rates
+from trainsize.figures_regressions import family_errors, family_weights, leverages, published_line, spreads
+from trainsize.figures_surface import surface_of, write_surfaces
+from trainsize.figures_tables import Tables, run_means
+from trainsize.figures_training import by_size, mark_selected, run_lines, surface_map
+from trainsize.intervals import mean_interval
+from trainsize.study import load_study
+from trainsize.tables import (
+    CLASSES,
+    CONFUSION,
+    HISTORY,
+    NEURONS,
+    OVERLAP,
+    OVERLAP_CLASSES,
+    REGRESSIONS,
+    REPRODUCTION,
+    RUNS,
+    write_table,
+)
+
+STYLED = {"color": "red", "marker": "o", "linestyle": "-"}
+STUDY = """\
+title: Made up
+dataset: digits
+sizes: [20, 40, 80]
+seeds: [1, 2]
+draws: [0, 1]
+subset: {method: random, validation: 50}
+budget: {updates: 8}
+evaluation: {points: 2}
+base: {batch_size: 16, optimizer: {name: sgd, lr: 0.1}}
+models:
+  plain: {architecture: mlp, schedule: {name: plateau, factor: 0.5, patience: 0}}
+  other:
+    architecture: mlp
+    schedule: {name: cosine}
+    augmentation: [horizontal_flip]
+    mixup: 0.5
+    restart: {at: 0.5, seed: 0}
+    selection: {name: best_on_validation, metric: loss, patience: 1}
+    neurons: {layer: "0", images: 10}
+"""
+
+
+@pytest.fixture
+def ax():
+    with plt.rc_context(fname=STYLE):
+        figure, axes = plt.subplots()
+        yield axes
+        plt.close(figure)
+
+
+def study(tmp_path, text=STUDY, **figures):
+    """Return the study of `text` with figure settings of its own."""
+    listed = "".join(f"\n  {key}: {value}" for key, value in figures.items())
+    (tmp_path / "made.yaml").write_text(text + (f"figures:{listed}\n" if figures else ""))
+    return load_study("made", tmp_path)
+
+
+def runs_of(values: dict[int, list[float]], column="test_accuracy") -> pd.DataFrame:
+    """Return runs with a draw and seed each, of sizes with their values."""
+    rows = [
+        {"model": "a", "n": n, "draw": i, "seed": i, column: value}
+        for n, of_size in values.items()
+        for i, value in enumerate(of_size)
+    ]
+    return pd.DataFrame(rows)
+
+
+def line(ax, place=-1):
+    return [list(map(float, data)) for data in ax.lines[place].get_data()]
+
+
+# What is drawn
+
+
+def test_means_dots_and_intervals_are_those_of_the_runs(ax):
+    values = {10: [0.5, 0.6, 0.7], 100: [0.8, 0.9, 0.85]}
+    mean_curve(ax, runs_of(values), "test_accuracy", "a", STYLED)
+    assert line(ax) == [[10, 100], pytest.approx([0.6, 0.85])]
+    dots, band = ax.collections[1], ax.collections[0]
+    assert dots.get_offsets().data.tolist() == [[n, value] for n, of_size in values.items() for value in of_size]
+    ends = {(x, round(y, 9)) for x, y in band.get_paths()[0].vertices}
+    for n, of_size in values.items():
+        _, low, high = mean_interval(of_size)
+        assert {(n, round(low, 9)), (n, round(high, 9))} <= ends
+
+
+def test_a_fitted_curve_is_solid_within_the_sizes_and_dashed_beyond(ax):
+    fitted = pd.DataFrame({"n": [10, 50, 100, 150, 200], "value": [0.5, 0.7, 0.8, 0.82, 0.83]})
+    fitted = fitted.assign(low=fitted["value"] - 0.1, high=fitted["value"] + 0.1, extrapolated=fitted["n"] > 100)
+    fitted_curve(ax, runs_of({10: [0.4, 0.6], 100: [0.8]}), fitted, "test_accuracy", "a: pow3", STYLED)
+    assert line(ax, 0) == [[10, 100], [0.5, 0.8]]
+    assert line(ax, 1) == [[10, 50, 100], [0.5, 0.7, 0.8]]
+    assert line(ax, 2) == [[100, 150, 200], [0.8, 0.82, 0.83]]
+    assert ax.lines[1].get_linestyle() == "-" != ax.lines[2].get_linestyle()
+    assert ax.get_legend_handles_labels()[1] == ["a: pow3"]
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "bar", "arrow", "star"),
+    [
+        (150, 100, 180, [100, 180], False, True),
+        (150, 100, math.inf, [100, 200], True, True),
+        (900, 300, math.inf, None, True, False),
+        (150, math.nan, math.nan, None, True, True),
+    ],
+)
+def test_a_target_has_the_interval_of_its_images(ax, estimate, low, high, bar, arrow, star):
+    target_interval(ax, 0.9, estimate, low, high, 200, "red")
+    drawn = {str(mark.get_marker()): [float(x) for x in mark.get_xdata()] for mark in ax.lines}
+    assert drawn.get("|") == bar
+    assert drawn.get(">") == ([200] if arrow else None)
+    assert drawn.get("*") == ([estimate] if star else None)
+    assert all(set(mark.get_ydata()) == {0.9} for mark in ax.lines)
+
+
+def test_chance_is_drawn_where_it_is_near_and_told_where_it_is_not(ax):
+    ax.plot([1, 2], [0.2, 0.9])
+    chance_level(ax, 0.1, "accuracy")
+    assert set(ax.lines[-1].get_ydata()) == {0.1}
+    assert ax.texts[-1].get_text() == "chance: 10 %"
+    ax.set_ylim(0.8, 0.9)
+    chance_level(ax, 0.1, "accuracy")
+    assert ax.texts[-1].get_text() == "chance: 10 % ↓"
+    assert len(ax.lines) == 2
+
+
+def test_only_what_lies_beyond_the_sizes_is_shaded(ax):
+    ax.plot([1, 110], [0, 1])
+    extrapolation_zone(ax, 100)
+    assert not ax.patches and not ax.texts
+    ax.plot([1, 200], [0, 1])
+    extrapolation_zone(ax, 100)
+    assert ax.patches[0].get_x() == 100
+    assert ax.texts[0].get_text() == "extrapolated"
+
+
+def test_boxes_have_the_quartiles_that_plotly_calls_linear(ax):
+    """Of ten runs the third and the eighth; whiskers end at the last within 1.5 times their distance."""
+    values = pd.Series([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 30.0])
+    found = box_statistics(values)
+    assert (found["q1"], found["med"], found["q3"]) == (3.0, 5.5, 8.0)
+    assert (found["whislo"], found["whishi"], found["fliers"].tolist()) == (1.0, 9.0, [30.0])
+    box_row(ax, runs_of({10: list(values), 100: [0.5]}), "test_accuracy", 1, "red", "test")
+    box = ax.patches[0].get_path().vertices
+    assert (box[:, 1].min(), box[:, 1].max()) == (3.0, 8.0)
+    assert 10 < box[:, 0].min() < box[:, 0].max() < 100
+    assert box_statistics(pd.Series([2.0]))["whishi"] == 2.0
+
+
+def test_runs_of_a_sweep_have_their_mean_and_interval(ax):
+    runs = runs_of({10: [0.5, 0.6, 0.7]})
+    run_column(ax, 3, runs, "test_accuracy", STYLED)
+    _, low, high = mean_interval([0.5, 0.6, 0.7])
+    assert ax.collections[1].get_segments()[0].tolist() == [[3, pytest.approx(low)], [3, pytest.approx(high)]]
+    assert line(ax) == [[3], [pytest.approx(0.6)]]
+
+
+def test_lines_during_training_are_the_runs_and_their_mean(ax):
+    rows = pd.DataFrame({"draw": [0, 0, 1, 1], "n": 10, "seed": 0, "step": [4, 8, 4, 8], "loss": [1.0, 0.5, 2.0, 1.5]})
+    run_lines(ax, rows, "loss", {"color": "red"})
+    assert [line(ax, i) for i in range(3)] == [[[4, 8], y] for y in ([1.0, 0.5], [2.0, 1.5], [1.5, 1.0])]
+    runs = pd.DataFrame({"draw": [0, 1], "seed": 0, "selected_step": [4, 8], "updates": 8, "stopped": ["early", ""]})
+    mark_selected(ax, rows, runs, "loss", {"name": "best_on_validation"})
+    assert (line(ax, -2), line(ax, -1)) == ([[4, 8], [1.0, 1.5]], [[8], [0.5]])
+    mark_selected(ax, rows, runs, "loss", {"name": "last"})
+    assert line(ax, -2) == [[], []]
+
+
+def test_a_mean_ends_where_the_first_run_is_stopped():
+    rows = pd.DataFrame({"n": [10] * 3 + [20], "step": [4, 4, 8, 4], "loss": [1.0, 2.0, 0.1, 5.0]})
+    assert run_means(rows, "loss").to_dict() == {(10, 4): 1.5, (20, 4): 5.0}
+
+
+def test_a_line_per_size(ax):
+    means = pd.Series({(10, 1): 0.1, (10, 2): 0.2, (30, 1): 0.3}).rename_axis(["n", "step"])
+    by_size(ax, means, [10, 30])
+    assert [line(ax, i) for i in range(2)] == [[[1, 2], [0.1, 0.2]], [[1], [0.3]]]
+
+
+def test_a_surface_has_a_row_per_size_with_its_own_checkpoints(ax):
+    means = pd.Series({(10, 5): 0.1, (10, 9): 0.2, (100, 4): 0.3, (100, 8): 0.4}).rename_axis(["n", "step"])
+    surface_map(ax, means, matplotlib.colors.Normalize(0, 1))
+    rows = ax.collections
+    assert [row.get_array().ravel().tolist() for row in rows] == [[0.1, 0.2], [0.3, 0.4]]
+    assert [sorted(set(row.get_coordinates()[..., 0].ravel().tolist())) for row in rows] == [[0, 5, 9], [0, 4, 8]]
+    edges = [sorted(set(row.get_coordinates()[..., 1].ravel().tolist())) for row in rows]
+    assert edges[0][1] == edges[1][0] == pytest.approx(math.sqrt(1000))
+
+
+def test_bins_of_the_reliability_diagram_hold_equally_many_images():
+    sure = np.linspace(0.2, 1, 20)
+    right = np.arange(20) % 4 == 0
+    table = pd.DataFrame({"probability_1": sure, "class_1": 1, "label": np.where(right, 1, 0)}).sample(frac=1)
+    means, shares = calibration_bins(table, bins=5)
+    assert means == pytest.approx(sure.reshape(5, 4).mean(1))
+    assert shares.tolist() == [0.25] * 5
+
+
+def test_confusions_are_shares_of_each_class(ax):
+    rows = pd.DataFrame({"label": [0, 0, 1], "predicted": [0, 1, 1], "count": [3, 1, 4]})
+    shares = confusion_shares(rows, 3)
+    assert shares[:2].tolist() == [[0.75, 0.25, 0], [0, 1, 0]]
+    assert np.isnan(shares[2]).all()
+    matrix(ax, shares, matplotlib.colors.Normalize(0, 1), "{:.0%}")
+    assert [text.get_text() for text in ax.texts] == ["75", "25", "100"]
+
+
+def test_scores_per_class(ax):
+    means = pd.DataFrame({"precision": [0.1, 0.2], "recall": [0.3, 0.4], "f1": [0.5, 0.6]}, index=[7, 2])
+    class_scores(ax, means)
+    assert [line(ax, i) for i in range(3)] == [[[0.1, 0.2], [0, 1]], [[0.3, 0.4], [0, 1]], [[0.5, 0.6], [0, 1]]]
+
+
+def test_families_have_their_hold_out_error_and_weight(ax):
+    fits = pd.DataFrame(
+        {
+            "method": ["pow3", "exp3"],
+            "holdout_error": [0.1, 0.2],
+            "akaike_weight": [0.7, np.nan],
+            "chosen": [True, False],
+        }
+    )
+    family_errors(ax, fits, "accuracy")
+    assert [line(ax, i)[0] for i in range(2)] == [[0.1], [0.2]]
+    assert [mark.get_markerfacecolor() == "white" for mark in ax.lines] == [False, True]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["pow3", "exp3"]
+    family_weights(ax, fits)
+    assert [bar.get_width() for bar in ax.patches] == [0.7, 0]
+    family_errors(ax, fits.assign(holdout_error=np.nan), "accuracy")
+    assert ax.texts[-1].get_text() == "too few sizes to hold some out"
+
+
+def test_sizes_that_pull_at_the_line_are_named(ax):
+    rows = pd.DataFrame(
+        {"n": [10.0, 1000.0], "leverage": [0.2, 0.6], "studentised": [0.5, -2.5], "cooks_distance": 0.1}
+    )
+    leverages(ax, rows, {**STYLED, "linestyle": ""})
+    assert line(ax) == [[0.2, 0.6], [0.5, -2.5]]
+    assert [text.get_text() for text in ax.texts] == ["1,000"]
+
+
+def test_the_published_line_is_drawn_from_its_coefficients(ax):
+    published_line(ax, np.array([10.0, 1000.0]), SimpleNamespace(const=0.5, log10_n=0.1, r2=0.9, left_out="1000"))
+    assert line(ax) == [[10, 1000], pytest.approx([0.6, 0.8])]
+    assert ax.lines[0].get_label() == "without 1000: R² = 0.900"
+
+
+def test_the_spread_between_runs_beside_the_binomial():
+    runs = runs_of({10: [0.5, 0.7], 100: [0.8, 0.8]}).assign(images=64)
+    rows = spreads(runs, "test_accuracy", "images")
+    assert list(rows.index) == [10]  # no spread, no place on a log axis
+    assert rows.loc[10, "sd"] == pytest.approx(100 * np.std([0.5, 0.7], ddof=1))
+    assert rows.loc[10, "expected"] == pytest.approx(100 * math.sqrt(0.6 * 0.4 / 64))
+    assert rows.loc[10, "low"] < rows.loc[10, "sd"] < rows.loc[10, "high"]
+
+
+def test_shares_in_common_are_sorted(ax):
+    counts = {"count_a": [10, 10], "count_b": [10, 10], "total": [100, 100]}
+    sorted_shares(ax, pd.DataFrame({"draw_a": 0, "draw_b": 1, "share": [0.1, 0.3], **counts}))
+    assert line(ax) == [[1, 2], [0.3, 0.1]]
+
+
+def test_images_lie_side_by_side(ax):
+    tiles = np.arange(2 * 3).reshape(2, 3, 1, 1, 1) / 10 * np.ones((1, 1, 4, 4, 3))
+    mosaic(ax, tiles, ["first", "second"])
+    shown = ax.images[0].get_array()
+    assert shown.shape == (10, 15, 3)
+    assert shown[6, 11].tolist() == [0.5] * 3
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
+
+
+# Axes
+
+
+def test_axes_have_ticks_at_the_sizes_and_units(ax):
+    ax.plot([10, 12, 100], [0.5, 0.6, 0.7])
+    size_axis(ax, [10, 12, 100], 4)
+    metric_axis(ax, "accuracy", "test")
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["10", "100"]
+    assert ax.get_xscale() == "log"
+    assert ax.yaxis.get_major_formatter()(0.5) == "50.0%"
+    assert spread_out([7]) == [7]
+    ax.cla()
+    ax.plot([1, 2], [0.1, 2.0])
+    metric_axis(ax, "loss", "test")
+    assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "test cross-entropy (nats)")
+
+
+def test_lines_differ_in_more_than_colour():
+    with plt.rc_context(fname=STYLE):
+        looks = line_styles([str(i) for i in range(28)])
+    assert len({(look["marker"], look["linestyle"]) for look in looks.values()}) == 7 * len(DASHES)
+
+
+# The study's choice
+
+
+def test_a_study_has_the_usual_figures_and_those_it_asks_for(tmp_path):
+    def kinds(**figures):
+        return {figure["kind"] for figure in study(tmp_path, **figures).figure_list()}
+
+    usual = kinds()
+    assert {"curve", "boxes", "history", "spread", "overlap-classes", "neurons"} <= usual
+    assert not {"sweep", "folds", "surface"} & usual
+    assert kinds(also="[surface, boxes]", without="[neurons]") == (usual | {"surface"}) - {"neurons"}
+    one_size = STUDY.replace("[20, 40, 80]", "[20]")
+    assert "sweep" in {figure["kind"] for figure in study(tmp_path, one_size).figure_list()}
+    names = [figure["name"] for figure in study(tmp_path, also="[training]", metrics="[loss]").figure_list()]
+    assert names[:5] == ["curve-loss", "boxes-loss", "history-loss", "training-loss-plain", "training-loss-other"]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "figures", "message"),
+    [
+        (STUDY, {"also": "[folds]"}, "figures.also: found 'folds', which needs folds (subset.method: kfold)"),
+        (STUDY.replace("points: 2", "points: 1"), {"also": "[surface]"}, "which needs two checkpoints or more"),
+        (STUDY, {"also": "[curves]"}, "figures.also.0: found 'curves' (text), allowed: curve, boxes"),
+        (STUDY, {"sweeps": "{a: [pain]}"}, "figures.sweeps.a: found 'pain', allowed: plain, other; did you mean"),
+        (STUDY, {"models": "[plain]", "sweeps": "{a: [other]}"}, "figures.sweeps.a: found 'other', allowed: plain"),
+        (
+            STUDY + "regressions: {metrics: [accuracy]}\n",
+            {"metrics": "[loss]", "also": "[line]"},
+            "found 'line', but none of figures.metrics is in regressions.metrics",
+        ),
+    ],
+)
+def test_figures_that_cannot_be_drawn_are_refused(tmp_path, text, figures, message):
+    with pytest.raises(UserError) as error:
+        study(tmp_path, text, **figures)
+    assert message in str(error.value)
+
+
+def test_every_kind_is_drawn_described_and_allowed():
+    assert set(KINDS) == set(DRAW)
+    for kind in KINDS.values():
+        assert {*kind.needs, *(kind.usual or ())} <= set(FEATURES)
+        assert kind.caption.format(metric="accuracy")[0].isupper()
+
+
+# Whole figures
+
+
+def all_figures(made) -> dict:
+    """Return the figure settings of a study with every kind there can be of it."""
+    has = made.features()
+    made.figures["also"] = [name for name, kind in KINDS.items() if has >= set(kind.needs)]
+    return made.figure_settings()
+
+
+def drawn(tables: Tables) -> dict:
+    """Return every figure of the settings by name, drawn and closed."""
+    with plt.rc_context(fname=STYLE):
+        figures = {}
+        for figure in tables.settings["figures"]:
+            of = {key: value for key, value in figure.items() if key not in ("name", "kind")}
+            figures[figure["name"]] = DRAW[figure["kind"]](tables, **of)
+            plt.close(figures[figure["name"]])
+    return figures
+
+
+@pytest.fixture
+def diverged(tmp_path, digits):
+    """Tables of a study of which no run has finished."""
+    made = study(tmp_path)
+    rows = [{"study": "made", **vars(run), "status": "diverged"} for run in made.runs]
+    frame = pd.DataFrame(rows).reindex(columns=RUNS.schema.names)
+    write_table(tmp_path / RUNS.path, RUNS, frame)
+    empty = (HISTORY, CLASSES, CONFUSION, NEURONS, OVERLAP, OVERLAP_CLASSES, *REGRESSIONS.values())
+    for table in empty:
+        write_table(tmp_path / table.path, table, {name: [] for name in table.schema.names})
+    return Tables(all_figures(made), tmp_path, digits)
+
+
+def test_a_study_without_a_finished_run_has_figures_that_say_so(diverged, tmp_path):
+    figures = drawn(diverged)
+    assert {figure["kind"] for figure in diverged.settings["figures"]} == set(KINDS) - {"folds"}
+    of_data = {"overlap", "overlap-classes", "classes", "samples", "augmentation", "schedule"}
+    for name, figure in figures.items():
+        told = [text.get_text() for ax in figure.axes for text in ax.texts]
+        reasons = ("no finished run", "no size with", "no family", "no line", "none finished")
+        assert name in of_data or any(reason in text for text in told for reason in reasons), name
+    write_surfaces(diverged, ["accuracy"], "made", tmp_path / "surface.html")
+    assert "made: no finished run" in (tmp_path / "surface.html").read_text()
+
+
+def test_every_kind_is_drawn_from_real_runs(finished_project):
+    """All kinds that the tiny study can have, from its own tables; the axes have labels."""
+    made = load_study("tiny", finished_project.folder / "studies")
+    tables = Tables(
+        all_figures(made), finished_project.results, finished_project.results.parent / "datasets" / "digits"
+    )
+    figures = drawn(tables)
+    assert {figure["kind"] for figure in tables.settings["figures"]} == set(KINDS) - {
+        "folds",
+        "augmentation",
+        "neurons",
+    }
+    for name, figure in figures.items():
+        for ax in (ax for ax in figure.axes if ax.axison and name != "samples"):
+            shared = not ax.get_subplotspec() or ax.get_subplotspec().is_first_col()
+            assert not shared or ax.get_ylabel() or "famil" in name, name
+    curve = figures["curve-accuracy"].axes[0]
+    means = tables.runs[tables.runs["model"] == "cnn"].groupby("n")["test_accuracy"].mean()
+    assert any(
+        line.get_ydata().tolist() == pytest.approx(means.tolist()) for line in curve.lines if len(line.get_xdata()) == 3
+    )
+    assert "(2 runs per size)" in curve.get_legend().get_texts()[0].get_text()
+
+
+def test_figures_are_written_as_png_and_pdf_and_the_same_twice(diverged, tmp_path, digits):
+    settings = {**diverged.settings, "figures": [{"name": "classes", "kind": "classes"}]}
+    draw_figures(settings, tmp_path, digits)
+    files = {path.suffix: path.read_bytes() for path in sorted((tmp_path / "figures").iterdir())}
+    assert set(files) == {".png", ".pdf"}
+    assert Image.open(tmp_path / "figures" / "classes.png").size == (1040, 720)
+    draw_figures(settings, tmp_path, digits)
+    assert files == {path.suffix: path.read_bytes() for path in sorted((tmp_path / "figures").iterdir())}
+
+
+# Recipes
+
+
+def test_learning_rates_are_those_of_the_updates(diverged):
+    steps, rates = learning_rates(diverged, "other", 80)
+    assert steps.tolist() == list(range(8))
+    assert rates == pytest.approx([0.05 * (1 + math.cos(math.pi * step / 8)) for step in range(8)])
+    losses = pd.DataFrame({"model": "plain", "n": 80, "draw": 0, "seed": 1, "split": "validation"}, index=range(2))
+    diverged.__dict__["history"] = losses.assign(step=[4, 8], loss=[1.0, 1.0])
+    diverged.__dict__["history"].loc[2] = diverged.history.loc[0].to_dict() | {"step": 2, "loss": 0.5}
+    _, rates = learning_rates(diverged, "plain", 80)
+    assert rates.tolist() == [0.1] * 4 + [0.05] * 4
+
+
+def test_augmented_images_are_what_the_recipe_makes(diverged):
+    import torch
+
+    images = torch.rand(2, 1, 4, 4)
+    flipped = {"augmentation": [{"name": "horizontal_flip", "probability": 1.0}], "mixup": 0, "cutmix": 0}
+    versions = augmented(flipped, images)
+    assert versions.shape == (7, 2, 1, 4, 4)
+    assert all(torch.equal(version, images.flip(3)) for version in versions)
+
+
+# The page to turn
+
+
+def test_a_surface_to_turn_has_the_means():
+    means = pd.Series({(10, 5): 0.1, (10, 9): 0.2, (100, 4): 0.3}).rename_axis(["n", "step"])
+    surface = surface_of(means, "accuracy (%)", visible=True)
+    assert np.array(surface.z)[0].tolist() == [0.1, 0.2]
+    assert np.array(surface.z)[1, 0] == 0.3 and np.isnan(np.array(surface.z)[1, 1])
+    assert np.array(surface.x).tolist() == [[5, 9], [4, 4]]
+    assert np.array(surface.y)[:, 0].tolist() == [1, 2]
+    assert np.array(surface.customdata)[:, 0].tolist() == [10, 100]
+
+
+def test_the_page_stands_alone_and_text_stays_text(diverged, tmp_path):
+    rows = [("plain", n, step, split, 0.5) for n in (20, 40) for step in (4, 8) for split in ("train", "test")]
+    diverged.__dict__["history"] = pd.DataFrame(rows, columns=["model", "n", "step", "split", "accuracy"])
+    write_surfaces(diverged, ["accuracy"], "a </title><script>alert(1)</script>", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "<script>alert" not in page
+    assert "plain: accuracy, test images" in page
+    tags = [part.split(">")[0] for part in page.split("<script")[1:] if part.split(">")[0].strip()]
+    assert all("src=" not in tag for tag in tags)
+    assert '"showSendToCloud": false' in page
+    assert len(page) < 6e6
+
+
+# The reproduction
+
+
+def test_our_numbers_beside_the_published_ones(ax):
+    table = pd.DataFrame(
+        {
+            "quantity": ["slope", "intercept"],
+            "published": [0.1, 2.0],
+            "as_published": [0.12, 2.0],
+            "corrected": [0.11, np.nan],
+            "difference": [0.02, 0.0],
+            "difference_low": [-0.01, np.nan],
+            "difference_high": [0.05, np.nan],
+            "verdict": ["differs", "agrees"],
+        }
+    )
+    figures_reproduction.differences(ax, table)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["slope", "intercept"]
+    marks = {mark.get_label(): [data.tolist() for data in map(np.asarray, mark.get_data())] for mark in ax.lines}
+    assert marks["as published"] == [[0.0], [0]]
+    assert marks["as published, differs by the rule"] == [[pytest.approx(20)], [1]]
+    assert marks["corrected"][0][0] == pytest.approx(10)
+    assert ax.collections[1].get_segments()[0][:, 0].tolist() == pytest.approx([-10, 50])
+
+
+def test_a_reproduction_without_numbers_of_ours_says_so():
+    empty = pd.DataFrame(columns=REPRODUCTION.schema.names)
+    figure = figures_reproduction.reproduction(empty)
+    assert figure.axes[0].texts[0].get_text() == "no number of ours to compare"
+    plt.close(figure)

@@ -1,0 +1,297 @@
+"""Figures of metrics against the size, against the models, and against the folds."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainsize.figures_axes import (
+    FRACTIONS,
+    NAMES,
+    colours,
+    counted,
+    difference_unit,
+    empty,
+    firsts,
+    legend_of,
+    line_styles,
+    metric_axis,
+    panels,
+    points,
+    runs_per_size,
+    size_axis,
+)
+from trainsize.figures_tables import COORDINATES, Tables, run_means
+from trainsize.intervals import size_interval
+
+BEYOND = 2.001  # times the largest size that curves are drawn to, and to twice that for a target
+
+
+def curve(tables: Tables, metric: str) -> Figure:
+    """Draw the metric against the size, all models on one axis: the chosen curves, chance, and the first targets.
+
+    A model without a curve gets the means of its sizes, joined.
+    """
+    runs = tables.runs
+    predictions, targets = (tables.regression(name, metric) for name in ("predictions", "targets"))
+    predictions = predictions[predictions["chosen"] & predictions["value"].notna()]
+    targets = targets[targets["chosen"]].drop_duplicates("model")
+    figure, ax = plt.subplots(figsize=(6.4, 4.2))
+    if not len(runs):
+        empty(ax, "no finished run")
+        return figure
+    largest = runs["n"].max()
+    end = largest * BEYOND * (2 if (targets["estimate"] > BEYOND * largest).any() else 1)
+    for model, style in line_styles(tables.models).items():
+        of_model, fitted = (rows[rows["model"] == model] for rows in (runs, predictions))
+        if not len(of_model):
+            continue
+        if len(fitted):
+            label = f"{model}: {fitted['family'].iloc[0]} ({runs_per_size(of_model)})"
+            fitted_curve(ax, of_model, fitted[fitted["n"] <= end], f"test_{metric}", label, style)
+            for row in targets[targets["model"] == model].itertuples():
+                target_interval(ax, row.target, row.estimate, row.low, row.high, end, style["color"])
+        else:
+            mean_curve(ax, of_model, f"test_{metric}", f"{model}: means ({runs_per_size(of_model)})", style)
+    size_axis(ax, sorted(runs["n"].unique()))
+    metric_axis(ax, metric, "test")
+    extrapolation_zone(ax, largest)
+    chance_level(ax, tables.chance_of(metric), metric)
+    title = f"dots: runs; markers: means; band: interval of the {'curve' if len(predictions) else 'mean'}"
+    title += "\nbar: images for the dotted target, with interval" if len(targets) else ""
+    ax.legend(title=title, alignment="left", title_fontsize=8)
+    return figure
+
+
+def mean_curve(ax: Axes, runs: pd.DataFrame, column: str, label: str, style: dict) -> Axes:
+    """Draw every run as a dot and, through the means of the sizes, a line with the 95 % t-interval of the mean."""
+    sizes, intervals = zip(*((n, size_interval(group, column)) for n, group in runs.groupby("n")), strict=True)
+    means, low, high = zip(*intervals, strict=True)
+    ax.plot(sizes, means, markersize=5, label=label, zorder=3, **style)
+    ax.fill_between(sizes, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=1)
+    ax.scatter(runs["n"], runs[column], s=9, color=style["color"], alpha=0.55, linewidth=0, zorder=2)
+    return ax
+
+
+def fitted_curve(ax: Axes, runs: pd.DataFrame, fitted: pd.DataFrame, column: str, label: str, style: dict) -> Axes:
+    """Draw the runs as dots, their means as markers, and the fitted curve with its band, dashed beyond the sizes."""
+    means, colour = runs.groupby("n")[column].mean(), style["color"]
+    ax.plot(means.index, means, linestyle="", markersize=5, zorder=3, color=colour, marker=style["marker"])
+    seen, beyond = fitted[~fitted["extrapolated"]], fitted[fitted["n"] >= means.index[-1]]
+    ax.plot(seen["n"], seen["value"], color=colour, marker="", zorder=2)
+    ax.plot(beyond["n"], beyond["value"], color=colour, marker="", linestyle=(0, (3, 2)), linewidth=1.2, zorder=2)
+    ax.fill_between(fitted["n"], fitted["low"], fitted["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
+    ax.scatter(runs["n"], runs[column], s=9, color=colour, alpha=0.4, linewidth=0, zorder=2)
+    ax.plot([], [], color=colour, marker=style["marker"], markersize=5, label=label)
+    return ax
+
+
+def target_interval(ax: Axes, target: float, estimate: float, low: float, high: float, end: float, colour: str) -> Axes:
+    """Draw a target as a dotted line and, on it, the images it needs with their interval, an arrow where it goes on."""
+    ax.axhline(target, color=colour, linestyle=":", linewidth=0.9, zorder=1)
+    if low < end:
+        ax.plot(
+            [low, min(high, end)], [target, target], color=colour, marker="|", markersize=7, linewidth=2.4, zorder=4
+        )
+    if not high <= end:
+        ax.plot(end, target, color=colour, marker=">", markersize=6, zorder=4, clip_on=False)
+    if estimate < end:
+        ax.plot(estimate, target, color=colour, marker="*", markersize=11, markeredgecolor="white", zorder=5)
+    return ax
+
+
+def extrapolation_zone(ax: Axes, largest: float) -> Axes:
+    """Shade what lies beyond the largest size, if the axis goes there."""
+    right = ax.get_xlim()[1]
+    if right > 1.5 * largest:
+        ax.axvspan(largest, right, color="0.93", zorder=0)
+        ax.set_xlim(right=right)
+        ax.text(0.995, 0.01, "extrapolated", transform=ax.transAxes, ha="right", va="bottom", fontsize=8, color="0.35")
+    return ax
+
+
+def chance_level(ax: Axes, chance: float, metric: str) -> Axes:
+    """Draw the level of guessing; where that would take the axis from the curves, only say where it is."""
+    low, high = ax.get_ylim()
+    loss = metric == "loss"
+    near = chance < 3 * high if loss else chance > low - 0.35 * (high - low)
+    told = f"chance: {chance:.2g} nats" if loss else f"chance: {100 * chance:.3g} %"
+    place = {"fontsize": 8, "color": "0.35"}
+    if near:
+        ax.axhline(chance, color="0.35", linestyle="-.", linewidth=0.9, zorder=1)
+        across = ax.get_yaxis_transform()
+        ax.annotate(told, (0.01, chance), xycoords=across, xytext=(0, 2), textcoords="offset points", **place)
+    else:
+        edge = {"xy": (0.01, 0.99), "va": "top"} if loss else {"xy": (0.01, 0.01), "va": "bottom"}
+        ax.annotate(f"{told} {'↑' if loss else '↓'}", xycoords="axes fraction", **edge, **place)
+    return ax
+
+
+def boxes(tables: Tables, metric: str) -> Figure:
+    """Draw box plots of the metric by size, a panel per model, test and train side by side."""
+    figure, axes = panels(len(tables.models))
+    for ax, model in zip(axes, tables.models, strict=True):
+        runs = tables.runs[tables.runs["model"] == model]
+        ax.set_title(f"{model} ({runs_per_size(runs)})")
+        if not len(runs):
+            empty(ax, "no finished run")
+            continue
+        for split, colour, shift in (("train", "0.6", -1), ("test", colours()[0], 1)):
+            box_row(ax, runs, f"{split}_{metric}", shift, colour, split)
+        size_axis(ax, sorted(runs["n"].unique()), 8)
+    for ax in firsts(axes):
+        metric_axis(ax, metric)
+    legend_of(axes)
+    return figure
+
+
+def box_statistics(values: pd.Series) -> dict:
+    """Return what a box is drawn of: quartiles as plotly's "linear", whiskers to the last run within 1.5 × their range.
+
+    plotly interpolates between the ranks p n + 1/2 (Hazen's rule): of ten runs the third and the eighth.
+    """
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], method="hazen")
+    reach = 1.5 * (high - low)
+    inside = values[(values >= low - reach) & (values <= high + reach)]
+    return {
+        "q1": low,
+        "med": middle,
+        "q3": high,
+        "whislo": min(inside.min(), low),
+        "whishi": max(inside.max(), high),
+        "fliers": values.drop(inside.index).to_numpy(),
+    }
+
+
+def box_row(ax: Axes, runs: pd.DataFrame, column: str, side: int, colour: str, label: str) -> Axes:
+    """Draw a box per size, to the right (`side` 1) or the left (-1) of it."""
+    groups = [(n, group.dropna()) for n, group in runs.groupby("n")[column] if group.notna().any()]
+    if not groups:
+        return ax
+    step = min((b / a for (a, _), (b, _) in pairwise(groups)), default=2.0)
+    half = min(step, 1.6) ** 0.2
+    positions = [n * half**side for n, _ in groups]
+    parts = ax.bxp(
+        [box_statistics(values) for _, values in groups],
+        positions=positions,
+        widths=[0.75 * p * (half - 1 / half) for p in positions],
+        patch_artist=True,
+        manage_ticks=False,
+        boxprops={"facecolor": colour, "alpha": 0.45, "edgecolor": colour},
+        medianprops={"color": "black", "linewidth": 1.2, "marker": ""},
+        whiskerprops={"color": colour, "marker": ""},
+        capprops={"color": colour, "marker": ""},
+        flierprops={"marker": "o", "markersize": 2.5, "markeredgecolor": colour},
+    )
+    parts["boxes"][0].set_label(label)
+    return ax
+
+
+def gap(tables: Tables) -> Figure:
+    """Draw training minus test accuracy and the losses' difference by size, all models on each axis."""
+    runs = tables.runs
+    figure, axes = panels(2, width=3.7, share=False)
+    for ax, metric in zip(axes, ("accuracy", "loss"), strict=True):
+        differences = runs.assign(gap=runs[f"train_{metric}"] - runs[f"test_{metric}"])
+        for model, style in line_styles(tables.models).items():
+            of_model = differences[differences["model"] == model]
+            if len(of_model):
+                mean_curve(ax, of_model, "gap", f"{model} ({runs_per_size(of_model)})", style)
+        if not len(runs):
+            empty(ax, "no finished run")
+            continue
+        ax.axhline(0, color="0.35", linewidth=0.8)
+        size_axis(ax, sorted(runs["n"].unique()), 8)
+        if metric in FRACTIONS:
+            points(ax.yaxis)
+        ax.set_ylabel(f"train - test {NAMES[metric]} ({difference_unit(metric)})")
+    legend_of(axes, 0)
+    return figure
+
+
+def best_last(tables: Tables, metric: str) -> Figure:
+    """Draw the best test checkpoint and the last one of each run by size, a panel per model."""
+    figure, axes = panels(len(tables.models))
+    rows = tables.history[tables.history["split"] == "test"].sort_values("step").groupby(COORDINATES)[metric]
+    values = pd.DataFrame({"best": rows.min() if metric == "loss" else rows.max(), "last": rows.last()}).reset_index()
+    looks = line_styles(["best", "last"])
+    for ax, model in zip(axes, tables.models, strict=True):
+        of_model = values[values["model"] == model]
+        ax.set_title(f"{model} ({runs_per_size(of_model)})")
+        if not len(of_model):
+            empty(ax, "no finished run")
+            continue
+        for name, style in looks.items():
+            mean_curve(ax, of_model, name, name, style)
+        size_axis(ax, sorted(of_model["n"].unique()), 8)
+    for ax in firsts(axes):
+        metric_axis(ax, metric, "test")
+    legend_of(axes)
+    return figure
+
+
+def sweep(tables: Tables, metric: str, sweep: str) -> Figure:
+    """Draw the models of a sweep: the test metric by passes at the largest size, and every run's score."""
+    models = tables.settings["sweeps"][sweep]
+    figure, (during, final) = plt.subplots(
+        1, 2, sharey=True, figsize=(8.2, max(3.4, 1.2 + 0.14 * len(models))), width_ratios=(1.5, 1)
+    )
+    rows = tables.history[tables.history["split"] == "test"]
+    if not rows["model"].isin(models).any():
+        empty(during, "no finished run")
+        final.set_axis_off()
+        return figure
+    for place, (model, style) in enumerate(line_styles(models).items()):
+        of_model = tables.of_largest(rows, model)
+        if not len(of_model):
+            final.annotate("none finished", (place, 0.02), xycoords=("data", "axes fraction"), rotation=90, ha="center")
+            continue
+        means = run_means(of_model, metric, at="epoch").droplevel("n")
+        during.plot(means.index, means, label=model, **style)
+        run_column(final, place, tables.of_largest(tables.runs, model), f"test_{metric}", style)
+    during.set_xlabel("passes over the training images")
+    metric_axis(during, metric, "test")
+    final.set_xticks(range(len(models)), models, rotation=90 if len(models) > 5 else 30, fontsize=8)
+    final.set_xlim(-0.6, len(models) - 0.4)
+    final.grid(visible=False, axis="x")
+    most = max(len(tables.of_largest(tables.runs, model)) for model in models)
+    final.set_title(f"as scored ({counted(most)} each)")
+    sizes = {int(tables.of_largest(rows, model)["n"].max()) for model in models if (rows["model"] == model).any()}
+    during.set_title(f"{sweep.replace('-', ' ')} ({', '.join(f'n = {n:,}' for n in sorted(sizes))})")
+    during.legend(ncols=1 + (len(models) > 7))
+    return figure
+
+
+def run_column(ax: Axes, place: int, runs: pd.DataFrame, column: str, style: dict) -> Axes:
+    """Draw runs of one size as dots at `place`, and their mean with its 95 % t-interval."""
+    mean, low, high = size_interval(runs, column)
+    ax.scatter([place + 0.18] * len(runs), runs[column], s=10, color=style["color"], alpha=0.5, linewidth=0)
+    ax.vlines(place, low, high, color=style["color"], linewidth=2)
+    ax.plot(place, mean, color=style["color"], marker=style["marker"], markersize=6)
+    return ax
+
+
+def folds(tables: Tables, metric: str) -> Figure:
+    """Draw the validation metric of every fold, all models on one axis."""
+    runs = tables.runs
+    figure, ax = plt.subplots()
+    column = f"validation_{metric}"
+    if not runs[column].notna().any():
+        empty(ax, "no finished run")
+        return figure
+    for model, style in line_styles(tables.models).items():
+        of_model = tables.of_largest(runs, model)
+        means = of_model.groupby("draw")[column].mean()
+        if not len(means):
+            continue
+        each = len(of_model) / len(means)
+        ax.plot(means.index + 1, means, label=f"{model} ({counted(round(each))} per fold)", **style)
+        ax.scatter(of_model["draw"] + 1, of_model[column], s=9, color=style["color"], alpha=0.5, linewidth=0)
+    ax.set_xticks(sorted(runs["draw"].unique() + 1))
+    ax.set_xlabel("fold")
+    metric_axis(ax, metric, "validation")
+    ax.legend()
+    return figure

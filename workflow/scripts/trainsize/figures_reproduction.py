@@ -1,0 +1,60 @@
+"""The figure of a reproduction: our numbers beside the published ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainsize.figures import STYLE, save
+from trainsize.figures_axes import colours, empty, legend_below, panels
+
+MODES = {"as_published": "as published", "corrected": "corrected"}
+WIDEST = 100  # per cent of the published number that the axis goes to
+
+
+def draw_reproduction(table: pd.DataFrame, stem: Path) -> None:
+    """Draw a table of reproductions to `stem`.png and .pdf."""
+    with plt.rc_context(fname=STYLE):
+        save(reproduction(table), stem)
+
+
+def reproduction(table: pd.DataFrame) -> Figure:
+    """Draw how far our numbers are from the published ones, a panel per artefact and a row per number."""
+    ours = table[table[list(MODES)].notna().any(axis=1) & table["published"].ne(0)]
+    groups = list(ours.groupby("artefact", sort=False))
+    longest = max((len(rows) for _, rows in groups), default=1)
+    figure, axes = panels(max(len(groups), 1), width=3.6, height=0.9 + 0.16 * longest, columns=3, share=False)
+    if not groups:
+        empty(axes[0], "no number of ours to compare")
+    for ax, (name, rows) in zip(axes, groups, strict=False):
+        differences(ax, rows)
+        ax.set_title(name)
+        ax.set_xlabel("ours - published (% of the published)")
+    legend_below(figure, axes, 3)
+    return figure
+
+
+def differences(ax: Axes, rows: pd.DataFrame) -> Axes:
+    """Draw the differences of both modes with the interval of that as published, from above; what differs is filled."""
+    percent = 100 / rows["published"].abs()
+    place = np.arange(len(rows))[::-1]
+    ax.axvline(0, color="0.5", linewidth=0.8)
+    differs = rows["verdict"].eq("differs").to_numpy()
+    for wanted, label, fill in (
+        (False, "as published", "white"),
+        (True, "as published, differs by the rule", colours()[1]),
+    ):
+        some = differs == wanted
+        colour = colours()[1 if wanted else 0]
+        low, middle, high = (rows[f"difference{end}"] * percent for end in ("_low", "", "_high"))
+        ax.hlines(place[some], low[some], high[some], color=colour, linewidth=1.2)
+        ax.plot(middle[some], place[some], color=colour, linestyle="", marker="o", markerfacecolor=fill, label=label)
+    corrected = (rows["corrected"] - rows["published"]) * percent
+    ax.plot(corrected, place, color="0.45", linestyle="", marker="s", markersize=3.5, label="corrected", zorder=1)
+    ax.set_xlim(*np.clip(ax.get_xlim(), -WIDEST, WIDEST))
+    ax.set_yticks(place, rows["quantity"], fontsize=7)
+    ax.set_ylim(-0.7, len(rows) - 0.3)
+    return ax

@@ -1,0 +1,87 @@
+"""What the figures are drawn from: the study's tables, each read when a figure asks for it."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trainsize.prepared import Prepared
+from trainsize.runs import Run
+from trainsize.tables import read_table
+
+COORDINATES = ["model", "n", "draw", "seed"]
+
+
+def run_means(history: pd.DataFrame, metric: str, at: str = "step") -> pd.Series:
+    """Return the means over the runs of a model, indexed by size and update (or `at`: epoch), as long as all train.
+
+    Beyond the first that is stopped early, a mean would be of other runs than before.
+    """
+    groups = history.groupby(["n", at])[metric]
+    counts = groups.size()
+    return groups.mean()[counts == counts.groupby(level="n").transform("max")]
+
+
+class Tables:
+    """The tables of a study below `results`, its data set, and `Study.figure_settings()`."""
+
+    def __init__(self, settings: dict, results: Path, dataset: Path):
+        self.settings, self.results, self.data = settings, results, Prepared(dataset)
+        self.models: list[str] = settings["models"]
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """The finished runs of the models to draw."""
+        runs = read_table(self.results / "metrics" / "runs.parquet")
+        return runs[(runs["status"] == "finished") & runs["model"].isin(self.models)]
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """The checkpoints of the finished runs."""
+        rows = read_table(self.results / "metrics" / "history.parquet")
+        return rows.merge(self.runs[COORDINATES], on=COORDINATES)
+
+    def table(self, folder: str, name: str) -> pd.DataFrame:
+        return read_table(self.results / folder / f"{name}.parquet")
+
+    def metrics(self, name: str) -> pd.DataFrame:
+        return self.table("metrics", name)
+
+    def regression(self, name: str, metric: str) -> pd.DataFrame:
+        """Return the rows of a table of the regressions for one metric of the models to draw, on the test set."""
+        rows = self.table("regressions", name)
+        rows = rows[(rows["metric"] == metric) & rows["model"].isin(self.models)]
+        return rows[rows["split"] == "test"] if "split" in rows else rows
+
+    def of_largest(self, rows: pd.DataFrame, model: str) -> pd.DataFrame:
+        """Return the rows of a model's largest size with a finished run."""
+        rows = rows[rows["model"] == model]
+        return rows[rows["n"] == rows["n"].max()]
+
+    def predictions(self, runs: pd.DataFrame) -> list[pd.DataFrame]:
+        """Return the predictions of each of `runs`."""
+        found = runs[COORDINATES].itertuples(index=False)
+        return [read_table(self.results / Run(*run).folder / "predictions.parquet") for run in found]
+
+    @cached_property
+    def scored(self) -> pd.DataFrame:
+        """The finished runs with `n_evaluated`, the test images their scores are of, and `whole`, the accuracy on all.
+
+        They differ from each other where a study scores the last batch alone.
+        """
+        test = self.history[self.history["split"] == "test"][[*COORDINATES, "step", "n_evaluated"]]
+        runs = self.runs.merge(test, left_on=[*COORDINATES, "selected_step"], right_on=[*COORDINATES, "step"])
+        classes = self.metrics("classes")
+        hits = (classes["recall"].fillna(0) * classes["support"]).groupby([classes[c] for c in COORDINATES]).sum()
+        images = classes.groupby(COORDINATES)["support"].sum()
+        whole = pd.DataFrame({"whole": hits / images, "n_test": images}).reset_index()
+        return runs.merge(whole, on=COORDINATES)
+
+    @property
+    def classes(self) -> list[str]:
+        return self.data.manifest["classes"]
+
+    def chance_of(self, metric: str) -> float:
+        """Return the metric of guessing every class with the same probability."""
+        return float(np.log(len(self.classes))) if metric == "loss" else 1 / len(self.classes)
