@@ -4,6 +4,7 @@
 """
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,8 +108,9 @@ def _save(path: Path, array: np.ndarray) -> None:
     with whole(path) as partial, partial.open("wb") as file:
         try:
             np.save(file, array)
-        except OSError as error:
-            raise OSError(error.errno or errno.ENOSPC, f"{path} cannot be written ({error})") from error
+        except OSError as error:  # of a full disk NumPy only says how much it could write
+            code = error.errno or errno.ENOSPC
+            raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def _write_duplicates(folder: Path, contents: Contents) -> dict[str, int]:
