@@ -10,12 +10,14 @@ READY := .venv/ready-$(shell cksum < $(LOCK) | cut -d' ' -f1)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 STUDY = $(shell $(BIN)/python -c 'import yaml; print(yaml.safe_load(open("config.yaml"))["study"])')
 TOOL = PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize
+# `quick` stays the last variant: it goes over all others
+CORRECTED = $(patsubst %+quick,%,$(STUDY))+corrected$(if $(filter %+quick,$(STUDY)),+quick)
 FOR = $(if $(PROFILE),--profile $(PROFILE)) $(if $(FORMAT),--format $(FORMAT))
 PYTHON_FILES := workflow/scripts tests benchmarks
 RULE_FILES := Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures verify archive licences reproduction docs bench bench-gpu lock clean
+.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures verify archive licences report reproduction docs bench bench-gpu lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -73,10 +75,13 @@ archive: setup ## pack the finished study into one file with checksums
 licences: setup ## list the licences of what is locked
 	@$(TOOL).licences
 
-reproduction: setup ## run STUDY as published and corrected, and set both beside the published numbers
+report: setup ## write an interim report of the runs of STUDY that are finished so far
+	@$(TOOL).interim $(STUDY)
+
+reproduction: setup ## run STUDY corrected and as published, and set both beside the published numbers
+	$(SNAKEMAKE) --rerun-incomplete --config study=$(CORRECTED)
 	$(SNAKEMAKE) --rerun-incomplete --config study=$(STUDY)
-	$(SNAKEMAKE) --rerun-incomplete --config study=$(STUDY)+corrected
-	@PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.reproduction $(STUDY)
+	@$(TOOL).reproduction $(STUDY)
 
 docs: setup ## write the pages that come from schemas and tables
 	PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.reference

@@ -16,7 +16,7 @@ from trainsize.datasets import prepare
 
 REAL = Path(os.environ.get("TRAINSIZE_TEST_DATA", ROOT.parent / "shared" / "datasets"))
 FAULTS = ("<!-- faults: written by make test-slow -->", "<!-- end of faults -->")
-WORKFLOW_FILES = ("Snakefile", "config.yaml", "workflow", "studies", "envs", "slurm")
+WORKFLOW_FILES = ("Snakefile", "config.yaml", "workflow", "studies", "published", "envs", "slurm")
 
 TINY_STUDY = """\
 title: A tiny study

@@ -139,15 +139,30 @@ def test_a_remark_of_the_auditor_is_in_the_report(finished):
     write_report(study.card(), finished.results, manifest, finished.folder / "report.html")
     page = (finished.folder / "report.html").read_text()
     assert "The auditor has 1 remark on" in page
-    assert "<td>as many as 64 &lt; 500</td>" in page
+    assert '<td class="text">as many as 64 &lt; 500</td>' in page
     assert "The auditor finds nothing" not in page
+
+
+def test_a_diverged_run_is_listed_with_its_log(finished):
+    path = finished.results / RUNS.path
+    runs = read_table(path)
+    runs.loc[0, ["status", "reason"]] = ["diverged", "the loss is not finite & <odd>"]
+    write_table(path, RUNS, runs)
+    study = load_study("tiny", finished.folder / "studies")
+    manifest = finished.folder / "results" / "datasets" / "digits" / "manifest.json"
+    write_report(study.card(), finished.results, manifest, finished.folder / "report.html")
+    page = (finished.folder / "report.html").read_text()
+    assert "cnn, 20 images, draw 1, seed 1: the loss is not finite &amp; &lt;odd&gt;<pre>" in page
+    assert "runs/cnn/n20/draw1/seed1 of tiny: training" in page
+    assert "runs/cnn/n20/draw2/seed2 of tiny: training" not in page
 
 
 def test_the_report_stands_alone(results):
     page = (results / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "A tiny study" in page
-    assert not re.search(r"(src|href)=\"(?!#|data:)", page)
+    assert not re.search(r"src=\"(?!data:)", page)
+    assert all((results / link).is_file() for link in re.findall(r"href=\"(?!#)([^\"]+)", page))
     images = re.findall(r"data:image/png;base64,([^\"]+)", page)
     assert (
         len(images) == len(list((results / "figures").glob("*.png"))) == len(list((results / "figures").glob("*.pdf")))

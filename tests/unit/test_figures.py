@@ -518,8 +518,8 @@ def test_our_numbers_beside_the_published_ones(ax):
     figures_reproduction.differences(ax, table)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["slope", "intercept"]
     marks = {mark.get_label(): [data.tolist() for data in map(np.asarray, mark.get_data())] for mark in ax.lines}
-    assert marks["as published"] == [[0.0], [0]]
-    assert marks["as published, differs by the rule"] == [[pytest.approx(20)], [1]]
+    assert marks["as published: agrees"] == [[0.0], [0]]
+    assert marks["as published: differs"] == [[pytest.approx(20)], [1]]
     assert marks["corrected"][0][0] == pytest.approx(10)
     assert ax.collections[1].get_segments()[0][:, 0].tolist() == pytest.approx([-10, 50])
 

@@ -1,6 +1,7 @@
 """Published numbers beside ours: differences, intervals and verdicts by the rules of each artefact."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,12 @@ from support import ROOT
 from trainsize import published
 from trainsize.artefacts import numbers
 from trainsize.errors import UserError
-from trainsize.reproduction import compare, describe, reproduce
+from trainsize.files import write_json
+from trainsize.forms import REPRODUCED, forms, mistakes, roles
+from trainsize.reproduction import compare, describe, main, reproduce, write_reproduction
+from trainsize.reproduction_forms import effects_table, settings_table
 from trainsize.study import load_study
-from trainsize.tables import OVERLAP, REPRODUCTION, RUNS, read_table, write_table
+from trainsize.tables import FORMS, MISTAKES, OVERLAP, REPRODUCTION, RUNS, read_table, write_table
 
 STUDIES = ROOT / "studies"
 
@@ -78,30 +82,43 @@ def test_numbers_we_do_not_have_are_rows():
     assert set(table["why"][1:]) == {"we have no number"}
 
 
-@pytest.fixture
-def letters(tmp_path):
-    """Results of the letters study, as published and corrected, as if every run had followed the published lines."""
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory):
+    """Results of forms of the letters study, as if every run had followed a line, half of the seeds above it."""
+    results = tmp_path_factory.mktemp("letters")
 
-    def made(name: str, intercept: float, slope: float) -> None:
+    def made(name: str, intercept: float, slope: float, spread: float = 0.0) -> None:
         study = load_study(name, STUDIES)
         rows = []
         for run in study.runs:
-            accuracy = intercept + slope * math.log10(run.n)
+            accuracy = intercept + slope * math.log10(run.n) + (spread if run.seed // 101 % 2 else -spread)
             values = {"accuracy": accuracy, "f1_micro": accuracy, "loss": 2.0592 - 0.4422 * math.log10(run.n)}
             scores = {f"{split}_{metric}": value for split in ("train", "test") for metric, value in values.items()}
             rows.append({"study": name, **vars(run), "status": "finished", **scores})
+            record = {
+                "settings": study.run_settings(run.model),
+                "commit": "3f2a",
+                "dirty": False,
+                "finished": "2026-11-21",
+            }
+            write_json(results / name / run.folder / "run.json", record)
         columns = {key: [row.get(key) for row in rows] for key in RUNS.schema.names}
-        write_table(tmp_path / name / RUNS.path, RUNS, columns)
+        write_table(results / name / RUNS.path, RUNS, columns)
 
-    made("ga-letters", 0.4344, 0.1188)
+    made("ga-letters", 0.4344, 0.1188, 0.02)
     made("ga-letters+corrected", 0.5, 0.1)
+    made("ga-letters+whole-test-set", 0.4444, 0.1188, 0.005)
     made("ga-letters+devanagari", 0.4344, 0.1188)
-    return tmp_path
+    made("ga-letters+devanagari+quick+corrected", 0.5, 0.1)
+    return results
+
+
+def beside(name: str, results: Path) -> pd.DataFrame:
+    return reproduce(load_study(name, STUDIES), forms(name, results), studies=STUDIES)
 
 
 def test_the_letters_study_beside_its_published_lines(letters):
-    table = reproduce("ga-letters", letters, STUDIES).set_index(["artefact", "quantity"])
-    assert table.equals(read_table(letters / "ga-letters" / REPRODUCTION.path).set_index(["artefact", "quantity"]))
+    table = beside("ga-letters", letters).set_index(["artefact", "quantity"])
     slope = table.loc[("GA-T6", "test_accuracy slope")]
     assert slope["as_published"] == pytest.approx(0.1188)
     assert slope["effect"] == pytest.approx(0.1 - 0.1188)
@@ -113,14 +130,79 @@ def test_the_letters_study_beside_its_published_lines(letters):
     assert len(schedule) == 33
     printed = describe(table.reset_index())
     assert "GA-T6    test_accuracy slope" in printed
+    assert table.equals(beside("ga-letters+corrected", letters).set_index(["artefact", "quantity"]))
 
 
 def test_a_stand_in_is_not_compared_but_for_what_follows_from_the_design(letters):
-    table = reproduce("ga-letters+devanagari", letters, STUDIES)
+    table = beside("ga-letters+devanagari", letters)
     agreeing = table[table["verdict"] == "agrees"]
     assert set(agreeing["artefact"]) == {"GA-T1", "GA-T6", "GA-T7"}
     assert set(agreeing.loc[agreeing["artefact"] != "GA-T1", "quantity"]) == {"condition_number"}
-    assert table["why"].str.contains("stand in for EMNIST Letters").any()
+    assert table["why"].str.contains("stand-in for the data").any()
+
+
+def test_runs_that_are_missing_are_compared_with_nothing(letters):
+    study = load_study("ga-letters", STUDIES)
+    table = reproduce(study, forms(study.name, letters), "3 runs are missing", STUDIES)
+    assert set(table["verdict"]) == {"not comparable"}
+    assert set(table["why"]) == {"3 runs are missing"}
+
+
+def test_the_other_forms_of_a_study(letters):
+    """The study itself and what is one switch away and has been run; `quick` goes last, but is found anywhere."""
+    found = {form.role: form.name for form in forms("ga-letters+corrected", letters)}
+    assert found == {
+        "as published": "ga-letters",
+        "corrected": "ga-letters+corrected",
+        "whole-test-set": "ga-letters+whole-test-set",
+    }
+    assert roles("ga-letters+devanagari+quick")["corrected"] == "ga-letters+devanagari+corrected+quick"
+    found = {form.role: form.name for form in forms("ga-letters+devanagari+quick", letters)}
+    assert found == {
+        "as published": "ga-letters+devanagari+quick",
+        "corrected": "ga-letters+devanagari+quick+corrected",
+    }
+
+
+def test_what_a_mistake_did_to_the_mean_and_the_spread(letters):
+    """Ten seeds, half of them 0.02 above and below the mean, without the mistake 0.005, and 0.01 better."""
+    table = effects_table(forms("ga-letters", letters)).set_index(["role", "metric"])
+    row = table.loc[("whole-test-set", "test_accuracy")]
+    assert row["difference"] == pytest.approx(0.01)
+    assert row["as_published_sd"] == pytest.approx(0.02 * math.sqrt(10 / 9))
+    assert row["without_sd"] == pytest.approx(0.005 * math.sqrt(10 / 9))
+    half = 2.262157 * 0.015 * math.sqrt(10 / 9) / math.sqrt(10)
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((0.01 - half, 0.01 + half))
+    assert set(table.index.unique("role")) == {"corrected", "whole-test-set"}
+
+
+def test_the_settings_of_both_forms_side_by_side(letters):
+    table = settings_table(forms("ga-letters", letters)).set_index(["model", "setting"])
+    assert tuple(table.loc[("cnn", "scores")]) == ("last_batch", "whole")
+    assert tuple(table.loc[("cnn", "architecture.row_dropout")]) == ("true", "false")
+    assert tuple(table.loc[("cnn", "subset.method")]) == ("first_n", "nested")
+    assert table.loc[("all", "draws"), "as_published"] == "0"
+    assert ("cnn", "optimizer.lr") not in table.index
+
+
+def test_every_table_of_the_stage_is_written_with_where_the_forms_come_from(letters):
+    study = load_study("ga-letters", STUDIES)
+    write_reproduction(study, letters, letters / study.name)
+    found = read_table(letters / study.name / FORMS.path).set_index("role")
+    assert tuple(found.loc["corrected"]) == ("ga-letters+corrected", 110, "2026-11-21", "3f2a")
+    assert tuple(found.loc["unit-dropout"]) == ("ga-letters+unit-dropout", 0, "", "")
+    assert (letters / study.name / REPRODUCTION.path).exists()
+    mistakes = read_table(letters / study.name / MISTAKES.path)
+    assert set(mistakes["role"]) - {""} == set(found.index) - {"as published", "corrected"}
+
+
+@pytest.mark.parametrize("name", REPRODUCED)
+def test_every_form_is_one_of_the_study_file(name):
+    for form in roles(name).values():
+        assert load_study(form, STUDIES).runs
+    switches = {entry["variant"] for entry in mistakes(REPRODUCED[name]) if "variant" in entry}
+    assert switches <= set(roles(name))
+    assert ("corrected" in roles(name)) == (name != "fashion-folds")
 
 
 @pytest.mark.parametrize("name", ["imagenet-volume", "imagenet-volume+tiny"])
@@ -139,12 +221,14 @@ def test_the_schedules_of_the_imagenet_study_but_for_its_mistake_are_as_planned(
     ("name", "message"),
     [
         ("ga-letters+quick", "not there; run it first: snakemake --config study=ga-letters[+]quick"),
-        ("ga-letter", "ga-letter: not there"),
+        ("ga-letter", "no study 'ga-letter'; did you mean 'ga-letters'"),
+        ("digits", "digits reproduces no published study"),
     ],
 )
-def test_studies_that_have_not_been_run(letters, name, message):
-    with pytest.raises(UserError, match=message):
-        reproduce(name, letters, STUDIES)
+def test_studies_that_have_not_been_run(letters, monkeypatch, name, message):
+    monkeypatch.setattr("sys.argv", ["reproduction", name, "--results", str(letters)])
+    with pytest.raises(SystemExit, match=message):
+        main()
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def test_editing_a_figure_redraws_figures_only(finished):
     assert finished.planned_jobs() == {"figures": 1, "report": 1, "all": 1}
 
 
-def test_editing_the_report_template_or_the_figures_style_counts(finished):
-    finished.edit("workflow/scripts/trainsize/report.html.jinja", "max-width: 62rem", "max-width: 60rem")
+def test_editing_the_style_of_the_report_or_the_figures_counts(finished):
+    finished.edit("workflow/scripts/trainsize/report.css", "max-width: 64rem", "max-width: 60rem")
     assert finished.planned_jobs() == {"report": 1, "all": 1}
     finished.edit("workflow/scripts/trainsize/matplotlibrc", "lines.linewidth: 1.6", "lines.linewidth: 1.7")
     assert finished.planned_jobs() == {"figures": 1, "report": 1, "all": 1}

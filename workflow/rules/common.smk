@@ -23,8 +23,9 @@ from trainsize.errors import UserError
 from trainsize.estimates import Estimates, job_megabytes, job_minutes
 from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
+from trainsize.forms import forms, printed_content, reproduced
 from trainsize.machine import check_config, check_results
-from trainsize.runs import FILES, METRIC_TABLES, REGRESSION_TABLES, RUN_FOLDER, packs, settings_hash
+from trainsize.runs import FILES, METRIC_TABLES, REGRESSION_TABLES, REPRODUCTION_TABLES, RUN_FOLDER, packs
 from trainsize.study import load_study
 
 try:
@@ -105,10 +106,36 @@ def figure_files(extension):
     return [f"results/{{study}}/figures/{figure['name']}.{extension}" for figure in STUDY.figure_list()]
 
 
+def reported_figures():
+    """The study's figures as PNG, marked for `snakemake --report`."""
+    marked = []
+    for figure, file in zip(STUDY.figure_list(), figure_files("png")):
+        of = ", ".join(figure[key] for key in figure if key not in ("name", "kind"))
+        mark = {
+            "caption": "../report/figures.rst",
+            "category": "Figures",
+            "labels": {"figure": figure["kind"], "of": of},
+        }
+        marked.append(report(file, **mark))
+    return marked
+
+
 def surface_page():
     """The page on which the study's surfaces can be turned, if it has any."""
     drawn = any(figure["kind"] == "surface" for figure in STUDY.figure_list())
     return ["results/{study}/figures/surface.html"] if drawn else []
+
+
+def reproduction_files():
+    """What the reproduction makes, with the study as a wildcard; nothing where the study reproduces nothing."""
+    names = [f"{name}.parquet" for name in REPRODUCTION_TABLES] + ["reproduction.png", "reproduction.pdf"]
+    return [f"results/{{study}}/reproduction/{name}" for name in names] if reproduced(STUDY.name) else []
+
+
+def tables_of_forms():
+    """The runs of this form and of the others that are there: when one of these is made or made anew, this is stale."""
+    others = (form.runs.as_posix() for form in forms(STUDY.name, Path("results")))
+    return sorted({f"results/{STUDY.name}/metrics/runs.parquet", *others})
 
 
 def final_files():

@@ -17,7 +17,7 @@ rule figures:
         overlap=["results/{study}/overlap/overlap.parquet", "results/{study}/overlap/overlap_classes.parquet"],
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
-        png=figure_files("png"),
+        png=reported_figures(),
         pdf=figure_files("pdf"),
         page=surface_page(),
     log:

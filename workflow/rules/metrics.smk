@@ -26,12 +26,7 @@ rule metrics:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=as_json(
-            {
-                "grid": STUDY.grid(),
-                "settings_hashes": {model: settings_hash(STUDY.run_settings(model)) for model in STUDY.models},
-            }
-        ),
+        settings=as_json(STUDY.metrics_settings()),
         code=fingerprint("metrics"),
         results=subpath(output.runs, ancestor=2),
     shell:

@@ -16,14 +16,18 @@ rule regressions:
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
         tables=[f"results/{{study}}/regressions/{name}.parquet" for name in REGRESSION_TABLES],
-        summary="results/{study}/regressions/summary.txt",
-        answers="results/{study}/regressions/answers.txt",
+        summary=report(
+            "results/{study}/regressions/summary.txt", caption="../report/summary.rst", category="Regressions"
+        ),
+        answers=report(
+            "results/{study}/regressions/answers.txt", caption="../report/answers.rst", category="Regressions"
+        ),
     log:
         "results/{study}/logs/regressions.log",
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=as_json({"grid": STUDY.grid(), **STUDY.regressions}),
+        settings=as_json(STUDY.regressions_settings()),
         code=fingerprint("regressions"),
         results=subpath(output.summary, ancestor=2),
     shell:

@@ -1,6 +1,7 @@
 """report: one page that answers the study's question.
 
-Needs the tables, the figures and the data set's manifest; makes results/{study}/report.html.
+Needs the tables, the figures, the data set's manifest and, of a published study, the reproduction; makes
+results/{study}/report.html.
 """
 
 
@@ -17,15 +18,16 @@ rule report:
         overlap="results/{study}/overlap/overlap.parquet",
         findings="results/{study}/audit/findings.parquet",
         figures=figure_files("png"),
+        reproduction=reproduction_files(),
     output:
-        "results/{study}/report.html",
+        report("results/{study}/report.html", caption="../report/report.rst", category="Report"),
     log:
         "results/{study}/logs/report.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         settings=as_json(STUDY.card()),
-        code=fingerprint("report", "report.html.jinja"),
+        code=fingerprint("report", "report.html.jinja", "report.css", "report.js"),
         results=subpath(output[0], parent=True),
     shell:
         "python $SCRIPTS/report.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q} {output:q}"

@@ -50,7 +50,7 @@ def _check(study: Study, results: Path) -> None:
         folder = results / run.folder
         if not all((folder / name).exists() for name in FILES):
             raise UserError(f"{folder}: not finished; run snakemake first")
-        check_files(folder / "state", read_record(results, run))
+        check_files(folder / "state", read_record(results, study.name, run))
     if not (results / "report.html").exists():
         raise UserError(f"{results}: has no report; run snakemake first")
 

@@ -9,19 +9,17 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trainsize import lock, slurm
 from trainsize.errors import UserError
 from trainsize.estimates import read_records
+from trainsize.logs import last_lines, newest, training_log
 from trainsize.plan import ROOT
 from trainsize.runs import Run
 from trainsize.schema import read_yaml
 from trainsize.study import Study, load_study
-
-LAST_LINES = 3
 
 # What SLURM writes into the log of a job that it ends, and what a stage writes that was asked to leave.
 _SIGNS = (
@@ -70,8 +68,8 @@ def failures(study: Study, results: Path) -> list[Failure]:
 def _failure(study: Study, run: Run, results: Path) -> Failure | None:
     state = results / study.name / run.folder / "state"
     folder = re.escape(run.folder.as_posix())
-    own = _newest((results / study.name / "logs/training" / run.model / f"n{run.n}").rglob("*.log"), rf"{folder}\b")
-    of_job = _newest(
+    own = training_log(results / study.name, run)
+    of_job = newest(
         (results / "logs/slurm").glob(f"rule_training*/{study.name}_{run.model}_{run.n}*/*.log"),
         rf"{folder}/run\.json",
     )
@@ -84,7 +82,6 @@ def _failure(study: Study, run: Run, results: Path) -> Failure | None:
         (places[-1]["job"] or places[-1]["job2"], places[-1]["node"] or places[-1]["node2"]) if places else ("", "")
     )
     log = own or of_job
-    lines = [line for line in texts[log].splitlines() if line.strip()] if log else []
     return Failure(
         **vars(run),
         reason=_reason(run, state, texts.get(own, ""), texts.get(of_job, ""), job),
@@ -92,7 +89,7 @@ def _failure(study: Study, run: Run, results: Path) -> Failure | None:
         job=job,
         node=node,
         log=str(log or ""),
-        last=tuple(lines[-LAST_LINES:]),
+        last=last_lines(log),
     )
 
 
@@ -115,14 +112,6 @@ def _reason(run: Run, state: Path, own: str, of_job: str, job: str) -> str:
     if errors:
         return errors[-1]
     return _STATES.get(slurm.state(job), "killed") if job else "killed"
-
-
-def _newest(logs: Iterable[Path], pattern: str) -> Path | None:
-    """Return the newest of the logs in which `pattern` is found."""
-    for log in sorted(logs, key=lambda path: path.stat().st_mtime, reverse=True):
-        if re.search(pattern, log.read_text(errors="replace")):
-            return log
-    return None
 
 
 def describe(study: Study, found: list[Failure]) -> str:

@@ -103,7 +103,8 @@ def metric_axis(ax: Axes, metric: str, split: str = "") -> Axes:
     """Label the y axis with the metric and its unit, fractions as per cent and losses on a log scale."""
     if metric in FRACTIONS:
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-        ax.set_ylim(top=min(1.005, ax.get_ylim()[1]))
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(-0.005, low), min(1.005, high))
     elif ax.dataLim.ymin > 0:
         log_axis(ax)
     ax.set_ylabel(f"{split} {LABELS[metric]}".strip())

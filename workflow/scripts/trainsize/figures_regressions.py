@@ -213,7 +213,7 @@ def spread_line(ax: Axes, rows: pd.DataFrame, look: dict) -> Axes:
     if not len(rows):
         return ax
     count = f"{rows['images'].iloc[0]:,} test images"
-    ax.plot(rows.index, rows["expected"], color=look["color"], linestyle="--", marker="", label=f"binomial, {count}")
+    ax.plot(rows.index, rows["expected"], color=look["color"], linestyle="--", marker="_", label=f"binomial, {count}")
     ax.vlines(rows.index, rows["low"], rows["high"], color=look["color"], linewidth=1.2)
     ax.plot(rows.index, rows["sd"], label=f"runs, scored on {count}", **{**look, "linestyle": ""})
     return ax

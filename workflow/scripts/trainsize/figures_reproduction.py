@@ -42,16 +42,18 @@ def differences(ax: Axes, rows: pd.DataFrame) -> Axes:
     percent = 100 / rows["published"].abs()
     place = np.arange(len(rows))[::-1]
     ax.axvline(0, color="0.5", linewidth=0.8)
-    differs = rows["verdict"].eq("differs").to_numpy()
-    for wanted, label, fill in (
-        (False, "as published", "white"),
-        (True, "as published, differs by the rule", colours()[1]),
-    ):
-        some = differs == wanted
-        colour = colours()[1 if wanted else 0]
-        low, middle, high = (rows[f"difference{end}"] * percent for end in ("_low", "", "_high"))
-        ax.hlines(place[some], low[some], high[some], color=colour, linewidth=1.2)
-        ax.plot(middle[some], place[some], color=colour, linestyle="", marker="o", markerfacecolor=fill, label=label)
+    looks = {
+        "agrees": (colours()[0], "white"),
+        "differs": (colours()[1], colours()[1]),
+        "not comparable": ("0.6", "white"),
+    }
+    for verdict, (colour, fill) in looks.items():
+        some = rows["verdict"].eq(verdict).to_numpy()
+        if some.any():
+            low, middle, high = (rows[f"difference{end}"][some] * percent[some] for end in ("_low", "", "_high"))
+            ax.hlines(place[some], low, high, color=colour, linewidth=1.2)
+            look = {"color": colour, "linestyle": "", "marker": "o", "markerfacecolor": fill}
+            ax.plot(middle, place[some], label=f"as published: {verdict}", **look)
     corrected = (rows["corrected"] - rows["published"]) * percent
     ax.plot(corrected, place, color="0.45", linestyle="", marker="s", markersize=3.5, label="corrected", zorder=1)
     ax.set_xlim(*np.clip(ax.get_xlim(), -WIDEST, WIDEST))

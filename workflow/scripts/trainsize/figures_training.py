@@ -131,7 +131,7 @@ def training(tables: Tables, metric: str, model: str) -> Figure:
     for ax in firsts(axes):
         metric_axis(ax, metric)
     figure.suptitle(model, **TITLE)
-    figure.legend(handles=_training_legend(looks, runs, recipe), loc="outside lower left", ncols=5)
+    figure.legend(handles=_training_legend(looks, runs, recipe), loc="outside lower left", ncols=min(5, 1 + len(sizes)))
     return figure
 
 

@@ -51,7 +51,7 @@ def collect(grid: dict, settings_hashes: dict[str, str], manifest: Path, results
 
     def read(run: Run) -> tuple[Read, np.ndarray]:
         expected = {"settings_hash": settings_hashes[run.model], "dataset_content": data}
-        return _read(run, results, {**expected, "subset_content": subsets[run.n, run.draw]}, grid["classes"])
+        return _read(run, results, {**expected, "subset_content": subsets[run.n, run.draw]}, grid)
 
     runs, found, confusions = grid_runs(grid), [], {}
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -73,8 +73,8 @@ def collect(grid: dict, settings_hashes: dict[str, str], manifest: Path, results
         write_table(results / table.path, table, _columns(table, rows))
 
 
-def _read(run: Run, results: Path, expected: dict[str, str], classes: int) -> tuple[Read, np.ndarray]:
-    folder, record = results / run.folder, read_record(results, run)
+def _read(run: Run, results: Path, expected: dict[str, str], grid: dict) -> tuple[Read, np.ndarray]:
+    folder, record = results / run.folder, read_record(results, grid["study"], run)
     for key, value in expected.items():
         if record[key] != value:
             what = {"settings_hash": "settings"}.get(key, "images")
@@ -85,8 +85,8 @@ def _read(run: Run, results: Path, expected: dict[str, str], classes: int) -> tu
         for name in ("history.parquet", "predictions.parquet")
     )
     neurons = _neurons(record, folder) if record["neurons"] else None
-    counts = confusion(predictions, classes)
-    rows = class_rows(results.name, run, counts) if counts.any() else []
+    counts = confusion(predictions, grid["classes"])
+    rows = class_rows(grid["study"], run, counts) if counts.any() else []
     return Read(record, history, rows, neurons), counts
 
 

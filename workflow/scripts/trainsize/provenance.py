@@ -29,6 +29,12 @@ def commit() -> tuple[str | None, bool | None]:
     return head, None if changes is None else bool(changes)
 
 
+def commit_text(record: dict) -> str:
+    """Return the commit that a run's record names, as a person reads it."""
+    changes = " with uncommitted changes" if record["dirty"] else ""
+    return f"{record['commit'] or 'not a git checkout'}{changes}"
+
+
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(["git", "-C", str(_HERE), *arguments], capture_output=True, text=True, timeout=30)

@@ -1,7 +1,7 @@
 """The numbers printed in the published studies, by the id of the artefact they belong to.
 
-`published/{study}/study.yaml` says where each table was printed, what its columns are, and for each artefact (a table,
-a figure, a number, a claim) when a reproduction agrees with it.
+`published/{study}/study.yaml` says where each table was printed, what its columns are, for each artefact (a table, a
+figure, a number, a claim) when a reproduction agrees with it, and which mistakes are known.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ import pandas as pd
 
 from trainsize.audit_input import Facts, Sheet, facts_of, is_known, sheet_of_texts
 from trainsize.errors import UserError, listing, nearest
+from trainsize.forms import FOLDER, REPRODUCED, mistakes
 from trainsize.schema import read_yaml
 
-FOLDER = Path(__file__).resolve().parents[3] / "published"
-STUDIES = ("ga-letters", "imagenet-volume", "emnist-loss", "fashion-hyperparameters", "cifar10-cnn")
+STUDIES = tuple(dict.fromkeys(REPRODUCED.values()))
 RULES = {
     "equal": "equal as printed",
     "within": "differs by at most {tolerance:g}",
@@ -187,4 +187,8 @@ def _study_page(study: str) -> Iterator[str]:
         agrees = "; ".join(filter(None, [*(rule.text for rule in entry.rules), entry.expect]))
         names = ", ".join(f"`{name}`" for name in entry.tables)
         yield f"| {entry.id} | {entry.kind} | {entry.what} | {names} | {agrees} |"
+    yield f"\n### Mistakes of {study}\n\n| mistake | correct | variant without it |\n|---|---|---|"
+    for mistake in mistakes(study):
+        variant = f"`{mistake['variant']}`" if "variant" in mistake else ""
+        yield f"| {mistake['what']} | {mistake['correct']} | {variant} |"
     yield ""

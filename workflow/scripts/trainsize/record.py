@@ -21,14 +21,14 @@ def checksums(state: Path, neurons: dict | None) -> dict[str, str]:
     return {name: file_hash(state / name, "sha256") for name in _names(neurons)}
 
 
-def read_record(results: Path, run: Run) -> dict:
-    """Return the record of a run of the study whose folder is `results`.
+def read_record(results: Path, study: str, run: Run) -> dict:
+    """Return the record of a run of the study in the folder `results`.
 
     Raises UserError when it is damaged, or that of another run or study.
     """
     folder = results / run.folder
     record = read_json(folder / "run.json")
-    for key, value in {"study": results.name, **asdict(run)}.items():
+    for key, value in {"study": study, **asdict(run)}.items():
         if record.get(key) != value:
             raise UserError(f"{folder}: exchanged, its run.json says {key} {record.get(key)}; {again(folder)}")
     return record

@@ -1,55 +1,83 @@
 """The report stage: one self-contained page with the study's answer, figures, tables and provenance."""
 
-import base64
+import math
 from collections import Counter
 from pathlib import Path
 
 import jinja2
 import pandas as pd
+import yaml
 
 from trainsize.figures_kinds import KINDS
 from trainsize.files import read_json, write_text
-from trainsize.intervals import paired_interval, size_interval
-from trainsize.provenance import commit, now
-from trainsize.runs import grid_runs
+from trainsize.intervals import Interval, paired_interval, size_interval
+from trainsize.logs import lines_of, training_log
+from trainsize.provenance import commit, commit_text, now
+from trainsize.report_reproduction import embedded, reproduction
+from trainsize.report_tables import cell, study_tables
+from trainsize.runs import MISSING, NOT_BEGUN, Run
 from trainsize.tables import REGRESSIONS, read_table
-from trainsize.telling import NAMES, comparison_sentences, sentences, short_answers
+from trainsize.telling import NAMES, comparison_sentences, sentences, short_answers, value
 
-TEMPLATE = Path(__file__).with_name("report.html.jinja")
+HERE = Path(__file__).parent
+OF_DATA = ("overlap", "overlap-classes", "classes", "samples", "augmentation")
 
 
 def write_report(settings: dict, results: Path, manifest: Path, page: Path) -> None:
     """Write the report of the study described by `settings` (`Study.card()`) from the tables under `results`."""
+    write_text(page, environment().get_template("report.html.jinja").render(**content(settings, results, manifest)))
+
+
+def environment() -> jinja2.Environment:
+    """Return the templates' environment. Everything put in is escaped, titles and names too."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["cell"] = cell
+    return made
+
+
+def content(settings: dict, results: Path, manifest: Path) -> dict:
+    """Return what the template shows."""
     runs = read_table(results / "metrics" / "runs.parquet")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     regressions = {name: read_table(results / "regressions" / f"{name}.parquet") for name in REGRESSIONS}
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    findings = read_table(results / "audit" / "findings.parquet")
+    overlap = read_table(results / "overlap" / "overlap.parquet")
     done = runs[runs["status"] == "finished"]
-    records = [read_json(results / run.folder / "run.json") for run in grid_runs(settings["grid"])]
-    write_text(
-        page,
-        template.render(
-            study=settings,
-            data=read_json(manifest),
-            answers=[answer(runs[runs["model"] == model], model, regressions) for model in settings["grid"]["models"]],
-            figures=[_figure(figure, results / "figures") for figure in settings["figures"]],
-            sizes=by_size(runs),
-            said=told(regressions),
-            compared=comparison_sentences(regressions),
-            fits=_fits(regressions),
-            audit=read_table(results / "audit" / "findings.parquet").to_dict("records"),
-            subsets=read_table(results / "subsets" / "subsets.parquet"),
-            overlap=overlap_rows(read_table(results / "overlap" / "overlap.parquet")),
-            runs=runs,
-            unfinished=runs[runs["status"] != "finished"],
-            made=made_with(records),
-            best=done["test_accuracy"].max() if len(done) else None,
-            commit=commit(),
-            written=now(),
-        ),
-    )
+    return {
+        "study": settings,
+        "data": read_json(manifest),
+        "answers": [answer(done[done["model"] == model], model, regressions) for model in settings["grid"]["models"]],
+        "figures": figure_groups(settings["figures"], results / "figures", done),
+        "reproduction": reproduction(results, settings["grid"]["study"]),
+        "tables": study_tables(runs, regressions, findings, overlap),
+        "said": told(regressions),
+        "compared": comparison_sentences(regressions),
+        "clear": sorted(findings.loc[findings["status"] == "clear", "check"]),
+        "subsets": read_table(results / "subsets" / "subsets.parquet"),
+        "runs": runs,
+        "diverged": unfinished(results, runs[runs["status"] == "diverged"]),
+        "missing": int((runs["status"] == MISSING).sum()),
+        "failed": unfinished(results, runs[(runs["status"] == MISSING) & (runs["reason"] != NOT_BEGUN)]),
+        "not_begun": runs[runs["reason"] == NOT_BEGUN].groupby(["model", "n"], sort=False).size().to_dict(),
+        "made": made_with(records(results, runs[runs["status"] != MISSING])),
+        "best": done["test_accuracy"].max() if len(done) else None,
+        "recipe": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100),
+        "commit": commit(),
+        "written": now(),
+    }
+
+
+def records(results: Path, runs: pd.DataFrame) -> list[dict]:
+    return [read_json(results / run.folder / "run.json") for run in run_list(runs)]
+
+
+def run_list(runs: pd.DataFrame) -> list[Run]:
+    return [Run(*row) for row in runs[["model", "n", "draw", "seed"]].itertuples(index=False)]
 
 
 def made_with(records: list[dict]) -> dict[str, list[str]]:
@@ -59,25 +87,36 @@ def made_with(records: list[dict]) -> dict[str, list[str]]:
 
 
 def _made_with(record: dict) -> dict[str, str]:
-    changes = " with uncommitted changes" if record["dirty"] else ""
     return {
         "code": record["code"],
-        "commit": f"{record['commit'] or 'not a git checkout'}{changes}",
+        "commit": commit_text(record),
         "device": f"{record['device']['name']}, threads per job: {record['device']['threads']}",
         "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
     }
 
 
-def answer(runs: pd.DataFrame, model: str, regressions: dict[str, pd.DataFrame]) -> dict:
+def unfinished(results: Path, runs: pd.DataFrame) -> list[dict]:
+    """Return runs without results, with the reason and the last lines that their logs have about them."""
+    reasons = zip(run_list(runs), runs["reason"], strict=True)
+    return [{**vars(run), "reason": why, "last": lines_of(training_log(results, run), run)} for run, why in reasons]
+
+
+def answer(done: pd.DataFrame, model: str, regressions: dict[str, pd.DataFrame]) -> dict:
     """Return what the finished runs of one model say: accuracy by size, and what its curve says of more images."""
-    done = runs[runs["status"] == "finished"]
     sizes = sorted(done["n"].unique())
     accuracy = {n: size_interval(done[done["n"] == n], "test_accuracy") for n in sizes}
-    found = {"model": model, "runs": len(done), "failed": len(runs) - len(done), "sizes": sizes, "accuracy": accuracy}
+    found = {"model": model, "runs": len(done), "sizes": sizes, "accuracy": accuracy}
     if len(sizes) > 1:
-        found["last_gain"] = paired_interval(done, "test_accuracy", sizes[-1], sizes[-2])
-    found["curve"] = short_answers(regressions, model, "accuracy")
-    return found
+        found["doubling"] = per_doubling(done, "test_accuracy", sizes[0], sizes[-1])
+        found["last_doubling"] = per_doubling(done, "test_accuracy", sizes[-2], sizes[-1])
+    return {**found, "curve": short_answers(regressions, model, "accuracy")}
+
+
+def per_doubling(runs: pd.DataFrame, column: str, low: int, high: int) -> Interval:
+    """Return the mean change of `column` per doubling from size `low` to `high`, with its interval."""
+    doublings = math.log2(high / low)
+    mean, *ends = (part / doublings for part in paired_interval(runs, column, high, low))
+    return mean, *ends
 
 
 def told(regressions: dict[str, pd.DataFrame]) -> list[dict]:
@@ -90,46 +129,38 @@ def told(regressions: dict[str, pd.DataFrame]) -> list[dict]:
     ]
 
 
-def by_size(runs: pd.DataFrame) -> list[dict]:
-    """Return one row per model and size: runs, and the mean and interval of the test metrics."""
-    rows = []
-    for (model, n), group in runs[runs["status"] == "finished"].groupby(["model", "n"], sort=False):
-        means = {name: size_interval(group, f"test_{name}") for name in NAMES}
-        seen = int(group["images_seen"].iloc[0])
-        rows.append({"model": model, "n": n, "runs": len(group), "seen": seen, "gap": _gap(group), **means})
-    return rows
+def figure_groups(figures: list[dict], folder: Path, done: pd.DataFrame) -> dict[str, list[dict]]:
+    """Return the figures by group: those of each metric together, others of the runs, and those of the data."""
+    groups: dict[str, list[dict]] = {}
+    for figure in figures:
+        group = NAMES.get(figure.get("metric"), "the data" if figure["kind"] in OF_DATA else "all metrics")
+        groups.setdefault(group[0].upper() + group[1:], []).append(shown_figure(figure, folder, done))
+    return groups
 
 
-def overlap_rows(pairs: pd.DataFrame) -> list[dict]:
-    """Return one row per size: what draws of that size have in common, on average, beside what chance gives."""
-    same_size = pairs[(pairs["n_a"] == pairs["n_b"]) & (pairs["draw_a"] != pairs["draw_b"])]
-    return [
-        {
-            "n": n,
-            "pairs": len(group),
-            "share": group["share_a"].mean(),
-            "expected": (group["expected"] / n).mean(),
-            "dependent": int(group["dependent"].sum()),
-        }
-        for n, group in same_size.groupby("n_a")
-    ]
+def shown_figure(figure: dict, folder: Path, done: pd.DataFrame) -> dict:
+    """Return a figure as the page shows it: its image, caption, text for those who do not see it, and its files."""
+    name, metric = figure["name"], figure.get("metric")
+    caption = KINDS[figure["kind"]].caption.format(metric=NAMES.get(metric, ""))
+    caption = ": ".join([*(figure[of] for of in ("model", "sweep") if of in figure), caption])
+    pages = (f"{stem}.html" for stem in (name, figure["kind"]))  # of a figure, or of all of its kind together
+    turned = [page for page in pages if (folder / page).exists()]
+    return {
+        **figure,
+        "caption": caption,
+        "alt": " ".join(filter(None, [caption, seen(metric, done) if metric else ""])),
+        "data": embedded(folder / f"{name}.png"),
+        "pdf": f"figures/{name}.pdf",
+        "interactive": f"figures/{turned[0]}" if turned else "",
+    }
 
 
-def _gap(group: pd.DataFrame) -> float:
-    return float((group["train_accuracy"] - group["test_accuracy"]).mean())
-
-
-def _fits(regressions: dict[str, pd.DataFrame]) -> list[dict]:
-    """Return one row per published line: its description, status, R² and its slope with interval."""
-    fits, parameters = (
-        table[table["method"] == "published"] for table in (regressions["fits"], regressions["parameters"])
-    )
-    key = ["model", "split", "metric", "left_out"]
-    slopes = parameters.loc[parameters["term"] == "log10_n", [*key, "estimate", "low", "high"]]
-    return fits.merge(slopes, on=key, how="left").to_dict("records")
-
-
-def _figure(figure: dict, folder: Path) -> dict:
-    data = base64.b64encode((folder / f"{figure['name']}.png").read_bytes()).decode()
-    metric = NAMES.get(figure.get("metric"), "")
-    return {**figure, "caption": KINDS[figure["kind"]].caption.format(metric=metric), "data": data}
+def seen(metric: str, done: pd.DataFrame) -> str:
+    """Return in words how the test metric moves from the smallest to the largest size of each model."""
+    means = done.groupby(["model", "n"], sort=False)[f"test_{metric}"].mean()
+    parts = []
+    for model in means.index.unique("model"):
+        sizes = sorted(means[model].index)
+        first, last = (f"{value(metric, means[model, n])} with {n:,} images" for n in (sizes[0], sizes[-1]))
+        parts.append(f"{model} has {first}" + (f" and {last}" if len(sizes) > 1 else ""))
+    return f"{'; '.join(parts)}." if parts else "No run has finished."

@@ -1,14 +1,15 @@
-"""Published numbers beside ours: the difference, and whether they agree by the rules in published/.
+"""The reproduction stage: published numbers beside ours, and whether they agree by the rules in published/.
 
 python -m trainsize.reproduction STUDY [--results FOLDER]
 
-STUDY is one that has been run, as published, such as `ga-letters` or `ga-letters+devanagari+quick`; the same study with
-the variant `corrected`, where it has been run too, stands beside it.
+prints them for a study that has been run, such as `ga-letters` or `ga-letters+devanagari+quick`, beside its other forms
+(as published, corrected) as far as these have been run too.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,48 +20,58 @@ from trainsize import published
 from trainsize.artefacts import Number, numbers
 from trainsize.errors import UserError, listing, nearest
 from trainsize.figures_reproduction import draw_reproduction
+from trainsize.forms import AS_PUBLISHED, CORRECTED, REPRODUCED, Form, forms, reproduced
 from trainsize.published import Rule
+from trainsize.reproduction_forms import effects_table, forms_table, mistakes_table, printed_table, settings_table
 from trainsize.study import Study, load_study
-from trainsize.tables import REPRODUCTION, write_table
+from trainsize.tables import EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS, write_table
 
 ROOT = Path(__file__).resolve().parents[3]
 
 AGREES, DIFFERS, NOT_COMPARABLE = "agrees", "differs", "not comparable"
 MODES = ("as_published", "corrected")
 OURS = ("artefact", "quantity", "mode", "value", "low", "high", "standard_error", "seed_sd", "not_comparable")
+_REALS = ("value", "low", "high", "standard_error", "seed_sd")
 _NOTHING = dict.fromkeys(OURS, float("nan"))
 
 
-def reproduce(name: str, results: Path, studies: Path = ROOT / "studies") -> pd.DataFrame:
-    """Compare a study that has been run with the published one: write, draw and return the table of reproductions.
+def write_reproduction(study: Study, results: Path, folder: Path, unfinished: str = "") -> None:
+    """Write the tables of the reproduction that `study` is part of, and a figure, to `folder`/reproduction.
 
-    Raises UserError when the study has not been run or reproduces none.
+    `results` holds the results of all studies, `folder` those of this one. `unfinished` says why the numbers of this
+    one can be compared with nothing yet, if that is so.
     """
-    forms = {"as_published": name, "corrected": _corrected(name, results)}
+    found = [replace(form, folder=folder) if form.name == study.name else form for form in forms(study.name, results)]
+    published_study = reproduced(study.name)
+    tables = {
+        REPRODUCTION: reproduce(study, found, unfinished),
+        MISTAKES: mistakes_table(published_study),
+        EFFECTS: effects_table(found),
+        SETTINGS: settings_table(found),
+        FORMS: forms_table(study.name, found),
+        PRINTED: printed_table(published_study),
+    }
+    for table, data in tables.items():
+        write_table(folder / table.path, table, data)
+    draw_reproduction(tables[REPRODUCTION], (folder / REPRODUCTION.path).with_suffix(""))
+
+
+def reproduce(study: Study, found: list[Form], unfinished: str = "", studies: Path = ROOT / "studies") -> pd.DataFrame:
+    """Compare the forms of a study that have been run, of which `study` is one, with the published numbers.
+
+    Returns the table of reproductions, without rows where there is no published number.
+    """
     rows: list[dict] = []
-    for mode, form in forms.items():
-        if form and (results / form / "metrics" / "runs.parquet").exists():
-            study = load_study(form, studies)
-            rows += [_ours(number, mode, study) for number in numbers(study, results / form) if _printed(number)]
-        elif mode == "as_published":
-            raise UserError(f"{results / name}: not there; run it first: snakemake --config study={name}")
-    if not rows:
-        raise UserError(f"{name} reproduces no published study, or none of its runs has finished")
-    table = compare(pd.DataFrame(rows))
-    path = results / name / REPRODUCTION.path
-    write_table(path, REPRODUCTION, table)
-    draw_reproduction(table, path.with_suffix(""))
-    return table
-
-
-def _corrected(name: str, results: Path) -> str | None:
-    """Return the name of the study's corrected form among the results: that with one variant more."""
-    study, *variants = name.split("+")
-    for folder in sorted(results.glob(f"{study}+*")):
-        other, *rest = folder.name.split("+")
-        if other == study and "corrected" in rest and [v for v in rest if v != "corrected"] == variants:
-            return folder.name
-    return None
+    modes = {AS_PUBLISHED: "as_published", CORRECTED: "corrected"}
+    for form in (form for form in found if form.role in modes):
+        own = form.name == study.name
+        made = study if own else load_study(form.name, studies)
+        reason = unfinished if own else ""
+        ours = (number for number in numbers(made, form.folder) if _printed(number))
+        rows += [_ours(number, modes[form.role], made, reason) for number in ours]
+    # Where several models could stand for a number, the first does.
+    ours = pd.DataFrame(rows, columns=list(OURS)).drop_duplicates(["artefact", "quantity", "mode"])
+    return compare(ours)
 
 
 def _printed(number: Number) -> bool:
@@ -68,16 +79,16 @@ def _printed(number: Number) -> bool:
     return number[1] in set(published.numbers(number[0])["quantity"])
 
 
-def _ours(number: Number, mode: str, study: Study) -> dict:
+def _ours(number: Number, mode: str, study: Study, unfinished: str) -> dict:
     artefact, quantity, value, more = number
     # Schedules and a condition number follow from the design, and with constant labels the images hardly matter.
     designed = artefact in ("GA-T1", "CH-T6") or quantity == "condition_number"
     constant = all(recipe["labels"] == "constant" for recipe in study.models.values())
-    reason = study.stand_in if study.stand_in and not (designed or constant) else None
+    reason = "trained on a stand-in for the data" if study.stand_in and not (designed or constant) else None
     shorter = "quick" in study.name.split("+") and quantity != "condition_number"
     quick = "a shorter training than the published one" if shorter else None
     ours = {"artefact": artefact, "quantity": quantity, "mode": mode, "value": value}
-    return {**ours, "not_comparable": reason or quick, **more}
+    return {**ours, "not_comparable": unfinished or reason or quick, **more}
 
 
 def compare(ours: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +99,7 @@ def compare(ours: pd.DataFrame) -> pd.DataFrame:
     standard deviation between seeds (seed_sd); and in not_comparable the reason why a number cannot be compared, such
     as a stand-in for the data. Raises UserError for what is not known.
     """
-    ours = ours.reindex(columns=list(OURS))
+    ours = ours.reindex(columns=list(OURS)).astype(dict.fromkeys(_REALS, float))
     _check(ours)
     rows = [row for name in dict.fromkeys(ours["artefact"]) for row in _rows(name, ours[ours["artefact"] == name])]
     return pd.DataFrame(rows, columns=REPRODUCTION.schema.names)
@@ -197,11 +208,17 @@ def _number(value: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m trainsize.reproduction", description=__doc__.splitlines()[0])
-    parser.add_argument("study", help="a study that has been run, as published")
+    parser.add_argument("study", help="a study that has been run, in any form")
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder")
     options = parser.parse_args()
     try:
-        print(describe(reproduce(options.study, options.results)))
+        study = load_study(options.study, ROOT / "studies")
+        if reproduced(study.name) is None:
+            raise UserError(f"{study.name} reproduces no published study; these do: {listing(REPRODUCED, 10)}")
+        folder = options.results / study.name
+        if not (folder / "metrics" / "runs.parquet").exists():
+            raise UserError(f"{folder}: not there; run it first: snakemake --config study={study.name}")
+        print(describe(reproduce(study, forms(study.name, options.results))))
     except UserError as error:
         sys.exit(str(error))
 

@@ -17,13 +17,14 @@ from trainsize.description import described
 from trainsize.errors import UserError, listing, near, nearest
 from trainsize.figures_kinds import FEATURES, KINDS, figures_of
 from trainsize.files import canonical_json
-from trainsize.runs import Run, grid_runs
+from trainsize.runs import Run, grid_runs, settings_hash
 
 RESERVED = ("datasets", "logs")  # folders of results/ that are no study's
 LARGEST_SEED = 2**32 - 1
 LONGEST_NAME = 200  # of a study with its variants; a folder's name has at most 255 bytes
 MOST_RUNS = 100_000
 MOST_BYTES = 100_000  # of a study's settings, which its jobs get as one argument: Linux allows 131,071
+AUDITED = {"last": "last", "best_on_validation": "validation", "best_on_test": "best"}  # selections, to the auditor
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,30 @@ class Study:
             "budget": self.budgets[model],
             "evaluation": self.evaluation,
             "model": self.models[model],
+        }
+
+    def metrics_settings(self) -> dict:
+        return {
+            "grid": self.grid(),
+            "settings_hashes": {model: settings_hash(self.run_settings(model)) for model in self.models},
+        }
+
+    def regressions_settings(self) -> dict:
+        return {"grid": self.grid(), **self.regressions}
+
+    def audit_settings(self) -> dict:
+        """What the auditor is told of the study's runs."""
+        return {
+            "n_train": self.dataset.n_train,
+            "n_test": self.dataset.n_test,
+            "n_validation": self.subset["validation"] or None,
+            "classes": len(self.dataset.classes),
+            "folds": self.subset["method"] == "kfold",
+            "f1": "f1_micro" if "f1_micro" in self.figures["metrics"] else "f1_macro",
+            "models": {
+                model: {"batch_size": recipe["batch_size"], "selection": AUDITED[recipe["selection"]["name"]]}
+                for model, recipe in self.models.items()
+            },
         }
 
     def card(self) -> dict:

@@ -184,7 +184,8 @@ RUNS = Table(
         Column(
             "status",
             _TEXT,
-            "finished; diverged: the loss became infinite or not a number; failed: memory or a batch was too small",
+            "finished; diverged: the loss became infinite or not a number; failed: memory or a batch was too small; "
+            "or missing, in interim tables",
         ),
         Column("reason", _TEXT, "why a run that is not finished ended"),
         *(
@@ -555,6 +556,64 @@ REPRODUCTION = Table(
         Column("why", _TEXT, "why they are not comparable, or by how much they differ"),
     ),
 )
+MISTAKES = Table(
+    "reproduction/mistakes.parquet",
+    "a mistake of the published study",
+    (
+        Column("mistake", _TEXT, "what is wrong"),
+        Column("correct", _TEXT, "what the corrected form does instead"),
+        Column("role", _TEXT, "the variant without it; empty: it has no switch of its own"),
+        Column("metric", _TEXT, "the metric that shows it"),
+    ),
+)
+EFFECTS = Table(
+    "reproduction/effects.parquet",
+    "a form of a published study with one mistake less, or none, and a metric",
+    (
+        Column("role", _TEXT, "the variant without the mistake, or corrected: without any"),
+        Column("model", _TEXT, "name of the model"),
+        Column("metric", _TEXT, "name of the metric"),
+        Column("sizes", _INT, "sizes that both forms have, over which all is averaged"),
+        Column("as_published", _REAL, "mean with the mistake"),
+        Column("without", _REAL, "mean without it"),
+        Column("difference", _REAL, "without - as_published"),
+        Column("difference_low", _REAL, "lower end of its 95 % t-interval, paired by seed"),
+        Column("difference_high", _REAL, "upper end"),
+        Column("as_published_sd", _REAL, "standard deviation between the runs of a size, with the mistake"),
+        Column("without_sd", _REAL, "the same without it"),
+    ),
+)
+SETTINGS = Table(
+    "reproduction/settings.parquet",
+    "a setting in which the corrected form differs from the one as published",
+    (
+        Column("model", _TEXT, "name of the model, or all"),
+        Column("setting", _TEXT, "key in the study file"),
+        Column("as_published", _TEXT, "its value, as the runs recorded it; empty: the form has not been run"),
+        Column("corrected", _TEXT, "the same in the corrected form"),
+    ),
+)
+PRINTED = Table(
+    "reproduction/printed.parquet",
+    "a setting as the study printed it",
+    (
+        Column("setting", _TEXT, "which"),
+        Column("printed", _TEXT, "in the paper"),
+        Column("code", _TEXT, "in its code, where that was read"),
+        Column("note", _TEXT, "where it stands, and what follows or is missing"),
+    ),
+)
+FORMS = Table(
+    "reproduction/forms.parquet",
+    "a form of a published study",
+    (
+        Column("role", _TEXT, "as published, corrected, or the variant without one mistake"),
+        Column("form", _TEXT, "its name, which `snakemake --config study=` takes"),
+        Column("runs", _INT, "runs in its tables; 0: it has not been run", "runs"),
+        Column("finished", _TEXT, "when the last of them was finished"),
+        Column("commit", _TEXT, "commits that they were trained with"),
+    ),
+)
 PLAN = Table(
     "plan.parquet",
     "a model and size",
@@ -595,6 +654,11 @@ TABLES = (
     *REGRESSIONS.values(),
     FINDINGS,
     REPRODUCTION,
+    MISTAKES,
+    EFFECTS,
+    SETTINGS,
+    PRINTED,
+    FORMS,
     PLAN,
 )
 

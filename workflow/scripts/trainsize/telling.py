@@ -138,13 +138,21 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def short_answers(frames: dict[str, pd.DataFrame], model: str, metric: str) -> list[str]:
-    """Return the three answers in one sentence each: the next doubling, the first target, saturation."""
+def short_answers(frames: dict[str, pd.DataFrame], model: str, metric: str) -> dict[str, str]:
+    """Return what the curve says in a sentence each: the next doubling, the first target, saturation, how sure.
+
+    Without a curve, `enough` says why there is none and the others are empty.
+    """
     of = {name: _of(frames[name], model, metric) for name in ("saturation", "targets", "fits")}
-    last = of["saturation"].tail(1)
+    last, fits = of["saturation"].tail(1), of["fits"][of["fits"]["chosen"].eq(True)]
     if not len(last) or not np.isfinite(last["gain"].iloc[0]):
-        return []
-    return [_gain(last.iloc[0], metric), *_targets(of, metric)[:1], _saturation(of, metric)]
+        return {"doubling": "", "enough": sentences(frames, model, metric)[0], "saturation": "", "sure": ""}
+    return {
+        "doubling": f"By the curve, {_gain(last.iloc[0], metric).replace('T', 't', 1)}",
+        "enough": " ".join(_targets(of, metric)[:1]),
+        "saturation": _saturation(of, metric),
+        "sure": f"{_capital(fits['intervals'].iloc[0])}.",
+    }
 
 
 def _saturation(of: dict, metric: str) -> str:
@@ -174,7 +182,7 @@ def _shape(of: dict, fit: pd.Series) -> str:
         told.append(f"the fall speeds up at {', '.join(map(images, bent))} images")
     if fit["flat"] is True or fit["flat"] == np.True_:
         told.append("the curve is flat: the largest size has less than 5 % fewer errors than the smallest")
-    return f"{'; '.join(told)}." if told else ""
+    return f"{_capital('; '.join(told))}." if told else ""
 
 
 def _spread(of: dict, metric: str) -> str:

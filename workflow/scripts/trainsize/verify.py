@@ -30,7 +30,7 @@ def verify(study: Study, results: Path, count: int, seed: int) -> Iterator[tuple
     if not finished:
         raise UserError(f"{results / study.name}: no run is finished; run snakemake first")
     for run in random.Random(seed).sample(finished, min(count, len(finished))):
-        record = read_record(results / study.name, run)
+        record = read_record(results / study.name, study.name, run)
         check_files(results / study.name / run.folder / "state", record)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / study.name / run.folder / "run.json"

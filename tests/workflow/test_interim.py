@@ -1,0 +1,76 @@
+"""Reports before a study is finished, and of a published study whose other forms come later: real Snakemake."""
+
+import shutil
+
+import pytest
+from support import ROOT
+
+from trainsize.errors import UserError
+from trainsize.interim import write_interim
+from trainsize.study import load_study
+from trainsize.tables import FORMS, RUNS, SETTINGS, read_table
+
+PUBLISHED = """\
+title: A tiny form of a published study
+dataset: digits
+sizes: [20, 40]
+seeds: [1, 2]
+draws: [0]
+subset: {method: first_n}
+budget: {epochs: 2}
+base: {batch_size: 16, optimizer: {name: sgd, lr: 0.1}}
+models:
+  mlp: {architecture: {name: mlp, hidden: [8]}, labels: constant}
+variants:
+  corrected: {draws: per_seed, models: {mlp: {labels: given}}}
+"""
+
+
+def files(folder) -> dict:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_interim_report_says_what_is_missing_and_changes_nothing(finished):
+    """One run has left its log, and the two of another size nothing."""
+    shutil.rmtree(finished.results / "runs" / "mlp" / "n80" / "draw2" / "seed2")
+    shutil.rmtree(finished.results / "runs" / "cnn" / "n40")
+    shutil.rmtree(finished.results / "logs" / "training" / "cnn" / "n40")
+    before = files(finished.folder / "results") | files(finished.folder / ".snakemake")
+    page = write_interim(load_study("tiny", finished.folder / "studies"), finished.folder / "results")
+    after = files(finished.folder / "results") | files(finished.folder / ".snakemake")
+    assert {path: when for path, when in after.items() if "interim" not in path.parts} == before
+    runs = read_table(finished.results / "interim" / RUNS.path)
+    assert dict(runs["status"].value_counts()) == {"finished": 9, "missing": 3}
+    page = page.read_text()
+    assert "<strong>Interim report:</strong> 3 of 12 runs are missing" in page
+    assert "mlp, 80 images, draw 2, seed 2: killed" in page
+    assert "runs/mlp/n80/draw2/seed2 of tiny: training" in page
+    assert "Not begun: 2 of cnn with 40 images." in page
+    assert "Interim report" not in (finished.results / "report.html").read_text()
+
+
+def test_without_a_finished_run_there_is_no_interim_report(tmp_path):
+    with pytest.raises(UserError, match="digits: no run is finished yet"):
+        write_interim(load_study("digits", ROOT / "studies"), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_reproduction_is_made_anew_when_another_form_has_been_run(project):
+    (project.folder / "studies" / "emnist-loss.yaml").write_text(PUBLISHED)
+    forms = "emnist-loss", "emnist-loss+corrected"
+    as_published, corrected = (("--config", f"study={form}") for form in forms)
+    folder = project.folder / "results" / forms[0]
+    project.snakemake("--cores", "2", *as_published)
+    assert list(read_table(folder / FORMS.path)["runs"]) == [4, 0]
+    assert "study=emnist-loss+corrected</code> runs it" in (folder / "report.html").read_text()
+    assert project.planned_jobs(*as_published) == {}
+    project.snakemake("--cores", "2", *corrected)
+    assert project.planned_jobs(*corrected) == {}
+    assert project.planned_jobs(*as_published) == {"reproduction": 1, "report": 1, "all": 1}
+    project.snakemake("--cores", "2", *as_published)
+    assert list(read_table(folder / FORMS.path)["runs"]) == [4, 4]
+    settings = read_table(folder / SETTINGS.path).set_index("setting")
+    assert list(settings.loc["labels"]) == ["mlp", "constant", "given"]
+    assert project.planned_jobs(*as_published) == {}
+    project.snakemake("--cores", "2", *corrected, "--forcerun", "metrics")
+    assert project.planned_jobs(*as_published).get("training") is None

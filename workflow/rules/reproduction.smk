@@ -1,0 +1,30 @@
+"""reproduction: the numbers of a published study, as published and corrected, beside the printed ones.
+
+Needs the tables of this form of the study, and those of its other forms that have been run; makes
+results/{study}/reproduction/. Studies that reproduce nothing do not have this stage.
+"""
+
+if reproduced(STUDY.name):
+
+    localrules:
+        reproduction,
+
+    rule reproduction:
+        input:
+            f"results/{STUDY.name}/metrics/neurons.parquet",
+            f"results/{STUDY.name}/overlap/overlap.parquet",
+            runs=lambda wildcards: tables_of_forms(),
+        output:
+            reproduction_files(),
+        log:
+            "results/{study}/logs/reproduction.log",
+        conda:
+            "../../envs/analysis.yaml"
+        params:
+            settings=as_json(
+                {"study": STUDY.name, "stand_in": STUDY.stand_in, "published": printed_content(reproduced(STUDY.name))}
+            ),
+            code=fingerprint("reproduction", "matplotlibrc"),
+            results=subpath(output[0], ancestor=3),
+        shell:
+            "python $SCRIPTS/reproduction.py {log:q} {params.settings:q} {params.results:q}"

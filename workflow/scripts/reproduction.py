@@ -1,0 +1,16 @@
+"""reproduction.py LOG SETTINGS RESULTS: set the numbers of a published study's forms beside the published ones."""
+
+from pathlib import Path
+
+from trainsize.job import run_stage
+from trainsize.reproduction import ROOT, write_reproduction
+from trainsize.study import load_study
+
+
+def main(settings: dict, results: str) -> None:
+    study = load_study(settings["study"], ROOT / "studies")
+    write_reproduction(study, Path(results), Path(results) / study.name)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,124 @@
+"""An interim report: tables, figures and page of the runs of a study that are finished so far.
+
+python -m trainsize.interim [STUDY] [--results FOLDER]
+
+Calls the stages' functions and nothing of Snakemake's. What it makes lies in results/{study}/interim/, anew each time:
+nothing is trained, no finished file is changed, and nothing becomes stale.
+"""
+
+import argparse
+import shutil
+import sys
+from itertools import product
+from pathlib import Path
+
+from trainsize.audit import audit_study
+from trainsize.errors import UserError
+from trainsize.estimates import read_records
+from trainsize.failures import failures
+from trainsize.figures import draw_figures
+from trainsize.files import link, write_sealed
+from trainsize.forms import reproduced
+from trainsize.metrics import collect
+from trainsize.overlap import write_overlap
+from trainsize.plan import ROOT
+from trainsize.prepared import Prepared
+from trainsize.record import NEURONS, checksums
+from trainsize.regressions import regress
+from trainsize.report import write_report
+from trainsize.reproduction import write_reproduction
+from trainsize.runs import FILES, MISSING, NOT_BEGUN, Run
+from trainsize.schema import read_yaml
+from trainsize.study import Study, load_study
+from trainsize.subset_tables import list_subsets, subset_path, write_subsets
+from trainsize.tables import HISTORY, PREDICTIONS, SUBSETS, read_table, write_table
+
+NAME = "interim"
+
+
+def write_interim(study: Study, results: Path) -> Path:
+    """Write the interim report of a study and return its page. Raises UserError when no run is finished."""
+    prepared = Prepared(results / "datasets" / study.dataset.name)
+    manifest, folder = prepared.folder / "manifest.json", results / study.name / NAME
+    records = read_records(study, results) if manifest.exists() else {}
+    if not records:
+        raise UserError(f"{results / study.name}: no run is finished yet")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "logs").symlink_to(Path("..") / "logs")
+    subsets(study, prepared, folder)
+    missing = gather(study, records, prepared.manifest["content"], results, folder)
+    collect(**study.metrics_settings(), manifest=manifest, results=folder)
+    regress(study.regressions_settings(), folder, manifest)
+    audit_study(study.audit_settings(), folder)
+    draw_figures(study.figure_settings(), folder, prepared.folder)
+    if reproduced(study.name):
+        write_reproduction(study, results, folder, f"{missing} runs are missing" if missing else "")
+    write_report(study.card(), folder, manifest, folder / "report.html")
+    return folder / "report.html"
+
+
+def subsets(study: Study, prepared: Prepared, folder: Path) -> None:
+    """Write the subsets and their overlap."""
+    labels, own = prepared.labels("train"), folder / "subsets"
+    for draw in study.draws:
+        paths = [subset_path(own, n, draw) for n in study.sizes]
+        write_subsets(study.subset_settings(), study.sizes, draw, labels, paths)
+    list_subsets(product(study.sizes, study.draws), own, own / "subsets.parquet")
+    write_overlap(product(study.sizes, study.draws), labels, folder)
+
+
+def gather(study: Study, records: dict[Run, dict], data: str, results: Path, folder: Path) -> int:
+    """Link the finished runs into `folder`, put a row that says why in the place of every other; return how many.
+
+    `data` is the content of the data set.
+    """
+    begun = {Run(f.model, f.n, f.draw, f.seed): f.reason for f in failures(study, results)}
+    content = read_table(folder / SUBSETS.path).set_index(["n", "draw"])["content"]
+    expected = study.metrics_settings()["settings_hashes"]
+    missing = 0
+    for run in study.runs:
+        identity = {"settings_hash": expected[run.model], "subset_content": content[run.n, run.draw]}
+        identity["dataset_content"] = data
+        record = records.get(run)
+        if record and identity.items() <= record.items():
+            take(results / study.name / run.folder, folder / run.folder)
+            continue
+        reason = "trained with other settings or images" if record else begun.get(run, NOT_BEGUN)
+        leave_out(study.name, run, identity, reason, folder / run.folder)
+        missing += 1
+    return missing
+
+
+def take(source: Path, target: Path) -> None:
+    """Link the files of a finished run, from its state where its job has not put them out yet."""
+    for name in FILES:
+        link(source / name if (source / name).exists() else source / "state" / name, target / name)
+    neurons = source / "state" / NEURONS
+    if neurons.exists():
+        link(neurons, target / "state" / NEURONS)
+
+
+def leave_out(study: str, run: Run, identity: dict, reason: str, target: Path) -> None:
+    """Write the files of a run that is not finished: empty tables, and a record that says why."""
+    for name, table in (("history.parquet", HISTORY), ("predictions.parquet", PREDICTIONS)):
+        write_table(target / name, table, {column: [] for column in table.schema.names})
+    nothing = {"final": {}, "seconds": {}, "neurons": None, "device": {"name": ""}}
+    about = {"study": study, **vars(run), "status": MISSING, "reason": reason, "files": checksums(target, None)}
+    write_sealed(target / "run.json", about | identity | nothing)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m trainsize.interim", description=__doc__.splitlines()[0])
+    parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder")
+    options = parser.parse_args()
+    try:
+        study = load_study(str(options.study or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
+        print(f"The interim report: {write_interim(study, options.results)}")
+    except UserError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
