@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TESTS ?= tests/slurm
 CORES ?= 2
+RUNS ?= 3
 BIN := .venv/bin
 LOCK := envs/requirements.lock
 READY := .venv/ready-$(shell cksum < $(LOCK) | cut -d' ' -f1)
@@ -16,7 +17,7 @@ PYTHON_FILES := workflow/scripts tests benchmarks
 RULE_FILES := Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures report reproduction docs bench bench-gpu lock clean
+.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures verify archive licences report reproduction docs bench bench-gpu lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -39,8 +40,8 @@ demo: setup ## run the default study, from data to report
 test: setup ## run the tests
 	$(BIN)/python -m pytest -m "not slow and not slurm"
 
-test-slow: setup ## run the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+test-slow: setup ## run the tests that take minutes, and write what they did to docs/reliability.md
+	$(BIN)/python -m pytest -m slow --faults docs/reliability.md
 
 test-slurm: setup ## run the tests on a real SLURM, from Debian's packages (as root)
 	$(BIN)/python -m pytest -rs -m slurm $(TESTS)
@@ -64,6 +65,15 @@ costs: setup ## say what the study's jobs asked for and used (PROFILE=slurm)
 
 failures: setup ## say which runs were begun and not finished, and why
 	@$(TOOL).failures
+
+verify: setup ## train RUNS=3 random finished runs of the study again, and compare bit for bit
+	@$(TOOL).verify $(STUDY) --runs $(RUNS)
+
+archive: setup ## pack the finished study into one file with checksums
+	@$(TOOL).archive $(STUDY)
+
+licences: setup ## list the licences of what is locked
+	@$(TOOL).licences
 
 report: setup ## write an interim report of the runs of STUDY that are finished so far
 	@$(TOOL).interim $(STUDY)

@@ -27,9 +27,9 @@ from torch import nn
 
 from trainsize.architectures import build, flops_per_image
 from trainsize.checkpoint import Checkpoints
-from trainsize.files import write_json
 from trainsize.fit import Fit
 from trainsize.images import Images
+from trainsize.prepared import write_manifest
 from trainsize.processes import ALONE
 from trainsize.schema import load_schema, with_defaults
 from trainsize.training import set_up
@@ -173,7 +173,8 @@ def _prepared(folder: Path) -> Path:
         np.save(folder / f"{split}_images.npy", pixels[..., None])
         np.save(folder / f"{split}_labels.npy", labels)
     manifest = {"classes": [str(k) for k in range(plain.CLASSES)], "mean": [plain.MEAN], "std": [plain.STD]}
-    write_json(folder / "manifest.json", {**manifest, "content": "random", "shape": [28, 28, 1]})
+    arrays = [path.name for path in folder.glob("*.npy")]
+    write_manifest(folder, {**manifest, "content": "random", "shape": [28, 28, 1]}, arrays)
     return folder
 
 

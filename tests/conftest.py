@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from support import ROOT
 from trainsize.datasets import prepare
 
 REAL = Path(os.environ.get("TRAINSIZE_TEST_DATA", ROOT.parent / "shared" / "datasets"))
+FAULTS = ("<!-- faults: written by make test-slow -->", "<!-- end of faults -->")
 WORKFLOW_FILES = ("Snakefile", "config.yaml", "workflow", "studies", "published", "envs", "slurm")
 
 TINY_STUDY = """\
@@ -92,6 +95,36 @@ class Project:
     def copy(self, folder: Path) -> "Project":
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
+
+
+TALLY = pytest.StashKey[Counter]()
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+    """Count what was done to the workflow, to be told as a table after the last test (`--faults FILE`)."""
+    tally = request.config.stash.setdefault(TALLY, Counter())
+    return lambda kind, count=1: tally.update({kind: count})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", help="write how many faults were injected, and what was lost, to this page's table")
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    tally = config.stash.get(TALLY, Counter())
+    if not tally:
+        return
+    lost = len(terminalreporter.stats.get("failed", [])) + len(terminalreporter.stats.get("error", []))
+    rows = [*sorted(tally.items()), ("tests that found something lost, or wrong and taken for right", lost)]
+    table = ["| what was done | times |", "|---|---:|", *(f"| {kind} | {count:,} |" for kind, count in rows)]
+    terminalreporter.section("faults")
+    terminalreporter.write_line("\n".join(table))
+    if file := config.getoption("--faults"):
+        path = Path(file)
+        before, _, rest = path.read_text(encoding="utf-8").partition(FAULTS[0])
+        _, _, after = rest.partition(FAULTS[1])
+        path.write_text(f"{before}{FAULTS[0]}\n{chr(10).join(table)}\n{FAULTS[1]}{after}", encoding="utf-8")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trainsize.licences import PAGE
 from trainsize.reference import DOCS, MARK, pages, with_generated
 from trainsize.tables import HISTORY, TABLES
 
@@ -46,6 +47,16 @@ def test_the_lock_pins_every_package_with_hashes():
         assert "--hash=sha256:" in entry, entry
     for line in (ROOT / "envs" / "requirements.in").read_text().splitlines():
         assert re.split(r"[=<>]", line)[0] in locked(), line
+
+
+def test_the_licence_of_everything_locked_is_known_and_compatible():
+    rows = re.findall(r"^\| ([a-z0-9.-]+) \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.M)
+    table = dict(rows[1:])
+    assert table.keys() == locked().keys(), "run `make licences`"
+    for package, licence in table.items():
+        if package.startswith(("nvidia-", "cuda-")):
+            continue  # PyTorch's CUDA build: proprietary, and not distributed with trainsize
+        assert re.search(r"MIT|BSD|Apache|MPL|Mozilla|PSF", licence), f"{package}: {licence}"
 
 
 @pytest.mark.parametrize("name", ["data", "training", "analysis"])

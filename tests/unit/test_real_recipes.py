@@ -9,8 +9,8 @@ from support import ROOT
 
 from trainsize import training
 from trainsize.datasets import prepare
-from trainsize.files import read_json, write_json
-from trainsize.prepared import Prepared
+from trainsize.files import read_json
+from trainsize.prepared import Prepared, write_manifest
 from trainsize.study import load_study
 
 STUDIES = {
@@ -39,7 +39,8 @@ def part(mirror, tmp_path_factory):
                 rows = np.random.default_rng(0).permutation(len(Prepared(whole).labels(split)))[:count]
                 for kind in ("images", "labels"):
                     np.save(folder / f"{split}_{kind}.npy", np.load(whole / f"{split}_{kind}.npy", mmap_mode="r")[rows])
-            write_json(folder / "manifest.json", read_json(whole / "manifest.json"))
+            arrays = [path.name for path in folder.glob("*.npy")]
+            write_manifest(folder, read_json(whole / "manifest.json"), arrays)
             folders[dataset.name] = folder
         return folders[dataset.name]
 

@@ -218,5 +218,5 @@ def test_a_damaged_data_set_is_named(digits, tmp_path):
     shutil.copytree(digits, broken)
     data = (broken / "train_images.npy").read_bytes()
     (broken / "train_images.npy").write_bytes(data[:1000])
-    with pytest.raises(UserError, match=r"train_images\.npy: cannot be read"):
+    with pytest.raises(UserError, match=r"train_images\.npy: damaged or exchanged"):
         Prepared(broken).images("train")

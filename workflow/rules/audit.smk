@@ -19,7 +19,7 @@ rule audit:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json(STUDY.audit_settings()),
+        settings=as_json(STUDY.audit_settings()),
         code=fingerprint("audit"),
         results=subpath(output[0], ancestor=2),
     shell:

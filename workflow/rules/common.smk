@@ -18,6 +18,7 @@ SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from trainsize import slurm
+from trainsize.catalogue import LAYOUT
 from trainsize.errors import UserError
 from trainsize.estimates import Estimates, job_megabytes, job_minutes
 from trainsize.files import canonical_json
@@ -83,6 +84,11 @@ def training_minutes(runs):
         return job_minutes(seconds, MACHINE["time_margin"], attempt, time_limit())
 
     return minutes
+
+
+def as_json(value):
+    """Return a parameter that is `value` as JSON; only in what a function returns are braces left alone."""
+    return lambda wildcards: canonical_json(value)
 
 
 def run_files(name):

@@ -22,7 +22,9 @@ rule download:
         # Where its files come from does not change a data set, and resources are not compared.
         mirror=MACHINE["data"]["mirror"],
     params:
-        request=canonical_json(STUDY.dataset.request),
+        request=as_json(STUDY.dataset.request),
         folder=subpath(output.manifest, parent=True),
+        # Data sets prepared in another layout are prepared anew.
+        layout=LAYOUT,
     shell:
         "python $SCRIPTS/download.py {log:q} {params.request:q} {params.folder:q} {resources.mirror:q}"

@@ -25,7 +25,7 @@ rule figures:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json(STUDY.figure_settings()),
+        settings=as_json(STUDY.figure_settings()),
         code=fingerprint("figures", "matplotlibrc"),
         results=subpath(output[0], ancestor=2),
         dataset=subpath(input.manifest, parent=True),

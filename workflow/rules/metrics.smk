@@ -1,7 +1,8 @@
 """metrics: the runs of the study in a few tables.
 
-Needs every run and the list of subsets; makes results/{study}/metrics/. A run's record stands for its history and
-predictions, which are written with it: each file of ten thousand runs that is named here costs a dry run two seconds.
+Needs every run, the list of subsets and the data set's manifest; makes results/{study}/metrics/. A run's record stands
+for its history and predictions, which it vouches for: each file of ten thousand runs that is named here costs a dry run
+two seconds.
 """
 
 
@@ -13,6 +14,7 @@ rule metrics:
     input:
         records=run_files("run.json"),
         subsets="results/{study}/subsets/subsets.parquet",
+        manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",
     output:
         history="results/{study}/metrics/history.parquet",
         runs="results/{study}/metrics/runs.parquet",
@@ -24,8 +26,8 @@ rule metrics:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json(STUDY.metrics_settings()),
+        settings=as_json(STUDY.metrics_settings()),
         code=fingerprint("metrics"),
         results=subpath(output.runs, ancestor=2),
     shell:
-        "python $SCRIPTS/metrics.py {log:q} {params.settings:q} {params.results:q}"
+        "python $SCRIPTS/metrics.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q}"

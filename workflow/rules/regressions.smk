@@ -27,7 +27,7 @@ rule regressions:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json(STUDY.regressions_settings()),
+        settings=as_json(STUDY.regressions_settings()),
         code=fingerprint("regressions"),
         results=subpath(output.summary, ancestor=2),
     shell:

@@ -26,7 +26,7 @@ rule report:
     conda:
         "../../envs/analysis.yaml"
     params:
-        settings=canonical_json(STUDY.card()),
+        settings=as_json(STUDY.card()),
         code=fingerprint("report", "report.html.jinja", "report.css", "report.js"),
         results=subpath(output[0], parent=True),
     shell:

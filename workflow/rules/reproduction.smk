@@ -21,7 +21,7 @@ if reproduced(STUDY.name):
         conda:
             "../../envs/analysis.yaml"
         params:
-            settings=canonical_json(
+            settings=as_json(
                 {"study": STUDY.name, "stand_in": STUDY.stand_in, "published": printed_content(reproduced(STUDY.name))}
             ),
             code=fingerprint("reproduction", "matplotlibrc"),

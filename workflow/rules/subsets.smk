@@ -38,7 +38,7 @@ rule subsets_table:
     conda:
         "../../envs/data.yaml"
     params:
-        grid=canonical_json({"sizes": STUDY.sizes, "draws": STUDY.draws}),
+        grid=as_json({"sizes": STUDY.sizes, "draws": STUDY.draws}),
         code=fingerprint("subsets_table"),
         folder=subpath(output[0], parent=True),
     shell:

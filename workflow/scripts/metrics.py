@@ -1,4 +1,4 @@
-"""metrics.py LOG SETTINGS RESULTS: collect the runs of a study into its two tables."""
+"""metrics.py LOG SETTINGS RESULTS MANIFEST: collect the runs of a study into its tables."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from trainsize.job import run_stage
 from trainsize.metrics import collect
 
 
-def main(settings: dict, results: str) -> None:
-    collect(settings["grid"], settings["settings_hashes"], Path(results))
+def main(settings: dict, results: str, manifest: str) -> None:
+    collect(settings["grid"], settings["settings_hashes"], Path(manifest), Path(results))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ class File:
     holds: tuple[tuple[str, str], ...] = ()
 
 
+# Of prepared data sets: raised when they are to be prepared anew because what lies in their folders has changed.
+LAYOUT = 2
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The card of a data set: counts of images, the shape (height, width, channels) of one, and where it is from.

@@ -1,6 +1,5 @@
 """Checkpoints: what a killed run goes on from."""
 
-import pickle
 import time
 import zipfile
 from pathlib import Path
@@ -28,13 +27,19 @@ class Checkpoints:
         return time.monotonic() - self.last >= self.every
 
     def save(self, state: dict) -> None:
-        """Save `state`: tensors, numbers, texts, and lists and dicts of them."""
+        """Save `state`: tensors, numbers, texts, and lists and dicts of them.
+
+        Where that fails, because the disk is full for one, the one before is kept and training goes on.
+        """
         start = time.monotonic()
         newest, before = self.paths
-        with whole(newest) as partial:
-            torch.save({"identity": self.identity, "state": state}, partial)
-            if newest.exists():
-                newest.replace(before)
+        try:
+            with whole(newest) as partial:
+                torch.save({"identity": self.identity, "state": state}, partial)
+                if newest.exists():
+                    newest.replace(before)
+        except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter
+            print(f"  no checkpoint could be saved ({error}); going on", flush=True)
         self.last = time.monotonic()
         self.every = max(self.every, 20 * (self.last - start))
 
@@ -42,10 +47,14 @@ class Checkpoints:
         """Return the newest state that is whole and of this identity, or None."""
         for path in self.paths:
             try:
+                _check(path)
                 saved = torch.load(path, map_location=device, weights_only=True)
             except FileNotFoundError:
                 continue
-            except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            except torch.OutOfMemoryError:
+                raise
+            # What a damaged file makes of the readers is any of a dozen exceptions.
+            except Exception as error:
                 print(f"  {path.name} is damaged and left out ({type(error).__name__})", flush=True)
                 continue
             if saved["identity"] == self.identity:
@@ -56,3 +65,10 @@ class Checkpoints:
     def clear(self) -> None:
         for path in self.paths:
             path.unlink(missing_ok=True)
+
+
+def _check(path: Path) -> None:
+    """Raise an exception unless every part of the file has its checksum, which PyTorch writes and does not compare."""
+    with zipfile.ZipFile(path) as file:
+        if damaged := file.testzip():
+            raise zipfile.BadZipFile(damaged)

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
 
-from trainsize.errors import UserError
 from trainsize.runs import Run
+from trainsize.tables import read_arrow
 
 
 @dataclass
@@ -71,10 +69,7 @@ def _read(runs: list[Run], results: Path, found: Correctness) -> Iterator[tuple[
 
 def predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return labels and most probable classes of a run's test images. Raises UserError for a damaged file."""
-    try:
-        table = parquet.ParquetFile(path).read(columns=["label", "class_1"])
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete the run's folder and run snakemake again") from error
+    table = read_arrow(path, columns=["label", "class_1"])
     return table["label"].to_numpy(), table["class_1"].to_numpy()
 
 
@@ -83,10 +78,7 @@ def class_counts(grid: dict, results: Path) -> pd.DataFrame:
     rows = []
     for n in grid["sizes"]:
         draws = dict.fromkeys(draw for draw, _ in grid["pairs"])
-        tables = [
-            parquet.ParquetFile(results / f"subsets/n{n}/draw{draw}.parquet").read(columns=["label", "role"])
-            for draw in draws
-        ]
+        tables = [read_arrow(results / f"subsets/n{n}/draw{draw}.parquet", columns=["label", "role"]) for draw in draws]
         counts = [np.bincount(t["label"].to_numpy()[t["role"].to_numpy() == "train"]) for t in tables]
         longest = max(map(len, counts))
         mean = np.mean([np.pad(count, (0, longest - len(count))) for count in counts], axis=0)

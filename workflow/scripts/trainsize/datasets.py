@@ -3,6 +3,8 @@
 `trainsize.prepared` says what the folder holds and opens it again.
 """
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +16,9 @@ from trainsize.catalogue import Dataset, requested
 from trainsize.download import is_address, lay_out, mirror_folder
 from trainsize.duplicates import count_duplicates, find_duplicates
 from trainsize.errors import UserError
-from trainsize.files import digest, whole, write_json
+from trainsize.files import digest, whole
 from trainsize.official import official_files, wanted_member
+from trainsize.prepared import write_manifest
 from trainsize.readers import Contents, Split, check_counts, read
 from trainsize.tables import DUPLICATES, INDEX, write_table
 
@@ -34,8 +37,9 @@ def prepare(request: str | dict, folder: Path, mirror: str = "") -> None:
         _check(card, contents)
         for split, part in contents.splits.items():
             _write_split(folder, split, part)
+        arrays = [name for name in card.outputs if name.endswith(".npy")]
         found = {"duplicates": _write_duplicates(folder, contents)} if card.shape else {}
-        write_json(folder / "manifest.json", {**_manifest(card, contents), **found})
+        write_manifest(folder, {**_manifest(card, contents), **found}, arrays)
 
 
 @contextmanager
@@ -77,7 +81,11 @@ def _searched(mirror: str) -> str:
 
 def _check(card: Dataset, contents: Contents) -> None:
     """Refuse contents that are not what the data set's card says."""
-    check_counts(card, contents.classes, {split: len(part.labels) for split, part in contents.splits.items()})
+    try:
+        check_counts(card, contents.classes, {split: len(part.labels) for split, part in contents.splits.items()})
+    except UserError as error:
+        counts = [f"{len(part.skipped)} {split}" for split, part in contents.splits.items() if part.skipped]
+        raise UserError(f"{error}; left out as unreadable: {' and '.join(counts) or 'none'}") from None
     for split, part in contents.splits.items():
         if part.labels.min() < 0 or part.labels.max() >= len(card.classes):
             found = f"{part.labels.min()} to {part.labels.max()}"
@@ -98,7 +106,11 @@ def _write_split(folder: Path, split: str, part: Split) -> None:
 
 def _save(path: Path, array: np.ndarray) -> None:
     with whole(path) as partial, partial.open("wb") as file:
-        np.save(file, array)
+        try:
+            np.save(file, array)
+        except OSError as error:  # of a full disk NumPy only says how much it could write
+            code = error.errno or errno.ENOSPC
+            raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def _write_duplicates(folder: Path, contents: Contents) -> dict[str, int]:
@@ -127,6 +139,9 @@ def _manifest(card: Dataset, contents: Contents) -> dict:
             for split, part in contents.splits.items()
         },
     }
+    skipped = {split: list(part.skipped.values()) for split, part in contents.splits.items()}
+    if any(skipped.values()):
+        facts["unreadable"] = skipped
     if card.shape:
         facts["mean"], facts["std"] = channel_statistics(contents.splits["train"].images)
     return facts

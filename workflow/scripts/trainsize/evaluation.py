@@ -12,6 +12,7 @@ from trainsize.processes import ALONE, Processes
 
 # Images per forward pass: small enough for the caches of a CPU; a GPU is kept busy by larger batches.
 BATCH = {"cpu": 250, "cuda": 4096}
+FEWER = 8  # times fewer after a GPU's memory was too small
 CALIBRATION_BINS = 15
 
 
@@ -41,15 +42,26 @@ def precision(name: str, device: torch.device) -> AbstractContextManager:
 def logits_of(model: nn.Module, images: Images, numbers: str, processes: Processes = ALONE) -> torch.Tensor:
     """Return the float64 logits (images × classes) of `model` in eval mode; its mode is put back afterwards.
 
-    `numbers` is the precision by name. Several processes take a part each, and all return the whole.
+    `numbers` is the precision by name. Several processes take a part each, and all return the whole. What does not fit
+    into a GPU's memory is tried once more in smaller batches, which may change the last bits.
     """
     training = model.training
     model.eval()
     rows = processes.part(torch.arange(len(images), device=images.labels.device))
-    with precision(numbers, rows.device):
-        logits = [model(images.inputs(part)).double() for part in rows.split(BATCH[rows.device.type])]
+    batch = BATCH[rows.device.type]
+    try:
+        logits = _logits(model, images, rows, batch, numbers)
+    except torch.OutOfMemoryError:
+        print(f"  out of memory: evaluating {batch // FEWER} images at a time instead of {batch}", flush=True)
+        torch.cuda.empty_cache()
+        logits = _logits(model, images, rows, batch // FEWER, numbers)
     model.train(training)
-    return processes.together(torch.cat(logits))
+    return processes.together(logits)
+
+
+def _logits(model: nn.Module, images: Images, rows: torch.Tensor, batch: int, numbers: str) -> torch.Tensor:
+    with precision(numbers, rows.device):
+        return torch.cat([model(images.inputs(part)).double() for part in rows.split(batch)])
 
 
 def score(logits: torch.Tensor, labels: torch.Tensor, clipped: bool = False) -> Scores:

@@ -26,6 +26,7 @@ CARRIERS = frozenset(
         "lock",
         "progress",
         "provenance",
+        "record",
         "runs",
         "slurm",
         "staging",

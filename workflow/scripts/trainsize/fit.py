@@ -26,6 +26,9 @@ from trainsize.progress import tell
 from trainsize.selection import Plateau, Selection
 from trainsize.streams import generator, torch_seed
 
+# What PyTorch says to a batch of one image whose layers have shrunk to one pixel before batch normalisation.
+TOO_SMALL = "Expected more than 1 value per channel"
+
 
 @dataclass
 class Stopwatch:
@@ -45,7 +48,7 @@ class Stopwatch:
 
 @dataclass
 class Outcome:
-    """What came of a run: `reason` says why it diverged, and is empty when it did not.
+    """What came of a run: finished, or diverged or failed, of which `reason` says why.
 
     `selected` is the step of the checkpoint that counts, `stopped` why training ended before its budget did, if so.
     """
@@ -54,6 +57,7 @@ class Outcome:
     predictions: tuple[torch.Tensor, torch.Tensor] | None
     selected: int | None = None
     stopped: str = ""
+    status: str = "finished"
     reason: str = ""
 
 
@@ -174,8 +178,9 @@ class Fit:
     def run(self, saved: Checkpoints) -> Outcome:
         """Train through all stages, evaluate every split at each checkpoint of the last, and save when it is time.
 
-        A loss that becomes infinite or not a number ends the run, noticed when it is next evaluated or saved. Raises
-        Interrupted, after saving, when the process was asked to end.
+        A loss that becomes infinite or not a number ends the run, noticed when it is next evaluated or saved; so do a
+        GPU's memory that is too small, and a batch that is too small to be normalised. Raises Interrupted, after
+        saving, when the process was asked to end.
         """
         self.set_dropout_state(self.dropout)
         try:
@@ -191,9 +196,16 @@ class Fit:
                 self.evaluate()
                 if self._due(saved):
                     self._save(saved)
+            return self.finished()
         except Diverged as reason:
-            return Outcome(self.history, None, reason=str(reason))
-        return self.finished()
+            return Outcome(self.history, None, status="diverged", reason=str(reason))
+        except (torch.OutOfMemoryError, ValueError) as error:
+            hopeless = isinstance(error, torch.OutOfMemoryError) or TOO_SMALL in str(error)
+            if not hopeless or self.processes.count > 1:  # where the others wait for this one
+                raise
+            what = "a batch too small to be normalised" if TOO_SMALL in str(error) else "out of memory"
+            reason = f"{what} after update {self.step}: {str(error).partition('. ')[0]}"
+            return Outcome(self.history, None, status="failed", reason=reason)
 
     def finished(self) -> Outcome:
         """Put the weights that count into the network, and return its predictions."""

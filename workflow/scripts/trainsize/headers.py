@@ -2,6 +2,7 @@
 
 import ast
 import gzip
+import math
 import struct
 import zipfile
 import zlib
@@ -11,6 +12,8 @@ from typing import BinaryIO
 from trainsize.errors import UserError
 
 _IDX_UINT8 = 8
+_MOST_BYTES = 10**12  # of an IDX file
+_LONGEST_HEADER = 10_000  # of an array, as NumPy has it
 
 
 def open_idx(path: Path) -> BinaryIO:
@@ -31,7 +34,10 @@ def read_idx_header(file: BinaryIO) -> tuple[int, ...]:
     zeros, kind, dimensions = struct.unpack(">HBB", file.read(4))
     if zeros or kind != _IDX_UINT8:
         raise ValueError(f"it starts with {zeros:#06x} and type {kind:#04x}, expected 0x0000 and type 0x08")
-    return struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+    shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+    if math.prod(shape) > _MOST_BYTES:
+        raise ValueError(f"it says that it holds {math.prod(shape):.0e} bytes")
+    return shape
 
 
 def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -39,7 +45,8 @@ def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {name.removesuffix(".npy"): _npy_shape(archive, name) for name in archive.namelist()}
-    except (OSError, ValueError, SyntaxError, struct.error, zipfile.BadZipFile) as error:
+    # What a header makes of Python's reader of literals, or a damaged archive of zipfile, is any of a dozen exceptions.
+    except Exception as error:
         raise UserError(f"{path}: not an .npz file of arrays ({error})") from error
 
 
@@ -49,4 +56,9 @@ def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
         if magic != b"\x93NUMPY":
             raise ValueError(f"'{name}' is not an array")
         (length,) = struct.unpack(*(("<H", file.read(2)) if major == 1 else ("<I", file.read(4))))
-        return ast.literal_eval(file.read(length).decode("latin-1"))["shape"]
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"the header of '{name}' has {length:,} bytes")
+        shape = ast.literal_eval(file.read(length).decode("latin-1"))["shape"]
+        if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
+            raise ValueError(f"the shape of '{name}' is {shape}")
+        return shape

@@ -17,12 +17,13 @@ from trainsize.errors import UserError
 from trainsize.estimates import read_records
 from trainsize.failures import failures
 from trainsize.figures import draw_figures
-from trainsize.files import link, write_json
+from trainsize.files import link, write_sealed
 from trainsize.forms import reproduced
 from trainsize.metrics import collect
 from trainsize.overlap import write_overlap
 from trainsize.plan import ROOT
 from trainsize.prepared import Prepared
+from trainsize.record import NEURONS, checksums
 from trainsize.regressions import regress
 from trainsize.report import write_report
 from trainsize.reproduction import write_reproduction
@@ -46,8 +47,8 @@ def write_interim(study: Study, results: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "logs").symlink_to(Path("..") / "logs")
     subsets(study, prepared, folder)
-    missing = gather(study, records, results, folder)
-    collect(**study.metrics_settings(), results=folder)
+    missing = gather(study, records, prepared.manifest["content"], results, folder)
+    collect(**study.metrics_settings(), manifest=manifest, results=folder)
     regress(study.regressions_settings(), folder, manifest)
     audit_study(study.audit_settings(), folder)
     draw_figures(study.figure_settings(), folder, prepared.folder)
@@ -67,14 +68,18 @@ def subsets(study: Study, prepared: Prepared, folder: Path) -> None:
     write_overlap(product(study.sizes, study.draws), labels, folder)
 
 
-def gather(study: Study, records: dict[Run, dict], results: Path, folder: Path) -> int:
-    """Link the finished runs into `folder`, put a row that says why in the place of every other; return how many."""
+def gather(study: Study, records: dict[Run, dict], data: str, results: Path, folder: Path) -> int:
+    """Link the finished runs into `folder`, put a row that says why in the place of every other; return how many.
+
+    `data` is the content of the data set.
+    """
     begun = {Run(f.model, f.n, f.draw, f.seed): f.reason for f in failures(study, results)}
     content = read_table(folder / SUBSETS.path).set_index(["n", "draw"])["content"]
     expected = study.metrics_settings()["settings_hashes"]
     missing = 0
     for run in study.runs:
         identity = {"settings_hash": expected[run.model], "subset_content": content[run.n, run.draw]}
+        identity["dataset_content"] = data
         record = records.get(run)
         if record and identity.items() <= record.items():
             take(results / study.name / run.folder, folder / run.folder)
@@ -89,9 +94,9 @@ def take(source: Path, target: Path) -> None:
     """Link the files of a finished run, from its state where its job has not put them out yet."""
     for name in FILES:
         link(source / name if (source / name).exists() else source / "state" / name, target / name)
-    neurons = source / "state" / "neurons.npy"
+    neurons = source / "state" / NEURONS
     if neurons.exists():
-        link(neurons, target / "state" / "neurons.npy")
+        link(neurons, target / "state" / NEURONS)
 
 
 def leave_out(study: str, run: Run, identity: dict, reason: str, target: Path) -> None:
@@ -99,9 +104,8 @@ def leave_out(study: str, run: Run, identity: dict, reason: str, target: Path) -
     for name, table in (("history.parquet", HISTORY), ("predictions.parquet", PREDICTIONS)):
         write_table(target / name, table, {column: [] for column in table.schema.names})
     nothing = {"final": {}, "seconds": {}, "neurons": None, "device": {"name": ""}}
-    write_json(
-        target / "run.json", {"study": study, **vars(run), "status": MISSING, "reason": reason, **identity, **nothing}
-    )
+    about = {"study": study, **vars(run), "status": MISSING, "reason": reason, "files": checksums(target, None)}
+    write_sealed(target / "run.json", about | identity | nothing)
 
 
 def main() -> None:

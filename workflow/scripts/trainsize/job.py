@@ -1,11 +1,14 @@
 """How a stage's script runs: settings and paths in, a log file, and one message when the user made a mistake."""
 
+import errno
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from trainsize.errors import Interrupted, UserError
 from trainsize.progress import Terminal
@@ -13,31 +16,50 @@ from trainsize.progress import Terminal
 OPEN_LOG = "-"  # instead of a log's path: standard output is the log already
 INTERRUPTED = 75  # BSD's EX_TEMPFAIL: the same command again will do
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
 
 def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call `stage(settings, *values)` with the script's arguments: LOG SETTINGS [VALUE ...].
 
     SETTINGS is JSON. Whatever is printed goes to LOG; what went wrong goes there whole and to the terminal in short.
-    Exits with 1 after a UserError, 75 when interrupted after saving, and 70 after any other exception.
+    Exits with 1 after a UserError or where nothing can be written, 75 when interrupted after saving, and 70 after any
+    other exception.
     """
     log, settings, *values = sys.argv[1:] if arguments is None else arguments
     terminal = os.dup(2)
-    if log != OPEN_LOG:
-        Terminal.found(terminal)
-        _redirect(Path(log))
     try:
+        if log != OPEN_LOG:
+            Terminal.found(terminal)
+            _redirect(Path(log))
         stage(json.loads(settings), *values)
     except UserError as error:
-        print(error, file=sys.stderr, flush=True)
         _tell(terminal, f"{error}\n")
+        _note(str(error))
         sys.exit(1)
     except Interrupted:
-        print("interrupted: saved, and to be gone on with", file=sys.stderr, flush=True)
+        _note("interrupted: saved, and to be gone on with")
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            _fail(terminal, log, error)
+        _tell(terminal, f"{error}\nnothing can be written there; make room and run snakemake again: it goes on\n")
+        _note(traceback.format_exc())
+        sys.exit(1)
     except Exception as error:
-        traceback.print_exc()
-        _tell(terminal, f"{type(error).__name__}: {error}\n(the whole traceback is in {log})\n")
-        sys.exit(70)
+        _fail(terminal, log, error)
+
+
+def _fail(terminal: int, log: str, error: Exception) -> NoReturn:
+    _tell(terminal, f"{type(error).__name__}: {error}\n(the whole traceback is in {log})\n")
+    _note(traceback.format_exc())
+    sys.exit(70)
+
+
+def _note(text: str) -> None:
+    """Write to the log, which may lie on a full disk too."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _redirect(log: Path) -> None:

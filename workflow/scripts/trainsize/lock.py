@@ -17,7 +17,7 @@ from pathlib import Path
 
 from trainsize import slurm
 from trainsize.errors import Interrupted
-from trainsize.files import canonical_json
+from trainsize.files import canonical_json, lives
 
 NAME = "lock.json"
 BEAT = 10.0  # seconds between two beats
@@ -109,21 +109,11 @@ def _is_dead(lock: str, quiet: float, ask_slurm: bool) -> bool:
         holder = json.loads(lock)
     except ValueError:  # just being written or removed, or never finished
         return quiet > DEAD
-    if holder["host"] == platform.node() and not _lives(holder["pid"]):
+    if holder["host"] == platform.node() and not lives(holder["pid"]):
         return True
     if holder["job"] and holder["job"] == slurm.own_job():
         return True  # a job that was queued again keeps its id
     return quiet > DEAD or bool(ask_slurm and holder["job"] and slurm.is_over(holder["job"]))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _take_over(path: Path, dead: str, own: str) -> bool:

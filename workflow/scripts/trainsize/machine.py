@@ -15,6 +15,8 @@ def check_config(config: dict) -> dict:
     Raises UserError naming the key.
     """
     rules = schema.load_schema("config")
+    if message := schema.unfit(dict(config)):
+        raise UserError(f"config.yaml: {message}")
     for keys, message in schema.problems(dict(config), rules, rules):
         raise UserError(f"config.yaml: {'.'.join(map(str, keys))}{': ' if keys else ''}{message}")
     settings = schema.with_defaults(dict(config), rules, rules)

@@ -1,7 +1,8 @@
 """The metrics stage: every run of a study collected into tidy tables of checkpoints, runs, classes and confusions."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +11,88 @@ from pyarrow import parquet
 
 from trainsize.errors import UserError
 from trainsize.files import read_json, whole
+from trainsize.record import NEURONS as RUN_NEURONS
+from trainsize.record import again, read_record, read_vouched
 from trainsize.runs import Run, grid_runs
-from trainsize.tables import CLASSES, CONFUSION, HISTORY, NEURONS, RUNS, Table, read_table, write_table
+from trainsize.tables import (
+    CLASSES,
+    CONFUSION,
+    HISTORY,
+    NEURONS,
+    RUNS,
+    WRITING,
+    Table,
+    placed,
+    read_arrow,
+    read_table,
+    write_table,
+)
 
 
-def collect(grid: dict, settings_hashes: dict[str, str], results: Path) -> None:
+@dataclass(frozen=True)
+class Read:
+    """What is kept of a run's files, each compared with its checksum."""
+
+    record: dict
+    history: pa.Table
+    classes: list[dict]
+    neurons: dict | None
+
+
+def collect(grid: dict, settings_hashes: dict[str, str], manifest: Path, results: Path) -> None:
     """Write the tables `history`, `runs`, `classes`, `confusion` and `neurons` to `metrics/` in the study's folder.
 
-    `grid` is `Study.grid()`; `settings_hashes` says, per model, what its runs must have been trained with. Raises
-    UserError naming a run that was trained with other settings, or on other images than the subset tables list.
+    `grid` is `Study.grid()`; `settings_hashes` says, per model, what its runs must have been trained with, and
+    `manifest` is that of the data set. Raises UserError naming a run that was trained with other settings, or on other
+    images than the manifest and the subset tables list, and a file that is not the one its run has written.
     """
-    runs = grid_runs(grid)
-    folders = [results / run.folder for run in runs]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        records = list(pool.map(lambda folder: read_json(folder / "run.json"), folders))
-        confusions = list(pool.map(lambda folder: confusion(folder / "predictions.parquet", grid["classes"]), folders))
-        histories = list(pool.map(lambda folder: parquet.ParquetFile(folder / "history.parquet").read(), folders))
     subsets = read_table(results / "subsets" / "subsets.parquet").set_index(["n", "draw"])["content"]
-    for folder, record in zip(folders, records, strict=True):
-        _check(folder, record, settings_hashes[record["model"]], subsets[record["n"], record["draw"]])
-    with whole(results / "metrics" / "history.parquet") as partial:
-        parquet.write_table(pa.concat_tables(histories).cast(HISTORY.schema), partial, compression="zstd")
-    finished = [(run, counts) for run, counts in zip(runs, confusions, strict=True) if counts.any()]
+    data = read_json(manifest)["content"]
+
+    def read(run: Run) -> tuple[Read, np.ndarray]:
+        expected = {"settings_hash": settings_hashes[run.model], "dataset_content": data}
+        return _read(run, results, {**expected, "subset_content": subsets[run.n, run.draw]}, grid)
+
+    runs, found, confusions = grid_runs(grid), [], {}
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        # Summed on the way: with a thousand classes the counts of one run take 8 MB.
+        for (one, counts), run in zip(pool.map(read, runs), runs, strict=True):
+            found.append(one)
+            if counts.any():
+                confusions[run.model, run.n] = confusions.get((run.model, run.n), 0) + counts
+    path = results / HISTORY.path
+    histories = pa.concat_tables([run.history for run in found])
+    with whole(path) as partial:
+        parquet.write_table(histories.cast(placed(HISTORY.schema, path)), partial, **WRITING)
     for table, rows in (
-        (RUNS, [_row(record) for record in records]),
-        (CLASSES, [row for run, counts in finished for row in class_rows(grid["study"], run, counts)]),
-        (CONFUSION, confusion_rows(finished)),
-        (NEURONS, [_neurons(record, results) for record in records if record["neurons"]]),
+        (RUNS, [_row(run.record) for run in found]),
+        (CLASSES, [row for run in found for row in run.classes]),
+        (CONFUSION, confusion_rows(confusions)),
+        (NEURONS, [run.neurons for run in found if run.neurons]),
     ):
         write_table(results / table.path, table, _columns(table, rows))
 
 
-def confusion(predictions: Path, classes: int) -> np.ndarray:
+def _read(run: Run, results: Path, expected: dict[str, str], grid: dict) -> tuple[Read, np.ndarray]:
+    folder, record = results / run.folder, read_record(results, grid["study"], run)
+    for key, value in expected.items():
+        if record[key] != value:
+            what = {"settings_hash": "settings"}.get(key, "images")
+            message = f"{folder}: trained with {what} other than the study's ({record[key]}, expected {value})"
+            raise UserError(f"{message}; {again(folder)}")
+    history, predictions = (
+        read_arrow(folder / name, read_vouched(folder / name, folder, record))
+        for name in ("history.parquet", "predictions.parquet")
+    )
+    neurons = _neurons(record, folder) if record["neurons"] else None
+    counts = confusion(predictions, grid["classes"])
+    rows = class_rows(grid["study"], run, counts) if counts.any() else []
+    return Read(record, history, rows, neurons), counts
+
+
+def confusion(predictions: pa.Table, classes: int) -> np.ndarray:
     """Return how often each label (row) was taken for each class (column); a run that diverged predicts nothing."""
-    table = parquet.read_table(predictions, columns=["label", "class_1"])
+    table = predictions.select(["label", "class_1"])
     labels, predicted = (table[name].to_numpy().astype(np.int64) for name in table.column_names)
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
@@ -67,38 +116,20 @@ def _shares(part: np.ndarray, whole: np.ndarray) -> list[float | None]:
     return [p / w if w else None for p, w in zip(part.tolist(), whole.tolist(), strict=True)]
 
 
-def confusion_rows(finished: list[tuple[Run, np.ndarray]]) -> list[dict]:
-    """Return the rows of the confusion table: the counts of all runs of a model and size together."""
+def confusion_rows(confusions: dict[tuple[str, int], np.ndarray]) -> list[dict]:
+    """Return the rows of the confusion table from the counts of all runs of each model and size together."""
     rows = []
-    for (model, n), counts in _summed(finished).items():
+    for (model, n), counts in confusions.items():
         for label, predicted in zip(*counts.nonzero(), strict=True):
             count = counts[label, predicted]
             rows.append({"model": model, "n": n, "label": label, "predicted": predicted, "count": count})
     return rows
 
 
-def _summed(finished: list[tuple[Run, np.ndarray]]) -> dict[tuple[str, int], np.ndarray]:
-    sums: dict[tuple[str, int], np.ndarray] = {}
-    for run, counts in finished:
-        key = (run.model, run.n)
-        sums[key] = sums.get(key, 0) + counts
-    return sums
-
-
-def _neurons(record: dict, results: Path) -> dict:
-    run = Run(*(record[key] for key in ("model", "n", "draw", "seed")))
-    matrix = np.load(results / run.folder / "state" / "neurons.npy")
-    return {"study": record["study"], **asdict(run), **record["neurons"], "correlations": matrix.ravel()}
-
-
-def _check(folder: Path, record: dict, settings: str, subset: str) -> None:
-    for what, found, expected in (
-        ("settings", record["settings_hash"], settings),
-        ("images", record["subset_content"], subset),
-    ):
-        if found != expected:
-            message = f"{folder}: trained with {what} other than the study's ({found}, expected {expected})"
-            raise UserError(f"{message}; delete this folder and run snakemake again to train the run anew")
+def _neurons(record: dict, folder: Path) -> dict:
+    matrix = np.load(io.BytesIO(read_vouched(folder / "state" / RUN_NEURONS, folder, record)), allow_pickle=False)
+    coordinates = {key: record[key] for key in ("study", "model", "n", "draw", "seed")}
+    return {**coordinates, **record["neurons"], "correlations": matrix.ravel()}
 
 
 def _row(record: dict) -> dict:

@@ -11,8 +11,8 @@ from pyarrow import parquet
 
 from trainsize.chance import expected_largest_share, moments, p_value
 from trainsize.files import whole
-from trainsize.subset_tables import read_rows, subset_path
-from trainsize.tables import OVERLAP, OVERLAP_CLASSES, write_table
+from trainsize.subset_tables import read_rows
+from trainsize.tables import OVERLAP, OVERLAP_CLASSES, WRITING, placed, write_table
 
 # Chance of flagging any pair of a study whose draws are independent (Bonferroni).
 FAMILY_ERROR = 0.01
@@ -86,12 +86,12 @@ def _whole_pair(common: np.ndarray, a: np.ndarray, b: np.ndarray, totals: np.nda
 
 def write_overlap(keys: Iterable[Key], labels: np.ndarray, results: Path) -> None:
     """Write the overlap of the training images of every two subsets, which are given as (n, draw), in two tables."""
-    subsets = {key: read_rows(subset_path(results / "subsets", *key), "train") for key in keys}
+    subsets = {key: read_rows(results / "subsets", *key)["train"] for key in keys}
     folder, rows = results / "overlap", []
-    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "overlap_classes.parquet"
     with (
-        whole(folder / "overlap_classes.parquet") as partial,
-        parquet.ParquetWriter(partial, OVERLAP_CLASSES.schema, compression="zstd") as writer,
+        whole(path) as partial,
+        parquet.ParquetWriter(partial, placed(OVERLAP_CLASSES.schema, path), **WRITING) as writer,
     ):
         waiting: list[pd.DataFrame] = []
         for row, classes in overlaps(subsets, labels):

@@ -24,23 +24,49 @@ def decode(source: Path | bytes, shape: tuple[int, int, int], name: str) -> np.n
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             converted = image.convert(_MODES[channels])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    # What a file that is no image makes of a decoder is any of a dozen exceptions.
+    except Exception as error:
         raise UserError(f"{name}: not a whole image ({error})") from error
     if converted.size != (width, height):
         converted = ImageOps.fit(converted, (width, height), Image.Resampling.BICUBIC)
     return np.asarray(converted).reshape(shape)
 
 
-def decode_all(count: int, get: Callable[[int], np.ndarray], shape: tuple[int, int, int], path: Path) -> np.ndarray:
-    """Return the images `get(0)` … `get(count - 1)` as one array in the new file `path`, opened by memory map."""
+def decode_all(
+    count: int, get: Callable[[int], np.ndarray], shape: tuple[int, int, int], path: Path, unreadable: str
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Return the images `get(0)` … `get(count - 1)` as one array in the new file `path`, opened by memory map.
+
+    Where `unreadable` is "skip", images for which `get` raises UserError are left out, and the messages are returned
+    too, by row. Where it is "fail", the first such error is raised.
+    """
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, *shape))
+    with path.open(
+        "r+b"
+    ) as file:  # a full disk is an error here, and the end of the process when the map is written to
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    skipped: dict[int, str] = {}
 
     def fill(start: int) -> None:
         for row in range(start, min(start + _SHARE, count)):
-            images[row] = get(row)
+            try:
+                images[row] = get(row)
+            except UserError as error:
+                if unreadable == "fail":
+                    raise
+                skipped[row] = str(error)
 
     with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
         for done, _ in enumerate(pool.map(fill, range(0, count, _SHARE)), start=1):
             if done % 40 == 0:
                 print(f"  {min(done * _SHARE, count):,} of {count:,} images prepared", flush=True)
-    return images
+    if not skipped:
+        return images, skipped
+    print("\n".join(f"  left out: {skipped[row]}" for row in sorted(skipped)), flush=True)
+    kept = np.delete(np.arange(count), list(skipped))
+    for start in range(0, len(kept), _SHARE):
+        rows = kept[start : start + _SHARE]
+        images[start : start + len(rows)] = images[rows]
+    return images[: len(kept)], skipped

@@ -2,24 +2,38 @@
 
 Its folder holds `train_images.npy` and `test_images.npy` (uint8, images × height × width × channels),
 `train_labels.npy` and `test_labels.npy` (int64) and `manifest.json`. Of images that are only listed there are no arrays
-of pixels.
+of pixels. The manifest has the checksum of every array, and of itself.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from trainsize.errors import UserError
-from trainsize.files import read_json
+from trainsize.files import file_hash, read_json, write_sealed
+
+
+def write_manifest(folder: Path, facts: dict, arrays: Iterable[str]) -> None:
+    """Write the manifest of a data set whose `arrays` (file names) lie in `folder`."""
+    write_sealed(folder / "manifest.json", {**facts, "files": {name: _checksum(folder / name) for name in arrays}})
+
+
+def _checksum(path: Path) -> str:
+    return file_hash(path, "sha256")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared data set, opened; the arrays stay on disk until they are indexed."""
+    """A prepared data set, opened; the arrays stay on disk until they are indexed.
+
+    An array is compared with its checksum when it is first opened. Raises UserError for one that is damaged.
+    """
 
     folder: Path
+    _opened: dict[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def manifest(self) -> dict:
@@ -39,10 +53,16 @@ class Prepared:
         return self._array(f"{split}_labels")
 
     def _array(self, name: str) -> np.ndarray:
-        path = self.folder / f"{name}.npy"
+        if name not in self._opened:
+            self._opened[name] = self._open(self.folder / f"{name}.npy")
+        return self._opened[name]
+
+    def _open(self, path: Path) -> np.ndarray:
+        again = f"delete {self.folder} and run snakemake again"
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path}: cannot be read ({error}); delete {self.folder} and run snakemake again"
-            ) from error
+            found = _checksum(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error}); {again}") from error
+        if found != self.manifest.get("files", {}).get(path.name):
+            raise UserError(f"{path}: damaged or exchanged, its checksum is not the one in manifest.json; {again}")
+        return np.load(path, mmap_mode="r", allow_pickle=False)

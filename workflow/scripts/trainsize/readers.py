@@ -1,10 +1,10 @@
 """Readers: the files of a data set as classes, images and labels, one function per format."""
 
+import math
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,15 @@ SPLITS = ("train", "test")
 
 @dataclass
 class Split:
-    """Images (uint8, N × height × width × channels; None when they are only listed), labels (N), and the list."""
+    """Images (uint8, N × height × width × channels; None when they are only listed), labels (N), and the list.
+
+    `skipped` says of images that were left out, by their row among all, why they could not be read.
+    """
 
     images: np.ndarray | None
     labels: np.ndarray
     index: pd.DataFrame | None = None
+    skipped: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, images: np.ndarray, labels: np.ndarray, source: object) -> "Split":
@@ -94,7 +98,7 @@ def _idx(path: Path) -> np.ndarray:
     try:
         with open_idx(path) as file:
             shape = read_idx_header(file)
-            values = np.frombuffer(file.read(), dtype=np.uint8)
+            values = np.frombuffer(file.read(math.prod(shape) + 1), dtype=np.uint8)
         return values.reshape(shape)
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path}: not a whole IDX file ({error})") from error
@@ -105,8 +109,9 @@ def _read_npz(card: Dataset, root: Path, scratch: Path) -> Contents:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return Contents(card.classes, _paired({name: archive[card.format[name]] for name in ARRAYS}, path))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+    # What damage makes of the readers is any of a dozen exceptions.
+    except Exception as error:
+        raise UserError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
 
 
 def _paired(arrays: dict[str, np.ndarray], source: Path) -> dict[str, Split]:
@@ -136,14 +141,21 @@ def _parquet_split(card: Dataset, root: Path, scratch: Path, split: str) -> Spli
     def get(row: int) -> np.ndarray:
         return decode(files[row].as_py() or b"", card.shape, f"{paths[0].parent}, {split} image {row}")
 
-    return Split.of(decode_all(len(labels), get, card.shape, scratch / f"{split}.npy"), labels, paths[0].parent)
+    images, skipped = decode_all(len(labels), get, card.shape, scratch / f"{split}.npy", _unreadable(card))
+    made = Split.of(images, np.delete(labels, list(skipped)), paths[0].parent)
+    return replace(made, skipped=skipped)
 
 
 def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:
     folder = root / card.format["path"]
     classes, indexes = list_folder(folder, card.format["train"], card.format["test"])
-    check_counts(card, classes, {split: len(index) for split, index in indexes.items()})  # before hours of decoding
+    if _unreadable(card) == "fail":
+        check_counts(card, classes, {split: len(index) for split, index in indexes.items()})  # before hours of decoding
     return Contents(classes, {split: _folder_split(card, folder, scratch, split, indexes[split]) for split in SPLITS})
+
+
+def _unreadable(card: Dataset) -> str:
+    return card.format.get("unreadable", "fail")
 
 
 def _folder_split(card: Dataset, folder: Path, scratch: Path, split: str, index: Index) -> Split:
@@ -153,8 +165,11 @@ def _folder_split(card: Dataset, folder: Path, scratch: Path, split: str, index:
     def get(row: int) -> np.ndarray:
         return decode(folder / index.paths[row], card.shape, str(folder / index.paths[row]))
 
-    images = decode_all(len(index), get, card.shape, scratch / f"{split}.npy") if card.shape else None
-    return Split(images, np.array(index.labels, dtype=np.int64), table)
+    if not card.shape:
+        return Split(None, table["label"].to_numpy(np.int64), table)
+    images, skipped = decode_all(len(index), get, card.shape, scratch / f"{split}.npy", _unreadable(card))
+    table = table.drop(index=list(skipped))
+    return Split(images, table["label"].to_numpy(np.int64), table, skipped)
 
 
 READERS: dict[str, Callable[[Dataset, Path, Path], Contents]] = {

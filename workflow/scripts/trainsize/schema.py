@@ -19,6 +19,10 @@ from trainsize.errors import UserError, listing, near, nearest
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
+MOST_VALUES, DEEPEST = 100_000, 20
+_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as people write it, by the rules of YAML 1.2: `1e-3` is a number, `0100` a hundred and `no` a text.
 
@@ -63,7 +67,30 @@ def read_yaml(path: Path) -> dict:
         raise UserError(f"{near(path)}{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
     if not isinstance(value, dict):
         raise UserError(f"{near(path)}: found {_shown(value)}, expected keys and values")
+    if message := unfit(value):
+        raise UserError(f"{near(path)}: {message}")
     return value
+
+
+def unfit(value: object) -> str:
+    """Return why no schema needs to look at `value`, or nothing: too many values, or a text that no file can hold.
+
+    Values that are repeated by an anchor count as often as they stand somewhere, so that a few lines cannot fill the
+    memory, nor a mapping hold itself.
+    """
+    waiting, seen = [((), value)], 0
+    while waiting:
+        keys, value = waiting.pop()
+        seen += 1
+        if seen > MOST_VALUES or len(keys) > DEEPEST:
+            many = f"more than {MOST_VALUES:,} values, those repeated by anchors counted each time"
+            return many if seen > MOST_VALUES else f"its lists and mappings lie more than {DEEPEST} deep in each other"
+        parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        texts = [text for text in (value, *(value if isinstance(value, dict) else ())) if isinstance(text, str)]
+        if any(_UNFIT.search(text) for text in texts):
+            return f"{'.'.join(map(repr, keys)) or 'a key'}: holds a control character, or half of a Unicode character"
+        waiting += [((*keys, key), part) for key, part in parts]
+    return ""
 
 
 @cache
@@ -89,9 +116,15 @@ def _check_named(validator, alternatives, value, schema) -> Iterator[ValidationE
     yield from validator.descend(options, closed)
 
 
+def _check_pattern(validator, pattern, value, schema) -> Iterator[ValidationError]:
+    # As it is meant: to Python, `$` matches before a line's end too.
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield ValidationError(f"found {_shown(value)}, expected {pattern}")
+
+
 _Validator = validators.extend(
     Draft202012Validator,
-    {"named": _check_named},
+    {"named": _check_named, "pattern": _check_pattern},
     # YAML tells 1 from 1.0 and true; a schema's integer must be written as one, and its numbers are finite.
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
@@ -178,6 +211,8 @@ def _message(error: ValidationError) -> str:
             return f"found {found}, with an entry that stands twice"
         case "pattern" if error.schema.get("pattern", "").endswith(r"%\s*$"):
             return f"found {found}, expected a count such as 500 or a share such as 5%"
+        case "pattern" if error.schema.get("pattern", "").startswith(r"^[^\W\d]"):
+            return f"found {found}, expected a path such as my_models.Wide: names joined by dots"
         case "pattern":
             return f"found {found}; letters, digits, '.' and '-' only, the first a letter or digit"
         case "oneOf":

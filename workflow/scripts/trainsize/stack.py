@@ -99,7 +99,7 @@ class Stack:
             try:
                 call(i)
             except Diverged as reason:
-                outcomes[i] = Outcome(self.fits[i].history, None, reason=str(reason))
+                outcomes[i] = Outcome(self.fits[i].history, None, status="diverged", reason=str(reason))
                 self.alive.remove(i)
 
     def _advance(self, end: int, rows: list[Iterator[torch.Tensor]], saved: list[Checkpoints]) -> torch.Tensor:

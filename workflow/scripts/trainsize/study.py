@@ -16,10 +16,14 @@ from trainsize.catalogue import DATASETS, Dataset
 from trainsize.description import described
 from trainsize.errors import UserError, listing, near, nearest
 from trainsize.figures_kinds import FEATURES, KINDS, figures_of
+from trainsize.files import canonical_json
 from trainsize.runs import Run, grid_runs, settings_hash
 
 RESERVED = ("datasets", "logs")  # folders of results/ that are no study's
 LARGEST_SEED = 2**32 - 1
+LONGEST_NAME = 200  # of a study with its variants; a folder's name has at most 255 bytes
+MOST_RUNS = 100_000
+MOST_BYTES = 100_000  # of a study's settings, which its jobs get as one argument: Linux allows 131,071
 AUDITED = {"last": "last", "best_on_validation": "validation", "best_on_test": "best"}  # selections, to the auditor
 
 
@@ -172,6 +176,8 @@ def load_study(name: str, folder: Path) -> Study:
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name not in known:
         raise UserError(f"{near(folder)}: no study '{name}'{nearest(name, known)} (there: {listing(known) or 'none'})")
+    if len("+".join([name, *variants])) > LONGEST_NAME:
+        raise UserError(f"{near(path)}: the name with its variants is longer than {LONGEST_NAME} characters")
     return _Reader(path, variants).study()
 
 
@@ -228,6 +234,7 @@ class _Reader:
             regressions=value["regressions"],
             figures=self.figures(value["figures"], models),
         )
+        self.check_extent(study)
         self.check_figures(study)
         return study
 
@@ -252,6 +259,16 @@ class _Reader:
                 self.fail("figures.also", f"found '{name}', which needs {' and '.join(missing)}")
             if KINDS[name].regressed and not set(study.figures["metrics"]) & set(study.regressions["metrics"]):
                 self.fail("figures.also", f"found '{name}', but none of figures.metrics is in regressions.metrics")
+
+    def check_extent(self, study: Study) -> None:
+        """Refuse a study that nobody could run, before its runs are listed."""
+        runs = len(study.pairs) * sum(map(len, study.model_sizes.values()))
+        self.few_enough(runs, "models × sizes × draws and seeds")
+        for told in (study.card(), study.dataset.request):
+            count = len(canonical_json(told).encode())
+            if count > MOST_BYTES:
+                why = "the seeds, sizes, class names and texts"
+                self.fail("", f"{why} take {count:,} bytes, which must be at most {MOST_BYTES:,} to be handed to a job")
 
     def varied(self, raw: dict) -> dict:
         """Return the study with the changes of its variants, each laid over what came before."""
@@ -351,15 +368,21 @@ class _Reader:
         """Return the (draw, seed) pairs; with folds the draws are these, all of them unless some are `stated`."""
         seeds = self.numbers("seeds", value["seeds"])
         if folds and stated is None:
+            self.few_enough(folds * len(seeds), "folds × seeds")
             return tuple(product(range(folds), seeds))
         if value["draws"] == "per_seed":
             draws, pairs = seeds, tuple((seed, seed) for seed in seeds)
         else:
             draws = self.numbers("draws", value["draws"])
+            self.few_enough(len(draws) * len(seeds), "draws × seeds")
             pairs = tuple(product(draws, seeds))
         if folds and max(draws) >= folds:
             self.fail("draws", f"found {max(draws)}, but with kfold a draw is a fold, here from 0 to {folds - 1}")
         return pairs
+
+    def few_enough(self, runs: int, what: str) -> None:
+        if runs > MOST_RUNS:
+            self.fail("", f"found {runs:,} runs ({what}), must be at most {MOST_RUNS:,}")
 
     def numbers(self, key: str, spec: list | dict) -> list[int]:
         if isinstance(spec, dict):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trainsize.errors import UserError
 from trainsize.subsets import ROLES, content_hash, draw_subsets
 from trainsize.tables import SUBSET, SUBSETS, read_notes, read_table, write_table
 
@@ -26,10 +27,22 @@ def write_subsets(settings: dict, sizes: list[int], draw: int, labels: np.ndarra
         write_table(path, SUBSET, columns, notes)
 
 
-def read_rows(path: Path, role: str) -> np.ndarray:
-    """Return the row indices (ascending) of `role` in a subset's table."""
-    table = read_table(path)
-    return table.loc[table["role"] == role, "index"].to_numpy(copy=True)
+def read_rows(folder: Path, n: int, draw: int) -> dict[str, np.ndarray]:
+    """Return the row indices (ascending) of each role in the table of a subset, as `draw_subsets` drew them.
+
+    Raises UserError when the table is damaged, another subset's, or does not hold the images that its notes say.
+    """
+    return _read(folder, n, draw)[0]
+
+
+def _read(folder: Path, n: int, draw: int) -> tuple[dict[str, np.ndarray], dict]:
+    path = subset_path(folder, n, draw)
+    table, notes = read_table(path), read_notes(path)
+    rows = {role: table.loc[table["role"] == role, "index"].to_numpy(copy=True) for role in ROLES}
+    if (notes["n"], notes["draw"], notes["content"]) != (n, draw, content_hash(rows)):
+        found = f"damaged or exchanged, it is not the subset of {n} images of draw {draw}"
+        raise UserError(f"{path}: {found}; delete it and run snakemake again")
+    return rows, notes
 
 
 def subset_path(folder: Path, n: int, draw: int) -> Path:
@@ -39,11 +52,11 @@ def subset_path(folder: Path, n: int, draw: int) -> Path:
 
 def list_subsets(keys: Iterable[tuple[int, int]], folder: Path, target: Path) -> None:
     """Write a table of all subsets of a study, given as (n, draw)."""
-    write_table(target, SUBSETS, pd.DataFrame([_summary(subset_path(folder, *key)) for key in keys]))
+    write_table(target, SUBSETS, pd.DataFrame([_summary(folder, *key) for key in keys]))
 
 
-def _summary(path: Path) -> dict:
-    about = read_notes(path)
+def _summary(folder: Path, n: int, draw: int) -> dict:
+    _, about = _read(folder, n, draw)
     counts = about["class_counts"]
     return {
         **{key: about[key] for key in ("n", "draw", "method", "content")},

@@ -9,8 +9,11 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from trainsize.errors import UserError
-from trainsize.files import whole
+from trainsize.files import digest, whole
 from trainsize.runs import REGRESSION_TABLES
+
+# Every page has a checksum, which is compared when it is read.
+WRITING = {"compression": "zstd", "write_page_checksum": True}
 
 _INT, _REAL, _TEXT, _FLAG = pa.int64(), pa.float64(), pa.string(), pa.bool_()
 
@@ -181,7 +184,8 @@ RUNS = Table(
         Column(
             "status",
             _TEXT,
-            "finished, or diverged: the loss became infinite or not a number; or missing, in interim tables",
+            "finished; diverged: the loss became infinite or not a number; failed: memory or a batch was too small; "
+            "or missing, in interim tables",
         ),
         Column("reason", _TEXT, "why a run that is not finished ended"),
         *(
@@ -661,27 +665,63 @@ TABLES = (
 
 def write_table(path: Path, table: Table, data: pd.DataFrame | dict, notes: dict | None = None) -> None:
     """Write `data`, which must have exactly the table's columns, as Parquet; `notes` go into the file's metadata."""
-    schema = table.schema
+    schema = placed(table.schema, path, notes)
     frame = pd.DataFrame(data)
     if set(frame.columns) != set(schema.names):
         raise ValueError(f"{path}: columns {sorted(frame.columns)}, expected {sorted(schema.names)}")
-    if notes:
-        schema = schema.with_metadata({"notes": json.dumps(notes, sort_keys=True)})
     # pandas gives a column without rows a type of its own, which need not turn into the table's.
     empty = schema.empty_table()
     arrow = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False) if len(frame) else empty
     with whole(path) as partial:
-        parquet.write_table(arrow.replace_schema_metadata(schema.metadata), partial, compression="zstd")
+        parquet.write_table(arrow.replace_schema_metadata(schema.metadata), partial, **WRITING)
+
+
+def placed(schema: pa.Schema, path: Path, notes: dict | None = None) -> pa.Schema:
+    """Return the schema with metadata by which `read_table` knows a damaged head and an exchanged file, and `notes`."""
+    notes = json.dumps(notes or {}, sort_keys=True)
+    return schema.with_metadata({"place": _place(path), "notes": notes, "head": _head(schema, notes)})
+
+
+def _place(path: Path) -> str:
+    # A run's files have two places, of which one is below the other.
+    return "/".join([part for part in path.absolute().parts if part != "state"][-3:])
+
+
+def _head(schema: pa.Schema, notes: str) -> str:
+    """Return the checksum of what the pages' checksums leave out: the names and types of columns, and the notes."""
+    return digest(*(f"{field.name}:{field.type}" for field in schema), notes)
+
+
+def read_arrow(path: Path, source: bytes | None = None, columns: list[str] | None = None) -> pa.Table:
+    """Read the `columns` of a table, or all, from the file or, where that has been read, its bytes.
+
+    Raises UserError naming a file that is missing or damaged, which the checksums of its pages tell.
+    """
+    try:
+        file = path if source is None else pa.BufferReader(source)
+        return parquet.ParquetFile(file, page_checksum_verification=True).read(columns)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        message = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read ({message}); delete it and run snakemake again") from error
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table. Raises UserError naming a file that is missing or damaged."""
-    try:
-        return parquet.ParquetFile(path).read().to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it and run snakemake again") from error
+    """Read a table. Raises UserError naming a file that is missing, damaged, or a table written as another one."""
+    return _read_placed(path)[0].to_pandas()
 
 
 def read_notes(path: Path) -> dict:
-    """Return the notes that `write_table` put into the file."""
-    return json.loads(parquet.read_schema(path).metadata[b"notes"])
+    """Return the notes that `write_table` put into the file. Raises UserError as `read_table` does."""
+    return _read_placed(path)[1]
+
+
+def _read_placed(path: Path) -> tuple[pa.Table, dict]:
+    table = read_arrow(path)
+    place, notes, head = (
+        (table.schema.metadata or {}).get(key, b"").decode(errors="replace") for key in (b"place", b"notes", b"head")
+    )
+    if head != _head(table.schema, notes):
+        raise UserError(f"{path}: damaged; delete it and run snakemake again")
+    if place != _place(path):
+        raise UserError(f"{path}: exchanged, it was written as {place}; delete it and run snakemake again")
+    return table, json.loads(notes)

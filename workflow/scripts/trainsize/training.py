@@ -24,7 +24,7 @@ from trainsize.architectures import build, count_parameters, flops_per_image
 from trainsize.budget import samples_seen
 from trainsize.checkpoint import Checkpoints
 from trainsize.errors import Interrupted, UserError
-from trainsize.files import link, read_json, whole, write_json
+from trainsize.files import link, read_json, whole, write_sealed
 from trainsize.fit import Fit, Outcome
 from trainsize.images import Images, normalised_by
 from trainsize.interruption import Interruption
@@ -33,6 +33,7 @@ from trainsize.neurons import activations, correlations, summary
 from trainsize.prepared import Prepared
 from trainsize.processes import Processes
 from trainsize.provenance import commit, now, processor, versions
+from trainsize.record import NEURONS, check_files, checksums
 from trainsize.runs import FILES, Run, settings_hash
 from trainsize.stack import Stack, can_stack
 from trainsize.subsets import content_hash, draw_subsets
@@ -205,11 +206,11 @@ class Trainer:
             neurons = self._neurons(fit, state) if self.recipe["neurons"] and not outcome.reason else None
         seconds = {name: round(value, 6) for name, value in fit.watch.seconds.items()}
         commit_id, dirty = commit()
-        write_json(
+        write_sealed(
             state / "run.json",
             {
                 **coordinates,
-                "status": "diverged" if outcome.reason else "finished",
+                "status": outcome.status,
                 "reason": outcome.reason,
                 "stopped": outcome.stopped,
                 "settings": self.settings,
@@ -222,6 +223,7 @@ class Trainer:
                 "images_evaluated": sum(row["n_evaluated"] for row in outcome.history),
                 "final": {row["split"]: _scores(row) for row in outcome.history if row["step"] == outcome.selected},
                 "neurons": neurons,
+                "files": checksums(state, neurons),
                 "resumed": fit.resumed,
                 "seconds": {**seconds, "total": sum(seconds.values())},
                 "started": training.started,
@@ -246,7 +248,7 @@ class Trainer:
         options = self.recipe["neurons"]
         values = activations(fit.evaluated, options["layer"], fit.splits["test"], options["images"])
         matrix = correlations(values)
-        with whole(state / "neurons.npy") as partial, partial.open("wb") as file:
+        with whole(state / NEURONS) as partial, partial.open("wb") as file:
             np.save(file, matrix.astype(np.float32))
         return {**options, **summary(matrix)}
 
@@ -279,8 +281,15 @@ def _is_finished(state: Path, identity: dict) -> bool:
     """Tell whether `state` holds the results of a run of this identity that came to its end."""
     if not all((state / name).is_file() for name in FILES):
         return False
-    record = read_json(state / "run.json")
-    return all(record.get(key) == value for key, value in identity.items())
+    try:
+        record = read_json(state / "run.json")
+        if any(record.get(key) != value for key, value in identity.items()):
+            return False
+        check_files(state, record)
+    except UserError as error:
+        print(f"{str(error).partition(';')[0]}; training it anew", flush=True)
+        return False
+    return True
 
 
 def _columns(coordinates: dict, rows: list[dict]) -> dict:

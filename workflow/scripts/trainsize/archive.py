@@ -1,0 +1,123 @@
+"""A finished study in one file: what it says, what it made, and a checksum of every file.
+
+python -m trainsize.archive [STUDY] [--data] [--output FILE]
+python -m trainsize.archive --check FILE
+
+The file is a tar archive whose one folder is laid out as the repository is. Without trainsize it is checked by
+`sha256sum --check SHA256SUMS` in that folder.
+"""
+
+import argparse
+import hashlib
+import io
+import sys
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainsize.errors import UserError, listing
+from trainsize.files import file_hash, whole
+from trainsize.plan import ROOT
+from trainsize.record import check_files, read_record
+from trainsize.runs import FILES
+from trainsize.schema import read_yaml
+from trainsize.study import Study, load_study
+
+SUMS = "SHA256SUMS"
+
+
+def pack(study: Study, root: Path, target: Path, data: bool) -> int:
+    """Write the study, whose results lie in `root/results`, to the archive `target`; return how many files it holds.
+
+    With `data` the prepared images are packed too. Raises UserError when the study is not finished, or one of its runs
+    is damaged.
+    """
+    _check(study, root / "results" / study.name)
+    paths = sorted(_paths(study, root, data))
+    sums = "".join(f"{file_hash(path, 'sha256')}  {path.relative_to(root)}\n" for path in paths).encode()
+    with whole(target) as partial, tarfile.open(partial, "w:gz", compresslevel=1) as archive:
+        head = tarfile.TarInfo(f"{study.name}/{SUMS}")
+        head.size, head.mtime = len(sums), int(max(path.stat().st_mtime for path in paths))
+        archive.addfile(head, io.BytesIO(sums))
+        for path in paths:
+            archive.add(path, f"{study.name}/{path.relative_to(root)}", filter=_anonymous)
+    return len(paths)
+
+
+def _check(study: Study, results: Path) -> None:
+    for run in study.runs:
+        folder = results / run.folder
+        if not all((folder / name).exists() for name in FILES):
+            raise UserError(f"{folder}: not finished; run snakemake first")
+        check_files(folder / "state", read_record(results, study.name, run))
+    if not (results / "report.html").exists():
+        raise UserError(f"{results}: has no report; run snakemake first")
+
+
+def _paths(study: Study, root: Path, data: bool) -> Iterator[Path]:
+    yield root / "config.yaml"
+    yield root / "studies" / f"{study.name.partition('+')[0]}.yaml"
+    networks = [recipe["architecture"] for recipe in study.models.values()]
+    yield from {
+        root / f"{n['path'].rpartition('.')[0].replace('.', '/')}.py" for n in networks if n["name"] == "custom"
+    }
+    dataset = root / "results" / "datasets" / study.dataset.name
+    for folder in (root / "results" / study.name, dataset):
+        for path in folder.rglob("*"):
+            packed = folder != dataset or data or path.suffix not in (".npy", ".parquet")
+            if path.is_file() and packed and not path.name.startswith("."):
+                yield path
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def check(archive: Path) -> int:
+    """Compare every file in the archive with its checksum, without unpacking it; return how many there are.
+
+    Raises UserError naming what is damaged, missing or not listed.
+    """
+    sums, found = {}, {}
+    try:
+        with tarfile.open(archive, "r:gz") as packed:
+            for member in packed:
+                name = member.name.partition("/")[2]
+                content = packed.extractfile(member)
+                if name == SUMS:
+                    lines = content.read().decode().splitlines()
+                    sums = {path: value for value, _, path in (line.partition("  ") for line in lines)}
+                elif content is not None:
+                    found[name] = hashlib.file_digest(content, "sha256").hexdigest()
+    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
+        raise UserError(f"{archive}: cannot be read, it is damaged or cut off ({error})") from error
+    wrong = sorted(name for name in sums.keys() | found.keys() if sums.get(name) != found.get(name))
+    if wrong or not sums:
+        raise UserError(f"{archive}: damaged, missing or not listed: {listing(wrong) or SUMS}")
+    return len(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m trainsize.archive", description="Pack a finished study.")
+    parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
+    parser.add_argument("--output", type=Path, help="the archive to write (default: results/STUDY.tar.gz)")
+    parser.add_argument("--data", action="store_true", help="pack the prepared images too")
+    parser.add_argument("--check", type=Path, metavar="FILE", help="compare an archive's files with their checksums")
+    options = parser.parse_args()
+    try:
+        if options.check:
+            print(f"{options.check}: {check(options.check):,} files, each as it was packed")
+            return
+        study = load_study(str(options.study or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
+        target = options.output or ROOT / "results" / f"{study.name}.tar.gz"
+        count = pack(study, ROOT, target, options.data)
+    except UserError as error:
+        sys.exit(str(error))
+    print(f"{target}: {count:,} files, {target.stat().st_size / 1e6:,.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The licences of everything in the lock, as the packages state them: `make licences` writes docs/licences.md."""
+
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from trainsize.files import write_text
+
+ROOT = Path(__file__).resolve().parents[3]
+LOCK, PAGE = ROOT / "envs" / "requirements.lock", ROOT / "docs" / "licences.md"
+
+# Of packages whose metadata say nothing or too much, and of those that other systems have.
+STATED = {
+    "colorama": "BSD-3-Clause",
+    "cuda-toolkit": "NVIDIA Proprietary Software",
+    "cycler": "BSD-3-Clause",
+    "kiwisolver": "BSD-3-Clause",
+    "matplotlib": "matplotlib's own, like PSF-2.0",
+    "pyreadline3": "BSD-3-Clause",
+    "scipy": "BSD-3-Clause",
+}
+HEAD = """\
+# Licences
+
+What the packages in `envs/requirements.lock` state about themselves; made by `make licences`. trainsize itself is under
+the MIT licence, contains no code of theirs, and is not distributed together with them: pip installs them from their
+publishers. All but NVIDIA's are free software, and none asks for a licence of the programs that import it. NVIDIA's
+libraries come with PyTorch's CUDA build, are used on GPUs only, and are under NVIDIA's own terms.
+
+| package | licence |
+|---|---|
+"""
+
+
+def locked() -> list[str]:
+    """Return the names of the packages in the lock."""
+    return sorted(set(re.findall(r"^([a-z0-9.-]+)==", LOCK.read_text(encoding="utf-8"), re.M)))
+
+
+def licence(name: str) -> str:
+    """Return the licence that an installed package states, in its metadata or as the first line of its licence file.
+
+    Raises LookupError for a package that states none, or is not installed.
+    """
+    if name in STATED:
+        return STATED[name]
+    about = metadata.metadata(name)
+    classes = [value.rpartition(" :: ")[2] for value in about.get_all("Classifier", []) if value.startswith("License")]
+    stated = [about.get("License-Expression"), (about.get("License") or "").partition("\n")[0], " or ".join(classes)]
+    files = (file for file in metadata.files(name) or [] if file.name.upper().startswith("LICENSE"))
+    stated += [file.read_text().strip().partition("\n")[0] for file in files]
+    found = next(filter(None, stated), None)
+    if not found:
+        raise LookupError(f"{name} states no licence; look it up and add it to STATED")
+    return found
+
+
+def rows() -> Iterator[str]:
+    for name in locked():
+        yield f"| {name} | {licence(name)} |"
+
+
+if __name__ == "__main__":
+    write_text(PAGE, HEAD + "\n".join(rows()) + "\n")
