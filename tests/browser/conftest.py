@@ -34,7 +34,8 @@ def install() -> str:
     """Install Debian's package and return the browser's path. Raises Unavailable."""
     if os.getuid() != 0 or shutil.which("apt-get") is None:
         raise Unavailable("there is no Chromium, and installing Debian's package takes apt-get and root")
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
+    # The tests on SLURM fetch packages too, maybe now.
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *PACKAGES]
     for before in ([], ["apt-get", "update"]):
         if before:
             _quiet(before)

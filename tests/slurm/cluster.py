@@ -47,7 +47,7 @@ def unpack_packages(folder: Path) -> Path:
     archives, prefix = folder / "packages", folder / "prefix"
     (archives / "partial").mkdir(parents=True)
     fetch = ["apt-get", "install", "--download-only", "--reinstall", "--yes", "--no-install-recommends"]
-    fetch += ["-o", f"Dir::Cache::archives={archives}", *PACKAGES]
+    fetch += ["-o", f"Dir::Cache::archives={archives}", "-o", "DPkg::Lock::Timeout=300", *PACKAGES]
     if _quiet(fetch).returncode:
         _quiet(["apt-get", "update"])
         if (done := _quiet(fetch)).returncode:
