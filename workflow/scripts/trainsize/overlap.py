@@ -93,19 +93,24 @@ def write_overlap(keys: Iterable[Key], labels: np.ndarray, results: Path) -> Non
         whole(path) as partial,
         parquet.ParquetWriter(partial, placed(OVERLAP_CLASSES.schema, path), **WRITING) as writer,
     ):
-        waiting: list[pd.DataFrame] = []
+        waiting: list[dict] = []
         for row, classes in overlaps(subsets, labels):
             rows.append(row)
-            waiting.append(pd.DataFrame(classes))
-            if sum(map(len, waiting)) > _ROWS_AT_A_TIME:
+            waiting.append(classes)
+            if len(waiting) * len(classes["label"]) > _ROWS_AT_A_TIME:
                 _flush(writer, waiting)
         _flush(writer, waiting)
     write_table(folder / "overlap.parquet", OVERLAP, overlap_table(rows))
 
 
-def _flush(writer: parquet.ParquetWriter, waiting: list[pd.DataFrame]) -> None:
+def _flush(writer: parquet.ParquetWriter, waiting: list[dict]) -> None:
+    """Write the rows of `waiting` pairs, whose columns are numbers of the pair or arrays over its classes."""
     if waiting:
-        table = pd.concat(waiting)
+        length = len(waiting[0]["label"])
+        columns = {
+            name: np.concatenate([np.broadcast_to(pair[name], length) for pair in waiting]) for name in waiting[0]
+        }
+        table = pd.DataFrame(columns)
         writer.write_table(pa.Table.from_pandas(table, schema=OVERLAP_CLASSES.schema, preserve_index=False))
         waiting.clear()
 
