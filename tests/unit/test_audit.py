@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from scipy import stats
 
 from trainsize import published
@@ -16,7 +18,7 @@ from trainsize.audit_grid import last_batch
 from trainsize.audit_input import Facts, facts_of, sheet_of_texts
 from trainsize.audit_scores import expected_maximum
 from trainsize.errors import UserError
-from trainsize.tables import FINDINGS, read_table
+from trainsize.tables import FINDINGS, WRITING, placed, read_table
 
 
 def table(**columns) -> pd.DataFrame:
@@ -323,6 +325,12 @@ def test_labels_lost_rows_and_constant_labels():
 # -- the study's own runs and the command ----------------------------------------------------------------------------
 
 
+def written(path, table: pd.DataFrame) -> None:
+    """Write a table of whatever columns as the workflow's are written."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    parquet.write_table(arrow.cast(placed(arrow.schema, path)), path, **WRITING)
+
+
 def test_own_runs_are_audited_model_by_model(tmp_path):
     rng = np.random.default_rng(8)
     own = runs(rng, 500).rename(columns={"accuracy": "test_accuracy"}).assign(model="whole")
@@ -331,8 +339,8 @@ def test_own_runs_are_audited_model_by_model(tmp_path):
     last = last.assign(model="last", test_f1_micro=last["test_accuracy"])
     table = pd.concat([own, last]).assign(status="finished", draw=1)
     (tmp_path / "metrics").mkdir()
-    table.to_parquet(tmp_path / "metrics" / "runs.parquet")
-    pd.concat([table] * 7).assign(split="test").to_parquet(tmp_path / "metrics" / "history.parquet")
+    written(tmp_path / "metrics" / "runs.parquet", table)
+    written(tmp_path / "metrics" / "history.parquet", pd.concat([table] * 7).assign(split="test"))
     models = {
         "whole": {"batch_size": 64, "selection": "validation"},
         "last": {"batch_size": 64, "selection": "best"},

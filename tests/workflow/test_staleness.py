@@ -137,4 +137,4 @@ def test_runs_of_other_settings_are_refused_when_snakemake_has_forgotten(finishe
     finished.edit("studies/tiny.yaml", "hidden: [8]", "hidden: [9]")
     printed = finished.snakemake("--cores", "1", "--forcerun", "metrics", check=False)
     assert "trained with settings other than the study's" in printed
-    assert "delete this folder" in printed
+    assert f"delete {finished.results.relative_to(finished.folder)}/runs/mlp/n" in printed

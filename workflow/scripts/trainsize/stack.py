@@ -158,12 +158,13 @@ class Stack:
     @torch.no_grad()
     def _shapes(self, images: torch.Tensor) -> dict[str, torch.Size]:
         """Return the shape of what each dropout layer is given for a batch like `images`, in the order of their use."""
-        shapes, network = [], deepcopy(self.fits[0].model).eval()
+        shapes, model = [], deepcopy(self.fits[0].model)
+        model.eval()
         for name in self.dropouts:
-            network.get_submodule(name).register_forward_pre_hook(
+            model.get_submodule(name).register_forward_pre_hook(
                 lambda _, given, name=name: shapes.append((name, given[0].shape))
             )
-        network(images)
+        model(images)
         if len(shapes) != len(self.dropouts):
             raise RuntimeError("a dropout layer is not used exactly once")
         return dict(shapes)

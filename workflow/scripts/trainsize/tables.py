@@ -250,7 +250,8 @@ NEURONS = Table(
         Column("sd", _REAL, "their population standard deviation"),
         Column("mean_off_diagonal", _REAL, "mean of the correlations between different units"),
         Column("sd_off_diagonal", _REAL, "their population standard deviation"),
-        Column("correlations", pa.list_(pa.float32()), "units × units correlations, row by row"),
+        # Parquet calls what a list holds its element.
+        Column("correlations", pa.list_(pa.field("element", pa.float32())), "units × units correlations, row by row"),
     ),
 )
 _CURVE = (Column("model", _TEXT, "name of the model"), Column("metric", _TEXT, "name of the metric"))
