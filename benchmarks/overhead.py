@@ -6,6 +6,7 @@ Studies are made up in a copy of the project; only the smallest is run. Memory i
 """
 
 import argparse
+import os
 import resource
 import shutil
 import subprocess
@@ -45,7 +46,8 @@ def project(folder: Path, runs: int, per_job: int) -> None:
 def measured(folder: Path, *command: str) -> tuple[float, float]:
     """Return the seconds a command took and the most memory it or another before it had, in GB."""
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True)
+    path = os.environ | {"PYTHONPATH": str(folder / "workflow" / "scripts")}
+    done = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, env=path)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
     return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
@@ -72,7 +74,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             project(folder, runs, options.per_job)
-            planned, _ = measured(folder, str(folder / "workflow/scripts/plan.py"), "many", "results")
+            planned, _ = measured(folder, "-m", "trainsize.plan", "many")
             dry, memory = measured(folder, "-m", "snakemake", "-n", "--quiet")
             print(f"{runs} runs: most memory of a dry run so far {memory:.2f} GB")
             keep([record("dry run", f"{runs} runs", dry, dry), record("plan", f"{runs} runs", planned, dry)])
