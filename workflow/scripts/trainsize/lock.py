@@ -123,13 +123,17 @@ def _take_over(path: Path, dead: str, own: str) -> bool:
     """
     claim = path.with_name(f".{NAME}.{hashlib.sha256(dead.encode()).hexdigest()[:16]}")
     if not _create(claim, own):
-        if time.time() - _changed(claim) > DEAD:  # whoever made it died within the next three lines
+        made = _changed(claim)  # 0 when it is gone again
+        if made and time.time() - made > DEAD:  # whoever made it died within the next lines
             claim.unlink(missing_ok=True)
         return False
     if _read(path) != dead:
-        claim.unlink()
+        claim.unlink(missing_ok=True)
         return False
-    claim.replace(path)
+    try:
+        claim.replace(path)
+    except FileNotFoundError:  # taken for that of a dead process, after a sleep here
+        return False
     return True
 
 
