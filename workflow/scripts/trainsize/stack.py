@@ -61,8 +61,7 @@ class Stack:
         self.step = fits[0].step
         weights, self.buffers = stack_module_state([fit.model for fit in fits])
         self.weights = {name: nn.Parameter(weight.detach()) for name, weight in weights.items()}
-        self.holder = _holding(fits[0].model, self.weights)
-        self.optimizer = make_optimizer(self.recipe["optimizer"], self.holder)
+        self.optimizer = make_optimizer(self.recipe["optimizer"], _holding(fits[0].model, self.weights))
         self._gather()
         self.network, self.dropouts = _with_masks(fits[0].model)
         self.network.train()
@@ -76,7 +75,9 @@ class Stack:
         rows = [fit.batches() for fit in self.fits]
         done = first.history[-1]["step"] if first.history else 0
         for checkpoint in checkpoints(first.total, first.settings["evaluation"]):
-            while checkpoint > done and self.step < checkpoint and self.alive:
+            if checkpoint <= done:
+                continue
+            while self.step < checkpoint and self.alive:
                 start = time.perf_counter()
                 losses = self._advance(checkpoint, rows, saved)
                 self._scatter()
@@ -87,10 +88,9 @@ class Stack:
                     self._save(saved)
                 if Interruption.asked():
                     raise Interrupted
-            if checkpoint > done:
-                self._each(outcomes, lambda i: self.fits[i].evaluate())
-                if saved[0].due():
-                    self._save(saved)
+            self._each(outcomes, lambda i: self.fits[i].evaluate())
+            if saved[0].due():
+                self._save(saved)
         return [outcomes.get(i) or fit.finished() for i, fit in enumerate(self.fits)]
 
     def _each(self, outcomes: dict[int, Outcome], call: Callable[[int], None]) -> None:
