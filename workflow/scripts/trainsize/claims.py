@@ -106,6 +106,15 @@ def falls(runs: pd.DataFrame, claim: dict) -> Measured:
     return replace(rises(runs, claim), above=-inf, below=0.0)
 
 
+def rises_by_fold(runs: pd.DataFrame, claim: dict) -> Measured:
+    """Measure the slope over the folds in their order, a least-squares line through the folds' means."""
+    means = of_model(runs, claim["model"]).groupby("draw")[claim["metric"]].mean()
+    if len(means) < 3:
+        raise Untestable("fewer than three folds")
+    line = sm.OLS(means.to_numpy(), sm.add_constant(means.index.to_numpy(float))).fit()
+    return Measured(line.params[1], *line.conf_int()[1], len(means), above=0.0)
+
+
 def diminishing(runs: pd.DataFrame, claim: dict) -> Measured:
     """Measure how much more 1,000 images bring in the lower half of the sizes than in the upper."""
     cells = repeats(runs, claim["metric"], claim["model"]).dropna()
@@ -183,6 +192,7 @@ TESTS: dict[str, Callable[[pd.DataFrame, dict], Measured]] = {
     "best": best,
     "rises": rises,
     "falls": falls,
+    "rises_by_fold": rises_by_fold,
     "diminishing": diminishing,
     "below_line": below_line,
     "saturated": saturated,
