@@ -18,7 +18,7 @@ SETTINGS = """\
 def test_from_plan_to_more_seeds(on_cluster, cluster):
     project = on_cluster
     project.edit("studies/tiny.yaml", "sizes: [20, 40, 80]", "sizes: [20]")
-    project.edit("slurm/config.yaml", "runs_per_job=10", "runs_per_job=2")
+    project.edit("slurm/settings.yaml", "runs_per_job: 10", "runs_per_job: 2")
     project.edit("slurm/config.yaml", "  runtime: 60", SETTINGS + "  runtime: 60")
 
     cluster.ask("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=1")
@@ -60,7 +60,7 @@ def test_from_plan_to_more_seeds(on_cluster, cluster):
     assert project.planned_jobs("--profile", "slurm") == {}
 
     project.edit("studies/tiny.yaml", "seeds: [1, 2]", "seeds: {start: 1, count: 7}")
-    project.edit("slurm/config.yaml", "runs_per_job=2", "runs_per_job=5")
+    project.edit("slurm/settings.yaml", "runs_per_job: 2", "runs_per_job: 5")
     project.edit("studies/tiny.yaml", "  cnn: {architecture: {name: cnn, channels: [4]}}\n", "")
     assert project.planned_jobs("--profile", "slurm")["training"] == 2
     project.snakemake("--profile", "slurm")
@@ -91,5 +91,8 @@ def test_two_studies_at_once(on_cluster, cluster):
     for process in both:
         printed, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, printed
-    assert len(accounted(cluster, "JobName", "other_mlp_20")) == 1
+    (job,) = accounted(cluster, "TimelimitRaw,AllocTRES", "other_mlp_20")
+    # A study named on the command line takes nothing of the profile's settings away.
+    assert job["TimelimitRaw"] == "30"
+    assert "gres/gpu=1" in job["AllocTRES"]
     assert all((project.folder / f"results/{study}/report.html").exists() for study in ("tiny", "other"))

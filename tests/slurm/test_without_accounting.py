@@ -10,7 +10,7 @@ def test_a_study_runs_and_its_costs_are_told(on_cluster, cluster):
     project.edit("studies/tiny.yaml", "sizes: [20, 40, 80]", "sizes: [20]")
     project.edit("studies/tiny.yaml", "  cnn: {architecture: {name: cnn, channels: [4]}}\n", "")
     project.edit("slurm/config.yaml", "slurm_partition: gpu", "slurm_partition: cpu")
-    project.edit("slurm/config.yaml", "gpus=1", "gpus=0")
+    project.edit("slurm/settings.yaml", "gpus: 1", "gpus: 0")
     assert "Partition cpu: time limit 1.0 h" in project.tool("plan", "--profile", "slurm")
     project.snakemake("--profile", "slurm")
     assert (project.results / "report.html").exists()
@@ -21,4 +21,4 @@ def test_a_study_runs_and_its_costs_are_told(on_cluster, cluster):
     told = project.tool("costs", "--profile", "slurm")
     assert "from Snakemake's benchmark files" in told
     # one job, none failed, no waiting known, 30 minutes asked for
-    assert re.search(r"^mlp +20 +1 +0 +– +30\.0 min +\d+ (s|min)", told, re.M)
+    assert re.search(r"^mlp +20 +1 +0 +– +30\.0 min +[\d.]+ (s|min)", told, re.M)

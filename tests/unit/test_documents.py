@@ -35,9 +35,9 @@ def test_every_column_is_described_in_the_files_themselves():
 
 def test_every_line_of_the_slurm_profile_is_explained():
     _, _, page = (DOCS / "slurm.md").read_text(encoding="utf-8").partition("## The profile, line by line")
-    profile = (ROOT / "slurm/config.yaml").read_text(encoding="utf-8")
-    settings = re.findall(r"^ *(?:# )?(?:- )?([\w-]+)[:=]", profile, re.M)
-    assert "slurm_account" in settings
+    texts = [(ROOT / "slurm" / name).read_text(encoding="utf-8") for name in ("config.yaml", "settings.yaml")]
+    settings = re.findall(r"^ *(?:# )?([\w-]+): ", "\n".join(texts), re.M)
+    assert {"slurm_account", "time_limit"} <= set(settings)
     assert set(settings) <= set(re.findall(r"`([\w-]+)", page.partition("\n## ")[0]))
 
 
