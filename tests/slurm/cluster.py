@@ -69,7 +69,7 @@ def _quiet(command: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 600) -> object:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 1800) -> object:
     """Return the first true value of `condition`, asked ten times a second. Raises TimeoutError.
 
     A machine may be slow: only what will never come should take `seconds`.
