@@ -24,11 +24,11 @@ _NUMBERS = (
 _CLAIMS = (
     Column("claim", "claim"),
     Column("role", "runs"),
-    Column("metric", "metric"),
+    Column("verdict", "verdict"),
     Column("value", "measured", "number"),
     Column("expected", "claimed"),
-    Column("repeats", "repeats"),
-    Column("verdict", "verdict"),
+    Column("repeats", "repeats", "count"),
+    Column("metric", "metric"),
     Column("why", "remark"),
 )
 _EFFECTS = (
