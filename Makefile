@@ -44,7 +44,8 @@ test-slow: setup ## run the tests that take minutes, and write what they did to 
 	$(BIN)/python -m pytest -m slow --faults docs/reliability.md
 
 test-slurm: setup ## run the tests on a real SLURM, from Debian's packages (as root)
-	$(BIN)/python -m pytest -rs -m slurm $(TESTS)
+	@# each on a cluster of its own: they mostly wait
+	$(BIN)/python -m pytest -rs -m slurm --numprocesses 8 $(TESTS)
 
 lint: setup ## check style and rules
 	$(BIN)/ruff check $(PYTHON_FILES)

@@ -72,8 +72,8 @@ def measure(cluster: Cluster, project: Path, runs_per_job: int) -> list[float]:
         str(AT_ONCE),
         "--config",
         "study=sixty",
+        f"runs_per_job={runs_per_job}",
     ]
-    command += [f"runs_per_job={runs_per_job}", "gpus=1", "time_margin=2"]
     environment = os.environ | {"PATH": f"{cluster.bin}:{os.environ['PATH']}"}
     subprocess.run(
         [*command, "results/datasets/digits/manifest.json"], cwd=project, env=environment, capture_output=True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import PATIENCE, ROOT
 
 from trainsize.datasets import prepare
 
@@ -51,7 +51,7 @@ class Project:
     def snakemake(self, *arguments: str, check: bool = True) -> str:
         """Call snakemake in the project and return all it printed; with `check`, it must succeed."""
         done = self.start(*arguments)
-        printed, _ = done.communicate(timeout=600)
+        printed, _ = done.communicate(timeout=PATIENCE)
         assert done.returncode == 0 or not check, printed
         return printed
 
@@ -67,7 +67,9 @@ class Project:
         """Call one of the library's tools in the project, as `make` does, and return what it printed."""
         command = [sys.executable, "-m", f"trainsize.{name}", *arguments]
         environment = os.environ | self.environment | {"PYTHONPATH": str(self.folder / "workflow/scripts")}
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

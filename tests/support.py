@@ -5,6 +5,7 @@ from pathlib import Path
 from trainsize.schema import load_schema, with_defaults
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 1800  # seconds that a command may take: only one that hangs should fail, on however slow a host
 
 
 def recipe(architecture="mlp", **settings) -> dict:

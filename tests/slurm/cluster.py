@@ -2,10 +2,12 @@
 
 The packages are unpacked, not installed; small wrappers give the commands their libraries and their configuration.
 Every daemon is a child of this process and is stopped with it. It takes root, since SLURM's daemons start jobs as their
-users and hold them in control groups.
+users and hold them in control groups. Several such clusters can run beside each other: each has nodes of its own name,
+after which SLURM calls its control groups, and ports that stay reserved.
 """
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,7 +21,7 @@ from pathlib import Path
 CONF = Path(__file__).parent / "conf"
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "slurmdbd", "munge", "mariadb-server-core", "mariadb-client-core")
 COMMANDS = ("sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun", "sshare")
-NODES = ("cpu1", "cpu2", "gpu1", "gpu2")
+KINDS = ("cpu1", "cpu2", "gpu1", "gpu2")
 GPUS = range(8)
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -38,14 +40,15 @@ def check_host() -> None:
     missing = [name for name in ("memory", "freezer", "devices") if not os.access(CGROUPS / name, os.W_OK)]
     if missing:
         raise Unavailable(f"SLURM 22.05 needs version 1 control groups; not there or read-only: {', '.join(missing)}")
-    if any(procs.read_text() for procs in CGROUPS.glob("freezer/slurm*/**/cgroup.procs")):
-        raise Unavailable("jobs of another SLURM run on this host")
 
 
 def unpack_packages(folder: Path) -> Path:
     """Fetch the packages, and what they need that the system lacks; return the folder that is their root folder."""
     archives, prefix = folder / "packages", folder / "prefix"
-    (archives / "partial").mkdir(parents=True)
+    if prefix.exists():
+        return prefix
+    unpacked = folder / "unpacked"
+    (archives / "partial").mkdir(parents=True, exist_ok=True)
     fetch = ["apt-get", "install", "--download-only", "--reinstall", "--yes", "--no-install-recommends"]
     fetch += ["-o", f"Dir::Cache::archives={archives}", "-o", "DPkg::Lock::Timeout=300", *PACKAGES]
     if _quiet(fetch).returncode:
@@ -53,12 +56,12 @@ def unpack_packages(folder: Path) -> Path:
         if (done := _quiet(fetch)).returncode:
             raise Unavailable(f"Debian's SLURM packages cannot be fetched: {done.stdout.strip().splitlines()[-1:]}")
     for archive in archives.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "--extract", archive, prefix], check=True)
+        subprocess.run(["dpkg-deb", "--extract", archive, unpacked], check=True)
         archive.unlink()
     # As Debian's alternatives would: the daemons behave by the name they are called by.
     for name in ("slurmctld", "slurmd", "slurmstepd"):
-        (prefix / "usr/sbin" / name).symlink_to(f"{name}-wlm")
-    return prefix
+        (unpacked / "usr/sbin" / name).symlink_to(f"{name}-wlm")
+    return unpacked.rename(prefix)
 
 
 def _quiet(command: list[str]) -> subprocess.CompletedProcess:
@@ -66,8 +69,11 @@ def _quiet(command: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> object:
-    """Return the first true value of `condition`, asked ten times a second. Raises TimeoutError."""
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 1800) -> object:
+    """Return the first true value of `condition`, asked ten times a second. Raises TimeoutError.
+
+    A machine may be slow: only what will never come should take `seconds`.
+    """
     end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:
@@ -78,17 +84,30 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) 
 
 @dataclass
 class Cluster:
-    """A SLURM whose state lies in `state`; with `accounting` it has slurmdbd and a database, else none."""
+    """A SLURM whose state lies in `state`; with `accounting` it has slurmdbd and a database, else none.
+
+    Its nodes are called gpu1 and so on, after `name`.
+    """
 
     prefix: Path
     state: Path
     accounting: bool
+    name: str = field(default_factory=lambda: f"t{secrets.token_hex(4)}")
+    ports: dict[str, socket.socket] = field(default_factory=dict)
     daemons: dict[str, subprocess.Popen] = field(default_factory=dict)
 
     @property
     def bin(self) -> Path:
         """Where the commands are."""
         return self.state / "bin"
+
+    def node(self, kind: str) -> str:
+        """Return the name of one of KINDS of nodes."""
+        return f"{self.name}-{kind}"
+
+    @property
+    def nodes(self) -> list[str]:
+        return [self.node(kind) for kind in KINDS]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -99,6 +118,7 @@ class Cluster:
             "SLURM_CONF": str(self.state / "etc" / "slurm.conf"),
             "LD_LIBRARY_PATH": f"{libraries}:{libraries}/slurm-wlm",
             "MYSQL_UNIX_PORT": str(self.state / "run" / "mysql.socket"),
+            "TMPDIR": str(self.state / "run"),  # databases that start at once take each other's files
         }
 
     def start(self) -> None:
@@ -108,25 +128,27 @@ class Cluster:
             self._start_database()
         self._start("slurmctld", "usr/sbin/slurmctld", "-D")
         wait_until(lambda: "UP" in self.ask("scontrol", "ping", check=False), "slurmctld")
-        for node in NODES:
+        for node in self.nodes:
             self.start_node(node)
-        wait_until(lambda: set(self.ask("sinfo", "-hN", "-t", "idle", "-o", "%N").split()) == set(NODES), "the nodes")
+        idle = ("sinfo", "-hN", "-t", "idle", "-o", "%N")
+        wait_until(lambda: set(self.ask(*idle).split()) == set(self.nodes), "the nodes")
 
     def start_node(self, node: str) -> None:
         stepd = self.prefix / "usr/sbin/slurmstepd"
         self._start(f"slurmd-{node}", "usr/sbin/slurmd", "-D", "-N", node, "-d", str(stepd))
 
     def kill_node(self, node: str) -> None:
-        """Let a node vanish, with all that runs on it, as in a power cut."""
+        """Let a node vanish, with all that runs on it, as in a power cut, and the controller learn of it at once."""
         self.daemons.pop(f"slurmd-{node}").kill()
         _kill_group(f"slurm_{node}")
+        self.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=power cut")
 
     def stop(self) -> None:
         """Cancel all jobs, wait until they are gone, and stop every daemon, last started first."""
         if (controller := self.daemons.get("slurmctld")) and controller.poll() is None:
             self.ask("scancel", "--user=root", check=False)
             with suppress(TimeoutError):
-                wait_until(lambda: not self.ask("squeue", "-h", check=False), "the last job's end", 30)
+                wait_until(lambda: not self.ask("squeue", "-h", check=False), "the last job's end", 60)
         for name in reversed(list(self.daemons)):
             daemon = self.daemons.pop(name)
             daemon.terminate()
@@ -135,28 +157,30 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
-        for node in NODES:
+        for node in self.nodes:
             _kill_group(f"slurm_{node}")
-        for group in sorted(CGROUPS.glob("*/slurm*/**/"), key=lambda path: -len(path.parts)):
+        for group in sorted(CGROUPS.glob(f"*/slurm_{self.name}-*/**/"), key=lambda path: -len(path.parts)):
             with suppress(OSError):
                 group.rmdir()
+        for reserved in self.ports.values():
+            reserved.close()
 
     def ask(self, *command: str, check: bool = True) -> str:
         """Call one of SLURM's commands and return what it printed."""
-        done = subprocess.run([self.bin / command[0], *command[1:]], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([self.bin / command[0], *command[1:]], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 or not check, f"{command}: {done.stderr}"
         return done.stdout
 
     def _write_files(self) -> None:
         for name in ("bin", "etc", "log", "run", "spool", "controller", "dev", "database"):
             (self.state / name).mkdir(parents=True)
-        listeners = (*NODES, "controller", "database")
-        ports = zip(listeners, _free_ports(len(listeners)), strict=True)
+        self.ports = {name: _reserved_port() for name in (*KINDS, "controller", "database")}
         values = {
+            "NAME": self.name,
             "STATE": str(self.state),
             "HOST": socket.gethostname().partition(".")[0],
             "PLUGINS": str(self.prefix / "usr/lib/x86_64-linux-gnu/slurm-wlm"),
-            **{f"PORT_{name.upper()}": str(port) for name, port in ports},
+            **{f"PORT_{name.upper()}": str(port.getsockname()[1]) for name, port in self.ports.items()},
         }
         for source in CONF.iterdir():
             text = source.read_text()
@@ -257,13 +281,9 @@ def _kill_group(name: str) -> None:
                 os.kill(int(pid), signal.SIGKILL)
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+def _reserved_port() -> socket.socket:
+    """Return a socket bound to a free port, which a daemon may take, but nobody is given while the socket is open."""
+    reserved = socket.socket()
+    reserved.bind(("127.0.0.1", 0))
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return reserved

@@ -9,8 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import Cluster, wait_until
+from support import PATIENCE
 
-ENDLESS = {"updates: 6": "updates: 100000000", "points: 2": "points: 1"}
+ENDLESS = {
+    "updates: 6": "updates: 100000000",
+    "points: 2": "points: 1",
+    "{name: mlp, hidden: [8]}": "{name: custom, path: patient.Patient}",
+    "  cnn: {architecture: {name: cnn, channels: [4]}}\n": "",
+}
+PATIENT = """\
+import math
+import time
+
+from torch import nn
+
+
+class Patient(nn.Sequential):
+    def __init__(self, shape, n_classes):
+        super().__init__(nn.Flatten(), nn.Linear(math.prod(shape), n_classes))
+
+    def forward(self, images):
+        time.sleep(0.2)
+        return super().forward(images)
+"""
 
 
 @dataclass(frozen=True)
@@ -34,21 +55,34 @@ def running(cluster: Cluster, comment: str = "") -> list[Job]:
 
 
 def accounted(cluster: Cluster, columns: str, *names: str) -> list[dict[str, str]]:
-    """Return the columns of every job of Snakemake that accounting knows, without its steps."""
+    """Return the columns of every job with one of `names`, without its steps, from accounting.
+
+    Accounting hears of everything a little later: wait until it knows what the controller does.
+    """
     columns = f"JobID,Comment,State,{columns}"
-    printed = cluster.ask("sacct", "-X", "--noheader", "--parsable2", "--duplicates", "--format", columns)
-    rows = [dict(zip(columns.split(","), line.split("|"), strict=True)) for line in printed.splitlines()]
+    command = ("sacct", "-X", "--noheader", "--parsable2", "--duplicates", "--starttime", "2000-01-01")
+
+    def known() -> list[dict[str, str]]:
+        lines = cluster.ask(*command, "--format", columns).splitlines()
+        rows = [dict(zip(columns.split(","), line.split("|"), strict=True)) for line in lines]
+        states = cluster.ask("squeue", "--noheader", "--states", "all", "--format", "%i|%T").splitlines()
+        return rows if set(states) <= {f"{row['JobID']}|{row['State'].split()[0]}" for row in rows} else []
+
+    rows = wait_until(known, "the accounting of all jobs")
     return [row for row in rows if any(name in row["Comment"] for name in names)]
 
 
 def make_endless(project, sizes: str = "[20]", seeds: str = "[1]") -> None:
-    """Let the study's only model train until it is stopped, saving every second, one run to a job."""
+    """Let the study's only model train until it is stopped, saving every second, one run to a job.
+
+    Its network sleeps most of the time, so that runs which only wait for what is done to them leave the host to others.
+    """
+    (project.folder / "patient.py").write_text(PATIENT)
     for old, new in ENDLESS.items():
         project.edit("studies/tiny.yaml", old, new)
     project.edit("studies/tiny.yaml", "sizes: [20, 40, 80]", f"sizes: {sizes}")
     project.edit("studies/tiny.yaml", "seeds: [1, 2]", f"seeds: {seeds}")
-    project.edit("studies/tiny.yaml", "  cnn: {architecture: {name: cnn, channels: [4]}}\n", "")
-    project.edit("slurm/config.yaml", "runs_per_job=10", "runs_per_job=1")
+    project.edit("slurm/settings.yaml", "runs_per_job: 10", "runs_per_job: 1")
     trainer = project.folder / "workflow/scripts/trainsize/training.py"
     text, count = re.subn(r"^SAVE_EVERY = .*", "SAVE_EVERY = 1.0", trainer.read_text(), flags=re.M)
     assert count == 1
@@ -79,7 +113,7 @@ def saved(project, n: int = 20, seed: int = 1) -> int:
 def wait_for_checkpoint(project, **run: int) -> dict:
     """Wait until the run has trained and saved; return who trains it."""
     before = saved(project, **run)
-    wait_until(lambda: saved(project, **run) > before and holder(project, **run), f"a checkpoint of {run}", 120)
+    wait_until(lambda: saved(project, **run) > before and holder(project, **run), f"a checkpoint of {run}")
     return holder(project, **run)
 
 
@@ -89,7 +123,7 @@ def wait_for_resumption(project, job: str, **run: int) -> dict:
     def resumed():
         return "going on from update" in log_of(project, **run) and holder(project, **run).get("job") not in (None, job)
 
-    wait_until(resumed, f"{run} to be gone on with", 180)
+    wait_until(resumed, f"{run} to be gone on with")
     return holder(project, **run)
 
 
@@ -102,5 +136,5 @@ def in_background(project, *arguments: str):
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-        printed, _ = process.communicate(timeout=120)
+        printed, _ = process.communicate(timeout=PATIENCE)
         print(printed)

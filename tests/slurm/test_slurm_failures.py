@@ -14,7 +14,7 @@ def test_failing_runs(on_cluster, cluster):
         "cnn: {architecture: {name: cnn, channels: [4]}}",
         "big: {architecture: {name: mlp, hidden: [7500, 7500]}}",
     )
-    project.edit("slurm/config.yaml", "# - memory=4000", "- memory=1250")
+    project.edit("slurm/settings.yaml", "# memory: 4000", "memory: 1250")
     project.edit("slurm/config.yaml", "retries: 3", "retries: 1")
     blocked = project.results / "runs/mlp/n20/draw1/seed1/state/history.parquet"
     blocked.mkdir(parents=True)

@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 from helpers import accounted
+from support import PATIENCE
 
 SETTINGS = """\
   gpu_model: a100
@@ -17,7 +18,7 @@ SETTINGS = """\
 def test_from_plan_to_more_seeds(on_cluster, cluster):
     project = on_cluster
     project.edit("studies/tiny.yaml", "sizes: [20, 40, 80]", "sizes: [20]")
-    project.edit("slurm/config.yaml", "runs_per_job=10", "runs_per_job=2")
+    project.edit("slurm/settings.yaml", "runs_per_job: 10", "runs_per_job: 2")
     project.edit("slurm/config.yaml", "  runtime: 60", SETTINGS + "  runtime: 60")
 
     cluster.ask("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=1")
@@ -45,19 +46,21 @@ def test_from_plan_to_more_seeds(on_cluster, cluster):
     assert all(job["JobName"].startswith("trainsize_") for job in jobs)
     assert {float(job["TimelimitRaw"]) for job in jobs} == set(plan["job_minutes"])
     assert {job["ReqMem"] for job in jobs} == {"4002M"}
-    assert {(job["Partition"], job["NodeList"], job["QOS"]) for job in jobs} == {("gpu", "gpu1", "normal")}
+    node = cluster.node("gpu1")
+    assert {(job["Partition"], job["NodeList"], job["QOS"]) for job in jobs} == {("gpu", node, "normal")}
     assert all("gres/gpu=1" in job["AllocTRES"] for job in jobs)
     logs = [
         (project.results / f"logs/training/{m}/n20/draw1-seed1-to-draw2-seed2.log").read_text() for m in ("cnn", "mlp")
     ]
     assert all(log.count(": training") == 2 for log in logs)
     # Each sees one GPU, as the first of its own, and not the same.
-    assert {re.search(r"on gpu1, GPU (\d) as CUDA_VISIBLE_DEVICES=0, ", log)[1] for log in logs} == {"0", "1"}
+    place = rf"on {node}, GPU (\d) as CUDA_VISIBLE_DEVICES=0, "
+    assert {re.search(place, log)[1] for log in logs} == {"0", "1"}
 
     assert project.planned_jobs("--profile", "slurm") == {}
 
     project.edit("studies/tiny.yaml", "seeds: [1, 2]", "seeds: {start: 1, count: 7}")
-    project.edit("slurm/config.yaml", "runs_per_job=2", "runs_per_job=5")
+    project.edit("slurm/settings.yaml", "runs_per_job: 2", "runs_per_job: 5")
     project.edit("studies/tiny.yaml", "  cnn: {architecture: {name: cnn, channels: [4]}}\n", "")
     assert project.planned_jobs("--profile", "slurm")["training"] == 2
     project.snakemake("--profile", "slurm")
@@ -72,7 +75,8 @@ def test_from_plan_to_more_seeds(on_cluster, cluster):
     assert "time from 7 finished runs" in printed
     told = project.tool("costs", "--profile", "slurm")
     assert "from SLURM's accounting" in told
-    assert re.search(r"^mlp +20 +3 +0 ", told, re.M)
+    # three jobs, none failed, 30 minutes and 4,002 MB asked for, some hundred MB used
+    assert re.search(r"^mlp +20 +3 +0 .* 30\.0 min .* 4,002 +[\d,]{3,}$", told, re.M)
     assert project.tool("failures") == "tiny: no run was begun and left unfinished\n"
 
 
@@ -85,7 +89,10 @@ def test_two_studies_at_once(on_cluster, cluster):
     project.snakemake("--cores", "1", "results/datasets/digits/manifest.json")
     both = [project.start("--profile", "slurm", "--config", f"study={study}") for study in ("tiny", "other")]
     for process in both:
-        printed, _ = process.communicate(timeout=300)
+        printed, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, printed
-    assert len(accounted(cluster, "JobName", "other_mlp_20")) == 1
+    (job,) = accounted(cluster, "TimelimitRaw,AllocTRES", "other_mlp_20")
+    # A study named on the command line takes nothing of the profile's settings away.
+    assert job["TimelimitRaw"] == "30"
+    assert "gres/gpu=1" in job["AllocTRES"]
     assert all((project.folder / f"results/{study}/report.html").exists() for study in ("tiny", "other"))

@@ -33,6 +33,14 @@ def test_every_column_is_described_in_the_files_themselves():
     assert HISTORY.schema.field("loss").metadata[b"unit"] == b"nats"
 
 
+def test_every_line_of_the_slurm_profile_is_explained():
+    _, _, page = (DOCS / "slurm.md").read_text(encoding="utf-8").partition("## The profile, line by line")
+    texts = [(ROOT / "slurm" / name).read_text(encoding="utf-8") for name in ("config.yaml", "settings.yaml")]
+    settings = re.findall(r"^ *(?:# )?([\w-]+): ", "\n".join(texts), re.M)
+    assert {"slurm_account", "time_limit"} <= set(settings)
+    assert set(settings) <= set(re.findall(r"`([\w-]+)", page.partition("\n## ")[0]))
+
+
 def locked() -> dict[str, set[str]]:
     versions: dict[str, set[str]] = {}
     for name, version in re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / "envs/requirements.lock").read_text(), re.M):

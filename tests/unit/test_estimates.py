@@ -1,10 +1,11 @@
 """What runs are expected to cost, from records and without any, and what a job asks a cluster for."""
 
 import pytest
+from support import ROOT
 
 from trainsize import slurm
 from trainsize.estimates import ASSUMED_FACTOR, Rates, Work, assumed_rates, job_minutes, recorded_rates
-from trainsize.machine import check_config
+from trainsize.machine import check_config, read_profile
 from trainsize.plan import Place, _makespan, make_plan
 from trainsize.study import load_study
 
@@ -129,3 +130,14 @@ def test_limits_are_the_strictest_of_partition_account_and_service(monkeypatch):
     assert slurm.limits("gpu", "lab", "long") == slurm.Limits("gpu", 1440, 10, 200)
     assert slurm.limits(None).partition == "cpu"
     assert slurm.limits("gup") is None
+
+
+def test_a_profiles_settings_are_found_however_they_are_written(tmp_path):
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "settings.yaml").write_text("gpus: 1\ntime_limit: 60\n")
+    lines = ("configfile: settings.yaml", "config: [time_limit=30]", "default-resources: {slurm_partition: gpu}")
+    (tmp_path / "cluster" / "config.yaml").write_text("\n".join(lines))
+    found = read_profile(tmp_path, "cluster")
+    assert found["config"] == {"gpus": 1, "time_limit": 30}
+    assert found["default-resources"] == {"slurm_partition": "gpu"}
+    assert read_profile(ROOT, "slurm")["config"] == {"runs_per_job": 10, "gpus": 1, "time_margin": 2}

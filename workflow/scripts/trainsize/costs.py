@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--format", choices=("text", "tsv"), default="text")
     options = parser.parse_args()
     try:
-        profile = read_profile(ROOT / options.profile) if options.profile else {}
+        profile = read_profile(ROOT, options.profile) if options.profile else {}
         named = {"study": options.study} if options.study else {}
         settings = check_config({**read_yaml(ROOT / "config.yaml"), **profile.get("config", {}), **named})
         study = load_study(settings["study"], ROOT / "studies")

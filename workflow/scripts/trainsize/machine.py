@@ -24,13 +24,18 @@ def check_config(config: dict) -> dict:
     return settings
 
 
-def read_profile(folder: Path) -> dict:
-    """Return what a Snakemake profile says, its `config` and `default-resources` as dicts however they are written."""
-    profile = schema.read_yaml(folder / "config.yaml")
+def read_profile(root: Path, name: str) -> dict:
+    """Return what the Snakemake profile `name` says when snakemake is called from `root`.
+
+    Its `config`, with what stands in its `configfile`, and its `default-resources` are dicts however they are written.
+    """
+    profile = schema.read_yaml(root / name / "config.yaml")
     for key in ("config", "default-resources"):
         if isinstance(profile.get(key), list):
             pairs = (entry.partition("=") for entry in profile[key])
-            profile[key] = {name: yaml.safe_load(value) for name, _, value in pairs}
+            profile[key] = {setting: yaml.safe_load(value) for setting, _, value in pairs}
+    if "configfile" in profile:
+        profile["config"] = schema.read_yaml(root / profile["configfile"]) | profile.get("config", {})
     return profile
 
 
