@@ -18,6 +18,7 @@ from trainsize.checkpoint import Checkpoints
 from trainsize.datasets import prepare
 from trainsize.files import whole, write_json, write_text
 from trainsize.job import OPEN_LOG, run_stage
+from trainsize.lock import locked
 from trainsize.pixels import decode_all
 from trainsize.tables import PREDICTIONS, write_table
 
@@ -25,10 +26,10 @@ MOST = 10_000
 
 
 @contextmanager
-def limit():
-    """No file of this process may grow beyond MOST bytes."""
+def limit(most=MOST):
+    """No file of this process may grow beyond `most` bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
     try:
         yield
     finally:
@@ -110,6 +111,14 @@ def test_a_checkpoint_that_may_not_grow_is_left_out_and_told(tmp_path, capsys, f
     assert "no checkpoint could be saved" in capsys.readouterr().out
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert saved.load(torch.device("cpu"))["weights"].tolist() == [1] * 5
+
+
+def test_a_lock_that_finds_no_room_is_not_left_empty(tmp_path, faults):
+    with limit(0), pytest.raises(OSError) as raised, locked(tmp_path, lambda: False):
+        pass
+    faults("limits on the size of files")
+    assert (raised.value.errno, raised.value.filename) == (errno.EFBIG, str(tmp_path / "lock.json"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_stage_that_finds_no_room_says_what_to_do(tmp_path, capfd, faults):
