@@ -51,7 +51,7 @@ class Project:
     def snakemake(self, *arguments: str, check: bool = True) -> str:
         """Call snakemake in the project and return all it printed; with `check`, it must succeed."""
         done = self.start(*arguments)
-        printed, _ = done.communicate(timeout=600)
+        printed, _ = done.communicate(timeout=1800)
         assert done.returncode == 0 or not check, printed
         return printed
 
