@@ -91,7 +91,7 @@ bench: setup ## measure the speed of training and of Snakemake (half an hour)
 	$(BIN)/python benchmarks/overhead.py
 
 bench-gpu: ## the same for training on a GPU, with whatever PyTorch PYTHON has
-	$(PYTHON) benchmarks/speed.py step run roofline study --device cuda --share 1
+	$(PYTHON) benchmarks/speed.py step run roofline study letters --device cuda --share 1
 
 lock: ## choose the versions anew (needs uv)
 	{ echo "# Exact versions with hashes of everything .venv holds, for Python 3.11 and later; made from requirements.in by 'make lock'."; \

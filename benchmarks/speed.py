@@ -1,11 +1,12 @@
 """How fast training is, against the loop that a user would write (plain.py).
 
-    python benchmarks/speed.py [step run study roofline] [--repeats 5] [--device auto] [--threads 2]
+    python benchmarks/speed.py [step run study roofline letters] [--repeats 5] [--device auto] [--threads 2]
 
 step: one update of the letters network, batch 72.
 run: a whole run of the letters study, 2,000 updates on 12,000 images and 12 evaluations on 20,800, cut by --share.
 study: 8 runs of 200 updates in 8 jobs, in one, and side by side.
 roofline: floating-point operations per second, beside those of the machine's own convolutions and matrix products.
+letters: the whole letters study, 11 sizes and 10 seeds, in one job, cut by --share; for GPUs, and only when named.
 Needs torch, torchvision, pandas, pyarrow and scikit-learn, and no Snakemake.
 """
 
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from trainsize.images import Images
 from trainsize.prepared import write_manifest
 from trainsize.processes import ALONE
 from trainsize.schema import load_schema, with_defaults
+from trainsize.study import load_study
 from trainsize.training import set_up
 
 STEPS = 20  # updates of a call
@@ -74,12 +77,22 @@ VARIANTS = {
     "bfloat16": {"precision": "bfloat16"},
     "float32, row dropout": {"architecture": {"name": "ga_cnn", "row_dropout": True}},
 }
+GRAPHS = "TRAINSIZE_CUDA_GRAPHS"
+
+
+def our_sides(make: Callable, device: torch.device, *given) -> dict[str, Callable[[], None]]:
+    """Return a side for each variant of ours, on a GPU without and with CUDA graphs."""
+    threads = torch.get_num_threads()
+    sides = {name: apart(make, device, threads, *given, changes, "0") for name, changes in VARIANTS.items()}
+    if device.type == "cuda":
+        for name in ("float32", "bfloat16"):
+            sides[f"{name}, CUDA graphs"] = apart(make, device, threads, *given, VARIANTS[name], "1")
+    return sides
 
 
 def step(device: torch.device, repeats: int, share: float) -> list[dict]:
     threads = torch.get_num_threads()
-    sides = {"plain loop": apart(plain_step, device, threads)}
-    sides |= {name: apart(our_step, device, threads, changes) for name, changes in VARIANTS.items()}
+    sides = {"plain loop": apart(plain_step, device, threads), **our_sides(our_step, device)}
     interleaved(sides, 2)  # the first updates choose kernels and allocate
     return records("step", interleaved(sides, 4 * repeats), "plain loop", STEPS)
 
@@ -89,7 +102,8 @@ def plain_step(device: torch.device, threads: int) -> Callable[[], None]:
     return _several(plain.updates(_plain_network(), plain.Letters(*plain.letters(6000, 0)), device), STEPS, device)
 
 
-def our_step(device: torch.device, threads: int, changes: dict) -> Callable[[], None]:
+def our_step(device: torch.device, threads: int, changes: dict, graphs: str) -> Callable[[], None]:
+    os.environ[GRAPHS] = graphs
     set_up(threads)
     train = images(6000, 0, device)
     return _several(_updates(fit({"test": train, "train": train}, 10**9, 1, **changes)), STEPS, device)
@@ -114,8 +128,7 @@ def _several(side: Iterator, count: int, device: torch.device) -> Callable[[], N
 
 def run(device: torch.device, repeats: int, share: float) -> list[dict]:
     threads = torch.get_num_threads()
-    sides = {"plain loop": apart(plain_run, device, threads, share)}
-    sides |= {name: apart(our_run, device, threads, share, changes) for name, changes in VARIANTS.items()}
+    sides = {"plain loop": apart(plain_run, device, threads, share), **our_sides(our_run, device, share)}
     return records("run", interleaved(sides, repeats), "plain loop")
 
 
@@ -140,7 +153,8 @@ def plain_run(device: torch.device, threads: int, share: float) -> Callable[[], 
     return call
 
 
-def our_run(device: torch.device, threads: int, share: float, changes: dict) -> Callable[[], None]:
+def our_run(device: torch.device, threads: int, share: float, changes: dict, graphs: str) -> Callable[[], None]:
+    os.environ[GRAPHS] = graphs
     set_up(threads)
     updates, n, n_test = _whole_run(share)
     train, test = images(n, 0, device), images(n_test, 1, device)
@@ -156,19 +170,44 @@ def our_run(device: torch.device, threads: int, share: float, changes: dict) -> 
 
 
 def study(device: torch.device, repeats: int, share: float) -> list[dict]:
+    given = {"updates": 200, "points": 4, "architecture": {"name": "cnn", "channels": [8, 16]}}
     with tempfile.TemporaryDirectory() as folder:
-        data = _prepared(Path(folder) / "data")
+        data = _prepared(Path(folder) / "data", 2000, 1000)
+        runs = [f"n500/draw0/seed{seed}" for seed in range(8)]
         calls = {
-            "8 jobs": lambda: [_job(data, Path(folder) / "single", [seed], device) for seed in range(8)],
-            "1 job of 8 runs": lambda: _job(data, Path(folder) / "packed", list(range(8)), device),
-            "the same, stacked": lambda: _job(data, Path(folder) / "stacked", list(range(8)), device, stack=8),
+            "8 jobs": lambda: [_job(data, [run], device, **given) for run in runs],
+            "1 job of 8 runs": lambda: _job(data, runs, device, **given),
+            "the same, stacked": lambda: _job(data, runs, device, stack=8, **given),
         }
+        if device.type == "cuda":
+            calls["stacked, CUDA graphs"] = lambda: _job(data, runs, device, stack=8, graphs="1", **given)
         return records("study", interleaved(calls, max(1, repeats // 2)), "8 jobs")
 
 
-def _prepared(folder: Path) -> Path:
+def letters(device: torch.device, repeats: int, share: float) -> list[dict]:
+    """Time the 110 runs from the start of the process to their last file, against 110 times a plain run of 12,000."""
+    sizes = load_study("ga-letters", ROOT / "studies").sizes
+    updates, largest, n_test = _whole_run(share)
+    runs = [f"n{int(n * share)}/draw{seed}/seed{seed}" for n in sizes for seed in range(10)]
+    given = {"updates": updates, "points": 12}
+    with tempfile.TemporaryDirectory() as folder:
+        data = _prepared(Path(folder) / "data", largest, n_test)
+        calls = {"plain loop": apart(plain_run, device, torch.get_num_threads(), share)}
+        for numbers in ("float32", "bfloat16"):
+            calls |= {
+                f"{numbers}, stack {stack}{', CUDA graphs' if graphs == '1' else ''}": partial(
+                    _job, data, runs, device, stack, graphs, **given, precision=numbers
+                )
+                for stack, graphs in ((1, "0"), (10, "0"), (10, "1"))
+            }
+        seconds = interleaved(calls, 1)
+    seconds["plain loop"] = [len(runs) * one for one in seconds["plain loop"]]
+    return records("letters", seconds, "plain loop")
+
+
+def _prepared(folder: Path, n_train: int, n_test: int) -> Path:
     folder.mkdir()
-    for split, count in (("train", 2000), ("test", 1000)):
+    for split, count in (("train", n_train), ("test", n_test)):
         pixels, labels = plain.letters(count, len(split))
         np.save(folder / f"{split}_images.npy", pixels[..., None])
         np.save(folder / f"{split}_labels.npy", labels)
@@ -178,20 +217,31 @@ def _prepared(folder: Path) -> Path:
     return folder
 
 
-def _job(data: Path, results: Path, seeds: list[int], device: torch.device, stack: int = 1) -> None:
-    """Run the training script as Snakemake would, on small networks and 200 updates; nothing is taken over."""
+def _job(
+    data: Path,
+    runs: list[str],
+    device: torch.device,
+    stack: int = 1,
+    graphs: str = "0",
+    *,
+    updates: int,
+    points: int,
+    **changes,
+) -> None:
+    """Run the training script as Snakemake would; nothing is taken over."""
     settings = {
         "subset": {"dataset": "random", "method": "stratified", "validation": 0, "header_row_lost": False},
-        "budget": {"updates": 200},
-        "evaluation": {"points": 4, "every": None},
-        "model": recipe(architecture={"name": "cnn", "channels": [8, 16]}),
+        "budget": {"updates": updates},
+        "evaluation": {"points": points, "every": None},
+        "model": recipe(**changes),
     }
     with tempfile.TemporaryDirectory(dir=data.parent) as folder:
-        records = [str(Path(folder) / f"s/runs/m/n500/draw0/seed{seed}/run.json") for seed in seeds]
-        arguments = [str(results.with_suffix(".log")), json.dumps(settings), "c", str(data)]
+        records = [str(Path(folder) / "s/runs/m" / run / "run.json") for run in runs]
+        arguments = [str(Path(folder) / "log"), json.dumps(settings), "c", str(data)]
         threads = str(torch.get_num_threads())
         command = [sys.executable, str(SCRIPT), *arguments, threads, device.type, *records]
-        subprocess.run(command, check=True, env={**os.environ, "TRAINSIZE_STACK": str(stack)})
+        environment = {**os.environ, "TRAINSIZE_STACK": str(stack), GRAPHS: graphs}
+        subprocess.run(command, check=True, env=environment)
 
 
 def roofline(device: torch.device, repeats: int, share: float) -> list[dict]:
@@ -231,12 +281,15 @@ def roofline(device: torch.device, repeats: int, share: float) -> list[dict]:
     return records("roofline", {n: [s * work / done[n] for s in t] for n, t in seconds.items()}, "convolutions alone")
 
 
-BENCHMARKS = {"step": step, "run": run, "study": study, "roofline": roofline}
+ALWAYS = {"step": step, "run": run, "study": study, "roofline": roofline}
+BENCHMARKS = {**ALWAYS, "letters": letters}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which of {', '.join(BENCHMARKS)} (default: all but letters)"
+    )
     parser.add_argument("--repeats", type=int, default=5, help="turns of each side (default: 5)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch (default: 2)")
@@ -246,7 +299,7 @@ def main() -> None:
         parser.error(f"found {', '.join(sorted(unknown))}, allowed: {', '.join(BENCHMARKS)}")
     set_up(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() and options.device != "cpu" else "cpu")
-    for name in options.names or BENCHMARKS:
+    for name in options.names or ALWAYS:
         keep(BENCHMARKS[name](device, options.repeats, options.share))
 
 

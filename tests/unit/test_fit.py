@@ -12,7 +12,7 @@ import pytest
 import torch
 from support import recipe
 
-from trainsize import training
+from trainsize import graphs, training
 from trainsize.architectures import build
 from trainsize.errors import Interrupted
 from trainsize.evaluation import clipped_loss
@@ -412,6 +412,82 @@ def test_what_cannot_be_stacked_is_trained_one_after_another(digits, tmp_path, m
     for (history, record), (expected, _) in zip(stacked, alone, strict=True):
         assert record["device"]["stacked"] == 1
         assert losses(history) == losses(expected)
+
+
+# CUDA graphs
+
+
+class Rerun:
+    """Stands for a CUDA graph: computes again into the memory that it was recorded with, and knows no `weight.grad`."""
+
+    made = 0
+
+    def __init__(self, compute, weights):
+        Rerun.made += 1
+        self.compute, self.weights, self.losses = compute, weights, None
+        self.gradients = [torch.zeros_like(weight) for weight in weights]
+
+    def __call__(self):
+        losses = self.compute()
+        self.losses = losses if self.losses is None else self.losses.copy_(losses)
+        for weight, gradient in zip(self.weights, self.gradients, strict=True):
+            gradient.copy_(weight.grad)
+            weight.grad = None
+        return self.losses
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Graphs are wanted, and recorded as if there were a GPU; how many were is in `Rerun.made`."""
+
+    def record(compute, weights):
+        rerun = Rerun(compute, weights)
+        return rerun, rerun.gradients
+
+    monkeypatch.setattr(graphs, "asked", lambda model: True)
+    monkeypatch.setattr(graphs, "recorded", record)
+    monkeypatch.setattr(Rerun, "made", 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": {"name": "cnn", "channels": [4, 6], "dropout": 0.3}, "clip_norm": 0.1},
+        {"augmentation": ["horizontal_flip"], "mixup": 0.5, "ema": 0.9, "clip_value": 0.01},
+        {"optimizer": {"name": "adamw", "lr": 1e-3}, "schedule": "cosine", "restart": {"at": 0.5, "seed": 3}},
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3])
+def test_what_is_replayed_is_what_would_be_computed(digits, tmp_path, monkeypatch, request, change, size):
+    """Bit for bit, with a smaller last batch in every pass (80 images in batches of 33)."""
+    given = settings(updates=24, points=3, batch_size=33, **change)
+    expected = _three_runs(digits, tmp_path / "computed", given, monkeypatch, size)
+    request.getfixturevalue("recorded")
+    found = _three_runs(digits, tmp_path / "replayed", given, monkeypatch, size)
+    stacked = expected[0][1]["device"]["stacked"] == 3
+    assert Rerun.made == 2 * (1 if stacked else 3)  # a graph for whole batches and one for the last
+    for (history, _), (computed, _) in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(history.drop(columns="study"), computed.drop(columns="study"))
+
+
+def test_what_cannot_be_recorded_is_computed(digits, tmp_path, monkeypatch, recorded, capsys):
+    def refuse(compute, weights):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(graphs, "recorded", refuse)
+    found = _three_runs(digits, tmp_path / "refused", settings(updates=8, points=1), monkeypatch, 1)
+    assert capsys.readouterr().out.count("not recorded as a CUDA graph: operation not permitted") == 3
+    monkeypatch.setattr(graphs, "asked", lambda model: False)
+    expected = _three_runs(digits, tmp_path / "computed", settings(updates=8, points=1), monkeypatch, 1)
+    assert [losses(history) for history, _ in found] == [losses(history) for history, _ in expected]
+
+
+@pytest.mark.parametrize(
+    "change", [{"architecture": {"name": "ga_cnn", "row_dropout": True}}, {"scores": "last_batch"}]
+)
+def test_what_the_cpu_decides_is_not_recorded(train, recorded, change):
+    train(settings(updates=8, points=1, **change))
+    assert Rerun.made == 0
 
 
 def _three_runs(digits, folder, given, monkeypatch, size):

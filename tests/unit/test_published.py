@@ -12,9 +12,10 @@ TABLES = [(table.study, table.name) for study in published.STUDIES for table in 
 IDS = [
     *(f"GA-T{i}" for i in range(1, 10)),
     *(f"GA-F{i}" for i in range(1, 15)),
+    "GA-C",
     *(f"CH-T{i}" for i in range(1, 7)),
     *(f"CH-F{i}" for i in range(8, 22)),
-    *("CH-M", "CH-S", "CH-C", "CH-A", "MI-T1", "MI-F1", "MI-S", "MI-X"),
+    *("CH-M", "CH-S", "CH-C", "CH-A", "MI-T1", "MI-F1", "MI-S", "MI-X", "MI-C"),
     *(f"FM-T{i}" for i in range(6, 13)),
     *(f"FM-F{i}" for i in range(1, 7)),
     *("FM-S", "FM-C", "CF-F1", "CF-F2", "CF-S", "CF-X"),

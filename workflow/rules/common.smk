@@ -40,7 +40,8 @@ except UserError as error:
 USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
 BIN = "" if USES_CONDA else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
 LOCAL = f"TRAINSIZE_LOCAL_DATA={shlex.quote(MACHINE['data']['local'])} " if MACHINE["data"]["local"] else ""
-PREFIX = f"export {BIN}{LOCAL}TRAINSIZE_STACK={MACHINE['stack']} SCRIPTS={shlex.quote(str(SCRIPTS))}; "
+FASTER = f"TRAINSIZE_STACK={MACHINE['stack']} TRAINSIZE_CUDA_GRAPHS={int(MACHINE['cuda_graphs'])} "
+PREFIX = f"export {BIN}{LOCAL}{FASTER}SCRIPTS={shlex.quote(str(SCRIPTS))}; "
 shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))  # Snakemake would fill in what a path has in braces
 
 

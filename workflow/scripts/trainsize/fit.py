@@ -12,12 +12,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from trainsize import graphs
 from trainsize.architectures import limit_norms, limited_layers
 from trainsize.augmentation import Augmentation
 from trainsize.budget import checkpoints, samples_seen, total_updates, updates_per_pass
 from trainsize.checkpoint import Checkpoints
 from trainsize.errors import Interrupted
 from trainsize.evaluation import logits_of, precision, score, top_predictions
+from trainsize.graphs import Graphed, Inputs
 from trainsize.images import Images
 from trainsize.interruption import Interruption
 from trainsize.optimisation import make_optimizer, rate_factor
@@ -93,6 +95,8 @@ class Fit:
         self.recipe, self.batch_size = settings["model"], settings["model"]["batch_size"]
         self.model = model
         self.network = processes.wrapped(model)
+        recorded = processes.count == 1 and graphs.asked(model) and graphs.can_record(self.recipe, model)
+        self.graphed = Graphed(self._gradients, list(model.parameters())) if recorded else None
         self.average = Average(model, self.recipe["ema"]) if self.recipe["ema"] else None
         self.optimizer = make_optimizer(self.recipe["optimizer"], model)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -276,29 +280,38 @@ class Fit:
         if self.step == self.turn and self._seed_at(0) != self.seed:
             self._seed(self.seed)
         rows, whole = self.processes.part(rows), len(rows)
-        images, share = self.inputs(rows)
+        inputs = self.inputs(rows)
+        loss = self.graphed(inputs) if self.graphed else self._gradients(inputs, whole)
+        self.optimizer.step()
+        limit_norms(self.limited)
+        if self.average:
+            self.average.update(self.model)
+        return loss
+
+    def _gradients(self, inputs: Inputs, whole: int | None = None) -> torch.Tensor:
+        """Leave the clipped gradients of a batch in the weights; return its loss.
+
+        `whole` is the size of the batch that this process has a part of, if it has only a part.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        with precision(self.recipe["precision"], images.device):
-            logits = self.network(images)
+        with precision(self.recipe["precision"], inputs["images"].device):
+            logits = self.network(inputs["images"])
         # Losses are summed over this process's part and divided so that their mean over the processes is the batch's.
-        loss = self.losses(logits.float(), rows, share).sum() * (self.processes.count / whole)
+        loss = self.losses(logits.float(), inputs).sum() * (self.processes.count / (whole or len(logits)))
         loss.backward()
         if self.recipe["clip_value"] is not None:
             nn.utils.clip_grad_value_(self.model.parameters(), self.recipe["clip_value"])
         if self.recipe["clip_norm"] is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe["clip_norm"])
-        self.optimizer.step()
-        limit_norms(self.limited)
-        if self.average:
-            self.average.update(self.model)
         if self.recipe["scores"] == "last_batch":
-            self.last_batch = [logits.detach(), self.train.labels[rows]]
+            self.last_batch = [logits.detach(), inputs["labels"]]
         return loss.detach()
 
-    def inputs(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the augmented, mixed and normalised images at `rows`, and each one's share where they are mixed."""
+    def inputs(self, rows: torch.Tensor) -> Inputs:
+        """Return the augmented, mixed and normalised images at `rows`, their labels, and their shares where mixed."""
         images, share = self.augmentation.mix(self.augmentation(self.train.scaled(rows)))
-        return self.train.normalised(images), share
+        inputs = {"images": self.train.normalised(images), "labels": self.train.labels[rows]}
+        return inputs if share is None else inputs | {"share": share}
 
     def set_rates(self, optimizer: torch.optim.Optimizer) -> None:
         """Set the learning rates of this update in `optimizer`, whose groups are those of this fit's own."""
@@ -307,9 +320,9 @@ class Fit:
         for group, rate in zip(optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
-    def losses(self, logits: torch.Tensor, rows: torch.Tensor, share: torch.Tensor | None) -> torch.Tensor:
+    def losses(self, logits: torch.Tensor, inputs: Inputs) -> torch.Tensor:
         """Return each image's training loss; of mixed images that of both labels by their shares."""
-        labels, smoothing = self.train.labels[rows], self.recipe["label_smoothing"]
+        labels, share, smoothing = inputs["labels"], inputs.get("share"), self.recipe["label_smoothing"]
         losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
         if share is None:
             return losses

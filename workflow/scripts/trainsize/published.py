@@ -145,6 +145,11 @@ def numbers(artefact_id: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["quantity", "value", "standard_error"])
 
 
+def claims(study: str) -> list[dict]:
+    """Return what a study claimed, each with the artefact it belongs to and how it is tested, as claims.py says."""
+    return description(study).get("claims", [])
+
+
 def sheets(study: str) -> list[tuple[Sheet, Facts]]:
     """Return the tables of a study that are audited, with what is known of them."""
     facts = description(study).get("facts", {})
@@ -173,6 +178,15 @@ def page() -> str:
     return "\n".join(line for study in STUDIES for line in _study_page(study)) + "\n"
 
 
+def _test(claim: dict) -> str:
+    """Return how a claim is tested: the test's name and what it is given; or why it is not."""
+    if "why" in claim:
+        return f"not tested: {claim['why']}"
+    given = {name: claim[name] for name in ("model", "among", "at", "than", "margin") if name in claim}
+    values = (f"{name} {', '.join(value) if isinstance(value, list) else value}" for name, value in given.items())
+    return f"{claim['test'].replace('_', ' ')}: {', '.join(values)}"
+
+
 def _study_page(study: str) -> Iterator[str]:
     about = description(study)
     yield f"## {study}\n\n{about['title']}. {about['source']}\n"
@@ -187,6 +201,10 @@ def _study_page(study: str) -> Iterator[str]:
         agrees = "; ".join(filter(None, [*(rule.text for rule in entry.rules), entry.expect]))
         names = ", ".join(f"`{name}`" for name in entry.tables)
         yield f"| {entry.id} | {entry.kind} | {entry.what} | {names} | {agrees} |"
+    if claims(study):
+        yield f"\n### Claims of {study}\n\n| id | claim | test | metric |\n|---|---|---|---|"
+        for claim in claims(study):
+            yield f"| {claim['artefact']} | {claim['claim']} | {_test(claim)} | {claim.get('metric', '')} |"
     yield f"\n### Mistakes of {study}\n\n| mistake | correct | variant without it |\n|---|---|---|"
     for mistake in mistakes(study):
         variant = f"`{mistake['variant']}`" if "variant" in mistake else ""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from trainsize.forms import AS_PUBLISHED, CORRECTED
 from trainsize.report_tables import Column, Shown
-from trainsize.tables import EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS, read_table
+from trainsize.tables import CLAIMS, EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS, read_table
 from trainsize.telling import change
 
 _NUMBERS = (
@@ -20,6 +20,16 @@ _NUMBERS = (
     Column("difference", "difference", "signed"),
     Column("verdict", "verdict"),
     Column("why", "why"),
+)
+_CLAIMS = (
+    Column("claim", "claim"),
+    Column("role", "runs"),
+    Column("verdict", "verdict"),
+    Column("value", "measured", "number"),
+    Column("expected", "claimed"),
+    Column("repeats", "repeats", "count"),
+    Column("metric", "metric"),
+    Column("why", "remark"),
 )
 _EFFECTS = (
     Column("role", "without"),
@@ -62,8 +72,9 @@ def reproduction(results: Path, name: str) -> dict | None:
     """Return what the report of the study `name` says of the published one; None where it reproduces none."""
     if not (results / REPRODUCTION.path).exists():
         return None
-    numbers, mistakes, effects, settings, printed, forms = (
-        read_table(results / table.path) for table in (REPRODUCTION, MISTAKES, EFFECTS, SETTINGS, PRINTED, FORMS)
+    numbers, claims, mistakes, effects, settings, printed, forms = (
+        read_table(results / table.path)
+        for table in (REPRODUCTION, CLAIMS, MISTAKES, EFFECTS, SETTINGS, PRINTED, FORMS)
     )
     figure = (results / REPRODUCTION.path).with_suffix(".png")
     return {
@@ -75,6 +86,7 @@ def reproduction(results: Path, name: str) -> dict | None:
         "numbers": Shown(
             "reproduction", "Published numbers and ours", _NUMBERS, _intervals(numbers), REPRODUCTION.path
         ),
+        "claims": Shown("claims", "What the study claimed", _CLAIMS, _claimed(claims), CLAIMS.path),
         "effects": Shown("effects", "What each mistake did", _EFFECTS, _intervals(effects), EFFECTS.path),
         "settings": Shown("settings", _about(forms), _SETTINGS, settings.to_dict("records"), SETTINGS.path),
         "printed": Shown("printed", "Settings as printed", _PRINTED, printed.to_dict("records"), PRINTED.path),
@@ -92,6 +104,15 @@ def _intervals(table: pd.DataFrame) -> list[dict]:
     rows = table.to_dict("records")
     with_ends = [name for name in table if f"{name}_low" in table]
     return [row | {name: (row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in with_ends} for row in rows]
+
+
+def _claimed(claims: pd.DataFrame) -> list[dict]:
+    """Return the rows of the table of claims, with where the value should lie as text."""
+    rows = _intervals(claims)
+    for row in rows:
+        ends = {"above": row["above"], "below": row["below"]}
+        row["expected"] = " and ".join(f"{name} {end:g}" for name, end in ends.items() if end == end)
+    return rows
 
 
 def _told(mistake: dict, effects: pd.DataFrame, forms: pd.DataFrame) -> dict:

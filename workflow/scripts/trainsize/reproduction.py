@@ -17,14 +17,15 @@ import numpy as np
 import pandas as pd
 
 from trainsize import published
-from trainsize.artefacts import Number, numbers
+from trainsize.artefacts import Number, finished_runs, numbers
+from trainsize.claims import claims_table
 from trainsize.errors import UserError, listing, nearest
 from trainsize.figures_reproduction import draw_reproduction
 from trainsize.forms import AS_PUBLISHED, CORRECTED, REPRODUCED, Form, forms, reproduced
 from trainsize.published import Rule
 from trainsize.reproduction_forms import effects_table, forms_table, mistakes_table, printed_table, settings_table
 from trainsize.study import Study, load_study
-from trainsize.tables import EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS, write_table
+from trainsize.tables import CLAIMS, EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS, write_table
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -45,6 +46,7 @@ def write_reproduction(study: Study, results: Path, folder: Path, unfinished: st
     published_study = reproduced(study.name)
     tables = {
         REPRODUCTION: reproduce(study, found, unfinished),
+        CLAIMS: claims_table(published_study, {form.role: finished_runs(form.folder) for form in found}),
         MISTAKES: mistakes_table(published_study),
         EFFECTS: effects_table(found),
         SETTINGS: settings_table(found),

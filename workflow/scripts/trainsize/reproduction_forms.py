@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trainsize import published
+from trainsize.artefacts import finished_runs
 from trainsize.files import canonical_json, read_json
 from trainsize.forms import AS_PUBLISHED, CORRECTED, Form, mistakes, roles
 from trainsize.intervals import mean_interval
@@ -29,17 +30,12 @@ def mistakes_table(study: str) -> pd.DataFrame:
 
 def effects_table(found: list[Form]) -> pd.DataFrame:
     """Return what each form that has been run changes against the one as published, in the metrics of its runs."""
-    runs = {form.role: _finished(form) for form in found}
+    runs = {form.role: finished_runs(form.folder) for form in found}
     rows = []
     if AS_PUBLISHED in runs:
         base = runs.pop(AS_PUBLISHED)
         rows = [row for role, other in runs.items() for row in _effects(role, base, other)]
     return pd.DataFrame(rows, columns=EFFECTS.schema.names)
-
-
-def _finished(form: Form) -> pd.DataFrame:
-    runs = read_table(form.runs)
-    return runs[runs["status"] == "finished"]
 
 
 def _effects(role: str, base: pd.DataFrame, other: pd.DataFrame) -> list[dict]:
@@ -89,7 +85,7 @@ def settings_table(found: list[Form]) -> pd.DataFrame:
 
 def _settings(form: Form) -> dict[tuple[str, str], str]:
     """Return the settings of a form by (model, dotted key), those of its design for all models."""
-    runs = _finished(form)
+    runs = finished_runs(form.folder)
     found = {("all", f"{name}s"): _listing(runs[column]) for name, column in _DESIGN.items()}
     for _, first in runs.drop_duplicates("model").iterrows():
         record = read_json(form.folder / Run(*first[["model", "n", "draw", "seed"]]).folder / "run.json")

@@ -23,7 +23,7 @@ REGRESSION_TABLES = (
     "classes",
     "planning",
 )
-REPRODUCTION_TABLES = ("reproduction", "mistakes", "effects", "settings", "printed", "forms")
+REPRODUCTION_TABLES = ("reproduction", "claims", "mistakes", "effects", "settings", "printed", "forms")
 MISSING, NOT_BEGUN = "missing", "not begun"  # status of a run that an interim report does not have; a reason
 RUN_FOLDER = "runs/{model}/n{n}/draw{draw}/seed{seed}"
 _RUN_PATH = re.compile(r"runs/(?P<model>[^/]+)/n(?P<n>\d+)/draw(?P<draw>\d+)/seed(?P<seed>\d+)$")

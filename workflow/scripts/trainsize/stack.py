@@ -19,6 +19,7 @@ from trainsize.checkpoint import Checkpoints
 from trainsize.errors import Interrupted
 from trainsize.evaluation import precision
 from trainsize.fit import Diverged, Fit, Outcome
+from trainsize.graphs import Graphed, Inputs
 from trainsize.interruption import Interruption
 from trainsize.optimisation import make_optimizer
 
@@ -65,6 +66,7 @@ class Stack:
         self._gather()
         self.network, self.dropouts = _with_masks(fits[0].model)
         self.network.train()
+        self.graphed = Graphed(self._gradients, list(self.weights.values())) if fits[0].graphed else None
         self.shapes: dict[int, dict[str, torch.Size]] = {}
         self.alive = list(range(len(fits)))
         self._try()
@@ -115,17 +117,25 @@ class Stack:
     def _update(self, rows: list[torch.Tensor]) -> torch.Tensor:
         self.fits[0].step = self.step
         self.fits[0].set_rates(self.optimizer)
-        inputs, shares = zip(*(fit.inputs(part) for fit, part in zip(self.fits, rows, strict=True)), strict=True)
-        images = torch.stack(inputs)
+        each = [fit.inputs(part) for fit, part in zip(self.fits, rows, strict=True)]
+        inputs = {name: torch.stack([own[name] for own in each]) for name in each[0]}
+        inputs |= self._masks(inputs["images"][0])
+        losses = self.graphed(inputs) if self.graphed else self._gradients(inputs)
+        self.optimizer.step()
+        return losses
+
+    def _gradients(self, inputs: Inputs) -> torch.Tensor:
+        """Leave the clipped gradients of every run's batch in the weights; return the runs' losses."""
         self.optimizer.zero_grad(set_to_none=True)
-        buffers = self.buffers | self._masks(inputs[0])  # dropout's masks differ from batch to batch
-        with precision(self.recipe["precision"], images.device):
-            logits = vmap(self._forward)(self.weights, buffers, images)
-        parts = zip(self.fits, logits.float(), rows, shares, strict=True)
-        losses = torch.stack([fit.losses(*part).mean() for fit, *part in parts])
+        # Dropout's masks are buffers that differ from batch to batch.
+        buffers = self.buffers | {name: inputs[name] for name in map(_mask_of, self.dropouts)}
+        with precision(self.recipe["precision"], inputs["images"].device):
+            logits = vmap(self._forward)(self.weights, buffers, inputs["images"]).float()
+        of_each = [{name: tensor[i] for name, tensor in inputs.items()} for i in range(len(self.fits))]
+        parts = zip(self.fits, logits, of_each, strict=True)
+        losses = torch.stack([fit.losses(own, its).mean() for fit, own, its in parts])
         losses.sum().backward()
         self._clip()
-        self.optimizer.step()
         return losses.detach()
 
     def _forward(self, weights: dict, buffers: dict, images: torch.Tensor) -> torch.Tensor:
@@ -146,12 +156,12 @@ class Stack:
         """Return the next mask of every dropout layer, of each run from its own stream, in the order of their use."""
         if len(images) not in self.shapes:
             self.shapes[len(images)] = self._shapes(images)
-        masks: dict[str, list[torch.Tensor]] = {f"{name}.mask": [] for name in self.dropouts}
+        masks: dict[str, list[torch.Tensor]] = {_mask_of(name): [] for name in self.dropouts}
         for fit in self.fits:
             fit.set_dropout_state(fit.dropout)
             for name, shape in self.shapes[len(images)].items():
                 draw, p = self.dropouts[name]
-                masks[f"{name}.mask"].append(draw(torch.ones(shape, device=images.device), p))
+                masks[_mask_of(name)].append(draw(torch.ones(shape, device=images.device), p))
             fit.dropout = fit.dropout_state()
         return {name: torch.stack(drawn) for name, drawn in masks.items()}
 
@@ -173,7 +183,7 @@ class Stack:
     def _try(self) -> None:
         """Put a batch through the network, and leave no trace of it."""
         images = torch.stack([fit.train.inputs(slice(2)) for fit in self.fits])
-        ones = {f"{name}.mask": torch.ones(len(self.fits), device=images.device) for name in self._shapes(images[0])}
+        ones = {_mask_of(name): torch.ones(len(self.fits), device=images.device) for name in self._shapes(images[0])}
         vmap(self._forward)(self.weights, {name: b.clone() for name, b in self.buffers.items()} | ones, images)
 
     @torch.no_grad()
@@ -210,6 +220,11 @@ class Stack:
         for i in self.alive:
             self.fits[i].set_dropout_state(self.fits[i].dropout)
             saved[i].save(self.fits[i].state())
+
+
+def _mask_of(layer: str) -> str:
+    """Return the name of the buffer that stands for a dropout layer."""
+    return f"{layer}.mask"
 
 
 def _holding(model: nn.Module, weights: dict[str, nn.Parameter]) -> nn.Module:

@@ -557,6 +557,25 @@ REPRODUCTION = Table(
         Column("why", _TEXT, "why they are not comparable, or by how much they differ"),
     ),
 )
+CLAIMS = Table(
+    "reproduction/claims.parquet",
+    "a claim of the published study, on the runs of one form",
+    (
+        Column("artefact", _TEXT, "id of the claims, as in published/README.md"),
+        Column("claim", _TEXT, "what was claimed"),
+        Column("role", _TEXT, "the form whose runs test it: as published, corrected, or the variant's name"),
+        Column("model", _TEXT, "name of the model"),
+        Column("metric", _TEXT, "name of the metric"),
+        Column("value", _REAL, "what was measured for it, as published/README.md names the test"),
+        Column("value_low", _REAL, "lower end of its 95 % interval; empty where there is one repeat"),
+        Column("value_high", _REAL, "upper end"),
+        Column("above", _REAL, "the claim says that the value is above this; empty: no limit"),
+        Column("below", _REAL, "the claim says that the value is below this; empty: no limit"),
+        Column("repeats", _INT, "draws, or seeds of a single draw, or runs, that the interval rests on"),
+        Column("verdict", _TEXT, "holds, does not hold, undecided (the interval is on both sides) or not tested"),
+        Column("why", _TEXT, "what is missing, or a remark"),
+    ),
+)
 MISTAKES = Table(
     "reproduction/mistakes.parquet",
     "a mistake of the published study",
@@ -655,6 +674,7 @@ TABLES = (
     *REGRESSIONS.values(),
     FINDINGS,
     REPRODUCTION,
+    CLAIMS,
     MISTAKES,
     EFFECTS,
     SETTINGS,
