@@ -101,7 +101,7 @@ def test_two_calls_in_one_folder(finished, faults):
     faults("two calls at once")
     assert "Directory cannot be locked" in second
     assert "--unlock" in second
-    assert first.communicate(timeout=600)[0] is not None
+    assert first.communicate(timeout=1800)[0] is not None
     assert first.returncode == 0
 
 
@@ -111,7 +111,7 @@ def test_two_checkouts_with_one_results_folder(on_disk, disk, finished_project, 
     remove("metrics", on_disk)
     other = on_disk.copy(tmp_path / "other")
     calls = [project.start(*GO_ON) for project in (on_disk, other)]
-    printed = [call.communicate(timeout=900)[0] for call in calls]
+    printed = [call.communicate(timeout=1800)[0] for call in calls]
     faults("two calls at once")
     assert not any("Traceback" in text for text in printed)
     on_disk.snakemake(*GO_ON)

@@ -3,6 +3,7 @@
 import shutil
 import signal
 import time
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -52,17 +53,14 @@ def kill(project, stage: str, target: str, moment: float) -> bool:
         return False
     snakemake = psutil.Process(running.pid)
     victims = {"job": [job], "snakemake": [snakemake], "all": [snakemake, *snakemake.children(recursive=True)]}
-    hit = False
-    for victim in victims[target]:
-        try:
+    living = [victim for victim in victims[target] if used(victim) < np.inf]
+    for victim in living:
+        with suppress(psutil.NoSuchProcess):
             victim.send_signal(signal.SIGKILL)
-            hit = True
-        except psutil.NoSuchProcess:
-            continue
-    printed, _ = running.communicate(timeout=300)
+    printed, _ = running.communicate(timeout=1800)
     if target == "job":
         assert "Traceback" not in printed
-    return hit
+    return bool(living)
 
 
 def go_on(project) -> None:
