@@ -3,11 +3,13 @@
     python benchmarks/scale.py [--runs 10000] [--keep FOLDER]
 
 The runs are made up, not trained: five models whose errors fall with the size, histories of ten checkpoints, and the
-predictions of 500 test images, written by the functions that write real ones. Snakemake then makes the rest.
+predictions of 500 test images, written by the functions that write real ones. Snakemake then makes the rest. A folder
+that was kept has its runs already, and everything else is made again.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,27 +41,33 @@ base: {{architecture: {{name: mlp, hidden: [4]}}, batch_size: 16, optimizer: {{n
 models: {{a: {{}}, b: {{}}, c: {{}}, d: {{}}, e: {{}}}}
 """
 POINTS = 10
+STAGES = ("subsets", "overlap", "metrics", "regressions", "audit", "figures")  # folders that are made from the runs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000, help="a multiple of 1,000")
-    parser.add_argument("--keep", type=Path, help="a new folder for the study, which is kept")
+    parser.add_argument("--keep", type=Path, help="a folder for the study, which is kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measure((options.keep or Path(folder) / "scale").resolve(), options.runs)
 
 
 def measure(folder: Path, runs: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    project(folder, 20, 10)
-    (folder / "studies" / "many.yaml").write_text(STUDY.format(runs=runs, seeds=runs // 1000))
-    called(folder, "results/datasets/digits/manifest.json")
-    start = time.perf_counter()
-    make_runs(load_study("many", folder / "studies"), folder / "results")
-    print(f"{runs:,} runs made up in {time.perf_counter() - start:.0f} s", flush=True)
-    for name, (seconds, gigabytes) in called(folder).items():
-        print(f"{name:<14}{seconds:>8.0f} s{gigabytes:>8.2f} GB", flush=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        project(folder, 20, 10)
+        (folder / "studies" / "many.yaml").write_text(STUDY.format(runs=runs, seeds=runs // 1000))
+        called(folder, "results/datasets/digits/manifest.json")
+        start = time.process_time()
+        make_runs(load_study("many", folder / "studies"), folder / "results")
+        print(f"{runs:,} runs made up in {time.process_time() - start:.0f} s of processor time", flush=True)
+    for name in STAGES:
+        shutil.rmtree(folder / "results" / "many" / name, ignore_errors=True)
+    (folder / "results" / "many" / "report.html").unlink(missing_ok=True)
+    print(f"{'':<14}{'wall':>10}{'processor':>12}{'memory':>12}", flush=True)
+    for name, (seconds, processor, gigabytes) in called(folder).items():
+        print(f"{name:<14}{seconds:>8.0f} s{processor:>10.0f} s{gigabytes:>9.2f} GB", flush=True)
     paths = list((folder / "results").rglob("*"))
     inodes = {path.stat().st_ino: path.stat().st_blocks * 512 for path in paths}
     files = sum(path.is_file() for path in paths)
@@ -122,31 +130,40 @@ def write_run(state: Path, run: Run, labels: np.ndarray, wrong: np.ndarray, abou
     write_sealed(state / "run.json", record)
 
 
-def called(folder: Path, *targets: str) -> dict[str, tuple[float, float]]:
-    """Call snakemake; return seconds and most memory (GB) of it and of each stage, as seen ten times a second."""
+def called(folder: Path, *targets: str) -> dict[str, tuple[float, float, float]]:
+    """Call snakemake; return what it and each stage took, as seen ten times a second.
+
+    That is seconds from a stage's first job to its last, seconds of processor time of all its jobs, and the most memory
+    of one of them with its children (GB).
+    """
     command = [sys.executable, "-m", "snakemake", *targets, "--cores", "2", "--quiet", "rules"]
     with (folder / "printed.txt").open("w") as log:
         running = psutil.Process(subprocess.Popen(command, cwd=folder, stdout=log, stderr=log).pid)
-        began, most = {}, {}
+        began, ended, processor, most = {}, {}, {}, {}
         while running.is_running() and running.status() != psutil.STATUS_ZOMBIE:
-            for name, memory in family(running):
-                began.setdefault(name, time.perf_counter())
-                most[name] = (time.perf_counter() - began[name], max(memory, most.get(name, (0, 0.0))[1]))
+            for name, pid, seconds, memory in family(running):
+                ended[name] = time.perf_counter()
+                began.setdefault(name, ended[name])
+                processor.setdefault(name, {})[pid] = seconds
+                most[name] = max(memory, most.get(name, 0.0))
             time.sleep(0.1)
     if running.wait():
         raise SystemExit((folder / "printed.txt").read_text())
-    return most
+    return {name: (ended[name] - began[name], sum(processor[name].values()), most[name]) for name in most}
 
 
-def family(running: psutil.Process) -> list[tuple[str, float]]:
-    """Return name and memory (GB) of Snakemake and of the scripts that it runs."""
+def family(running: psutil.Process) -> list[tuple[str, int, float, float]]:
+    """Return name, process id, processor time (s) and memory (GB) of Snakemake and of the scripts that it runs."""
     found = []
     for process in [running, *running.children(recursive=True)]:
         try:
             words = process.cmdline()
             name = "snakemake" if process == running else Path(words[1]).stem if words[1].endswith(".py") else ""
             if name:
-                found.append((name, process.memory_info().rss / 1e9))
+                own = [process] if process == running else [process, *process.children(recursive=True)]
+                # Of a script, that of its children too, ended or not.
+                seconds = sum(sum(each.cpu_times()[: 2 if each == running else 4]) for each in own)
+                found.append((name, process.pid, seconds, sum(each.memory_info().rss for each in own) / 1e9))
         except (psutil.NoSuchProcess, IndexError):
             continue
     return found

@@ -7,9 +7,15 @@ import pandas as pd
 
 STAGES = ("download", "subsets", "overlap", "training", "metrics", "regressions", "audit", "figures", "report")
 GO_ON = ("--cores", "2", "--rerun-incomplete", "--quiet", "rules")
+RULES = {"training": "training_draw1_seed1_to_draw2_seed2"}  # where a stage's rule has another name
 # Tables are the same byte for byte, but where times of training are recorded or decide.
 TIMED = ["seconds_train", "seconds_evaluate", "seconds_total"]
 RUNS, PLANNING = "metrics/runs.parquet", "regressions/planning.parquet"
+
+
+def up_to(stage: str) -> tuple[str, ...]:
+    """Return the arguments with which Snakemake goes on and ends after the stage."""
+    return *GO_ON, "--until", RULES.get(stage, stage)
 
 
 def outputs(stage: str, project) -> list[Path]:

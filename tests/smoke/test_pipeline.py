@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
+from trainsize.files import read_json, write_sealed
 from trainsize.report import write_report
 from trainsize.study import load_study
 from trainsize.tables import (
@@ -155,6 +156,18 @@ def test_a_diverged_run_is_listed_with_its_log(finished):
     assert "cnn, 20 images, draw 1, seed 1: the loss is not finite &amp; &lt;odd&gt;<pre>" in page
     assert "runs/cnn/n20/draw1/seed1 of tiny: training" in page
     assert "runs/cnn/n20/draw2/seed2 of tiny: training" not in page
+
+
+def test_images_that_were_left_out_are_told(finished):
+    path = finished.folder / "results" / "datasets" / "digits" / "manifest.json"
+    spoilt = {"train": [f"a/{k}.png: not a whole image (<cut>)" for k in range(1200)], "test": []}
+    write_sealed(path, read_json(path) | {"unreadable": spoilt})
+    study = load_study("tiny", finished.folder / "studies")
+    write_report(study.card(), finished.results, path, finished.folder / "report.html")
+    page = (finished.folder / "report.html").read_text()
+    assert "left out: 1,200 training and 0 test images" in page
+    assert "<li>a/4.png: not a whole image (&lt;cut&gt;)</li>" in page
+    assert "a/5.png" not in page
 
 
 def test_the_report_stands_alone(results):

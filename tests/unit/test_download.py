@@ -1,10 +1,13 @@
 """Downloads: the mirror first, verified, resumed, retried; archives that lead out of their folder are refused."""
 
+import errno
 import gzip
 import hashlib
 import io
 import os
 import re
+import resource
+import socket
 import tarfile
 import threading
 import zipfile
@@ -13,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from trainsize import download
 from trainsize.archives import unpack
 from trainsize.catalogue import File
 from trainsize.download import NotThere, lay_out, obtain
@@ -113,6 +117,25 @@ def test_an_interrupted_download_goes_on(tmp_path, capsys, ranges):
     assert [asked for _, asked in server.asked] == [None, f"bytes={half}-"]
     assert f"the connection ended after {half:,} of {len(CONTENT):,} bytes" in capsys.readouterr().out
     assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(download, "TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NotThere, match="timed out"):
+        get(File("a.bin", CHECKSUM), f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+    assert capsys.readouterr().out.count("timed out; trying again") == 3
+
+
+def test_a_disk_without_room_is_no_fault_of_the_server(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with serving({"a.bin": CONTENT}) as server, pytest.raises(OSError) as raised:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+        try:
+            get(File("a.bin", CHECKSUM), server.address, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (raised.value.errno, raised.value.filename) == (errno.EFBIG, str(tmp_path / "a.bin.part"))
+    assert len(server.asked) == 1
 
 
 def test_a_killed_download_goes_on_in_the_next_job(tmp_path):

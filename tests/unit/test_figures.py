@@ -14,7 +14,7 @@ from trainsize import figures_reproduction
 from trainsize.errors import UserError
 from trainsize.figures import DRAW, STYLE, draw_figures
 from trainsize.figures_axes import DASHES, line_styles, metric_axis, size_axis, spread_out
-from trainsize.figures_classes import calibration_bins, class_scores, confusion_shares, matrix
+from trainsize.figures_classes import calibration_bins, class_scores, class_ticks, confusion_shares, matrix
 from trainsize.figures_curves import (
     box_row,
     box_statistics,
@@ -33,6 +33,7 @@ from trainsize.figures_surface import surface_of, write_surfaces
 from trainsize.figures_tables import Tables, run_means
 from trainsize.figures_training import by_size, mark_selected, run_lines, surface_map
 from trainsize.intervals import mean_interval
+from trainsize.prepared import write_manifest
 from trainsize.study import load_study
 from trainsize.tables import (
     CLASSES,
@@ -234,6 +235,12 @@ def test_confusions_are_shares_of_each_class(ax):
     assert np.isnan(shares[2]).all()
     matrix(ax, shares, matplotlib.colors.Normalize(0, 1), "{:.0%}")
     assert [text.get_text() for text in ax.texts] == ["75", "25", "100"]
+
+
+def test_dollars_in_the_names_of_classes_are_dollars(ax, tmp_path):
+    write_manifest(tmp_path, {"classes": [r"$(touch \x) $HOME", "b"]}, [])
+    class_ticks(ax, Tables({"models": []}, tmp_path, tmp_path).classes)
+    ax.figure.draw_without_rendering()
 
 
 def test_scores_per_class(ax):

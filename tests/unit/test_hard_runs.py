@@ -1,7 +1,10 @@
 """Runs at the edge: out of memory, no number, one image, a class that is missing; and images that cannot be read."""
 
+import hashlib
 import json
+import os
 import shutil
+import threading
 
 import numpy as np
 import pandas as pd
@@ -10,7 +13,7 @@ import torch
 from PIL import Image
 from support import recipe
 
-from trainsize import custom
+from trainsize import custom, files
 from trainsize.datasets import prepare
 from trainsize.description import described
 from trainsize.errors import UserError
@@ -185,6 +188,28 @@ def test_an_image_that_cannot_be_read_stops_by_default(photos, tmp_path):
     with pytest.raises(UserError, match="found 2000 train images, expected 1998"):
         made()
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_pipe_among_images_is_refused_and_not_waited_for(photos, faults):
+    made, spoilt = photos
+    spoilt[0].unlink()
+    os.mkfifo(spoilt[0])
+    with pytest.raises(UserError, match=r"a/0007\.png: has an image's name, and is no file; remove it"):
+        made()
+    faults("paths that never answer")
+
+
+def test_a_file_that_is_long_in_coming_is_waited_for_and_told(tmp_path, monkeypatch, capsys, faults):
+    """A pipe stands for a network disk that does not answer for a while."""
+    monkeypatch.setattr(files, "SLOW", 0.05)
+    os.mkfifo(tmp_path / "a.bin")
+    later = threading.Timer(0.3, (tmp_path / "a.bin").write_bytes, [b"at last"])
+    later.start()
+    assert files.file_hash(tmp_path / "a.bin", "sha256") == hashlib.sha256(b"at last").hexdigest()
+    later.join()
+    faults("paths that never answer")
+    told = capsys.readouterr().out
+    assert f"{tmp_path}/a.bin: still being read; if its disk does not answer, it is waited for" in told
 
 
 def test_images_that_cannot_be_read_are_left_out_where_that_is_asked_for_and_counted(photos, faults):

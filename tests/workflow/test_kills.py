@@ -3,11 +3,13 @@
 import shutil
 import signal
 import time
+from contextlib import suppress
 
 import numpy as np
 import psutil
 import pytest
-from disturbed import GO_ON, STAGES, assert_nothing_is_left, assert_same, remove, tables
+from disturbed import GO_ON, STAGES, assert_nothing_is_left, assert_same, remove, tables, up_to
+from support import PATIENCE
 
 TARGETS = ("job", "snakemake", "all")
 
@@ -24,32 +26,42 @@ def job_of(snakemake: int, stage: str) -> psutil.Process | None:
     return None
 
 
-def kill(project, stage: str, target: str, delay: float) -> bool:
-    """Start the workflow and, `delay` seconds after the stage's first job has begun, kill `target`.
+def used(process: psutil.Process) -> float:
+    """Return the seconds of processor time that a process has used; infinity when it has ended."""
+    try:
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return np.inf if ended else sum(process.cpu_times()[:2])
+    except psutil.NoSuchProcess:
+        return np.inf
 
-    Returns whether there was anything left to be killed.
+
+def kill(project, stage: str, target: str, moment: float) -> bool:
+    """Start the workflow up to the stage, and kill `target` when the stage's first job is at `moment`.
+
+    Moments are seconds of processor time, so that they are the same on a busy machine; Snakemake, or everything, is
+    killed at the job's end when that comes first. Returns whether there was anything left to be killed.
     """
-    running = project.start(*GO_ON)
+    # What an earlier kill has left locked: as `snakemake --unlock` does, which `go_on` types.
+    shutil.rmtree(project.folder / ".snakemake/locks", ignore_errors=True)
+    running = project.start(*up_to(stage))
     while running.poll() is None and (job := job_of(running.pid, stage)) is None:
-        time.sleep(0.01)
+        time.sleep(0.05)
+    while running.poll() is None and used(job) < moment:
+        time.sleep(0.05)
     if running.poll() is not None:
         printed = running.communicate()[0]
         assert running.returncode == 0, printed
         return False
-    time.sleep(delay)
-    family = [*psutil.Process(running.pid).children(recursive=True)] if running.poll() is None else []
-    victims = {"job": [job], "snakemake": [psutil.Process(running.pid)], "all": [psutil.Process(running.pid), *family]}
-    hit = False
-    for victim in victims[target]:
-        try:
+    snakemake = psutil.Process(running.pid)
+    victims = {"job": [job], "snakemake": [snakemake], "all": [snakemake, *snakemake.children(recursive=True)]}
+    living = [victim for victim in victims[target] if used(victim) < np.inf]
+    for victim in living:
+        with suppress(psutil.NoSuchProcess):
             victim.send_signal(signal.SIGKILL)
-            hit = True
-        except psutil.NoSuchProcess:
-            continue
-    printed, _ = running.communicate(timeout=300)
+    printed, _ = running.communicate(timeout=PATIENCE)
     if target == "job":
         assert "Traceback" not in printed
-    return hit
+    return bool(living)
 
 
 def go_on(project) -> None:
@@ -68,30 +80,25 @@ def test_a_few_kills(finished, finished_project, faults):
     shutil.rmtree(finished.results / "runs/mlp/n80")
     shutil.rmtree(finished.results / "metrics")
     for stage, target in (("training", "all"), ("training", "job"), ("metrics", "snakemake")):
-        finished.snakemake("--unlock")
-        if kill(finished, stage, target, rng.uniform(0, 3)):
-            faults(f"kills of {target} during {stage}")
+        assert kill(finished, stage, target, rng.uniform(0, 2))
+        faults(f"kills during {stage}")
     go_on(finished)
     assert_same(tables(finished), undisturbed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
-def test_many_kills(finished, finished_project, faults, stage):
-    """Twelve kills in each stage: four of the job, of Snakemake and of everything, at random moments."""
-    undisturbed = tables(finished_project)
-    rng = np.random.default_rng(STAGES.index(stage))
-    kills = tries = 0
-    while kills < 12:
-        assert (tries := tries + 1) < 30, "the stage hardly runs"
-        finished.snakemake("--unlock")
-        remove(stage, finished)
-        target = TARGETS[kills % 3]
-        if kill(finished, stage, target, rng.uniform(0, 4)):
-            kills += 1
-            faults(f"kills of {target} during {stage}")
-        if kills % 4 == 0:
-            go_on(finished)
-            assert_same(tables(finished), undisturbed)
-    assert_nothing_is_left(finished)
-    assert finished.planned_jobs() == {}
+@pytest.mark.parametrize("way", range(3))
+def test_many_kills(project, finished_project, faults, way):
+    """On the way from nothing to the report, each stage is killed four times at random moments."""
+    rng = np.random.default_rng(way)
+    for stage in STAGES:
+        for k in range(4):
+            target, moment = TARGETS[(way + k) % 3], rng.uniform(0, 4)
+            while not kill(project, stage, target, moment):
+                remove(stage, project)
+                moment /= 2
+            faults(f"kills during {stage}")
+    go_on(project)
+    assert_same(tables(project), tables(finished_project))
+    assert_nothing_is_left(project)
+    assert project.planned_jobs() == {}

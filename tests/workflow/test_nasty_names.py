@@ -1,6 +1,8 @@
 """Nothing that a study file or config.yaml says reaches a shell, or a page, as anything but text."""
 
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +53,9 @@ def test_no_text_is_run_by_a_shell(nasty, faults):
 @pytest.mark.slow
 def test_no_text_is_run_anywhere(nasty, faults):
     assert_not_run(nasty, nasty.snakemake("--cores", "2") + nasty.snakemake("plan", "--cores", "1"), faults)
+    config = yaml.safe_load((nasty.folder / "config.yaml").read_text())
+    copy = Path(os.path.expandvars(config["data"]["local"]))
+    assert list(copy.glob("blobs-*"))
     page = (nasty.results / "report.html").read_text()
     assert "touch pwned" in page
     assert not re.search(r"<script>\s*touch", page)

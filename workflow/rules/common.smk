@@ -41,7 +41,8 @@ USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.
 BIN = "" if USES_CONDA else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
 LOCAL = f"TRAINSIZE_LOCAL_DATA={shlex.quote(MACHINE['data']['local'])} " if MACHINE["data"]["local"] else ""
 FASTER = f"TRAINSIZE_STACK={MACHINE['stack']} TRAINSIZE_CUDA_GRAPHS={int(MACHINE['cuda_graphs'])} "
-shell.prefix(f"export {BIN}{LOCAL}{FASTER}SCRIPTS={shlex.quote(str(SCRIPTS))}; ")
+PREFIX = f"export {BIN}{LOCAL}{FASTER}SCRIPTS={shlex.quote(str(SCRIPTS))}; "
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))  # Snakemake would fill in what a path has in braces
 
 
 wildcard_constraints:

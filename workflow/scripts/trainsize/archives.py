@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from trainsize.errors import UserError
+from trainsize.files import naming
 
 PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".gz")
 
@@ -27,15 +28,16 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], bool] = lambda n
     target.mkdir(parents=True, exist_ok=True)
     quota = _Quota(archive)
     try:
-        if archive.suffix == ".zip":
-            _unpack_zip(archive, target, wanted, quota)
-        elif archive.name.endswith((".tar", ".tar.gz", ".tgz")):
-            _unpack_tar(archive, target, wanted, quota)
-        else:
-            with gzip.open(archive) as packed, (target / archive.stem).open("wb") as file:
-                while chunk := packed.read(_CHUNK):
-                    quota.take(len(chunk))
-                    file.write(chunk)
+        with naming(target):
+            if archive.suffix == ".zip":
+                _unpack_zip(archive, target, wanted, quota)
+            elif archive.name.endswith((".tar", ".tar.gz", ".tgz")):
+                _unpack_tar(archive, target, wanted, quota)
+            else:
+                with gzip.open(archive) as packed, (target / archive.stem).open("wb") as file:
+                    while chunk := packed.read(_CHUNK):
+                        quota.take(len(chunk))
+                        file.write(chunk)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise UserError(f"{archive}: cannot be unpacked, it is damaged or cut off ({error})") from error
 

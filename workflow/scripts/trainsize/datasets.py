@@ -3,8 +3,6 @@
 `trainsize.prepared` says what the folder holds and opens it again.
 """
 
-import errno
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,11 +104,7 @@ def _write_split(folder: Path, split: str, part: Split) -> None:
 
 def _save(path: Path, array: np.ndarray) -> None:
     with whole(path) as partial, partial.open("wb") as file:
-        try:
-            np.save(file, array)
-        except OSError as error:  # of a full disk NumPy only says how much it could write
-            code = error.errno or errno.ENOSPC
-            raise OSError(code, os.strerror(code), str(path)) from error
+        np.save(file, array)
 
 
 def _write_duplicates(folder: Path, contents: Contents) -> dict[str, int]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from trainsize.archives import PACKED, unpack
 from trainsize.catalogue import File
 from trainsize.errors import UserError
-from trainsize.files import file_hash
+from trainsize.files import NO_ROOM, file_hash, naming
 
 # Seconds to wait after each failed try; the last try is followed by giving up.
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -112,6 +112,8 @@ def _download(addresses: list[str], target: Path, expected: str, waits: Sequence
             _download_from(address, target, expected, waits)
             return
         except OSError as error:
+            if error.errno in NO_ROOM:
+                raise
             tried.append(f"{address}: {error}")
     if not addresses:
         tried.append("there is no official address for this file in this form")
@@ -129,6 +131,8 @@ def _download_from(address: str, target: Path, expected: str, waits: Sequence[fl
         try:
             _receive(address, partial)
         except (OSError, HTTPException) as error:
+            if getattr(error, "errno", None) in NO_ROOM:
+                raise
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429)
             if refused or wait is None:
                 raise OSError(str(error)) from error
@@ -176,7 +180,8 @@ def _copy(response, file, address: str, start: int, size: int | None) -> None:
     began, told, done = time.monotonic(), time.monotonic(), start
     print(f"{address}: {f'going on at {start / 1e6:,.1f}' if start else '0.0'}{of} MB", flush=True)
     while chunk := response.read(_CHUNK):
-        file.write(chunk)
+        with naming(Path(file.name)):
+            file.write(chunk)
         done += len(chunk)
         if time.monotonic() - told > _PROGRESS_EVERY:
             told = time.monotonic()

@@ -80,7 +80,8 @@ class Tables:
 
     @property
     def classes(self) -> list[str]:
-        return self.data.manifest["classes"]
+        """The names of the classes, as matplotlib writes them: what stands between dollars it takes for a formula."""
+        return [name.replace("$", r"\$") for name in self.data.manifest["classes"]]
 
     def chance_of(self, metric: str) -> float:
         """Return the metric of guessing every class with the same probability."""

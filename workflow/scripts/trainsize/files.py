@@ -1,11 +1,13 @@
 """Files that appear whole or not at all."""
 
+import errno
 import glob
 import hashlib
 import json
 import os
 import platform
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +15,17 @@ from pathlib import Path
 from trainsize.errors import UserError
 
 SEAL = "checksum"  # the key under which a sealed file keeps its checksum
+# Why nothing can be written: a disk that is full, over its quota or read-only, or a limit on the size of files.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+SLOW = 60.0  # seconds of reading after which the log tells what is waited for
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it becomes `path` in one step, else it is removed.
 
-    What processes of this machine have left there that were killed on their way is removed too.
+    What processes of this machine have left there that were killed on their way is removed too. An OSError names
+    `path`, and why.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f".{path.name}.{platform.node()}-"
@@ -28,12 +34,48 @@ def whole(path: Path) -> Iterator[Path]:
             left.unlink(missing_ok=True)
     partial = path.with_name(f"{own}{os.getpid()}.part")
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with naming(path):
+            try:
+                yield partial
+                if path.suffix == ".npy" and not _is_whole_array(partial):
+                    raise OSError(f"{path}: was not written whole")
+            except OSError as error:
+                if error.errno is None:
+                    _write_more(partial)
+                raise
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an OSError name `path` where it names no file, as those of writing do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def _write_more(partial: Path) -> None:
+    """Raise the error that ended the writing of a file: of a full disk NumPy says at most how much it could write."""
+    with partial.open("ab") as file:
+        file.write(bytes(1 << 16))
+
+
+def _is_whole_array(path: Path) -> bool:
+    """Tell whether a NumPy file is as long as its head says: NumPy can lose the last 4 kB without an error."""
+    import numpy as np  # not above: the Snakefile imports this module, and must not wait
+
+    try:
+        np.load(path, mmap_mode="r")
+    except ValueError:
+        return False
+    return True
 
 
 def lives(pid: int) -> bool:
@@ -93,9 +135,18 @@ def digest(*parts: bytes | memoryview | str) -> str:
 
 
 def file_hash(path: Path, algorithm: str) -> str:
-    """Return the hexadecimal digest of a file's content by an algorithm that hashlib knows."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+    """Return the hexadecimal digest of a file's content by an algorithm that hashlib knows.
+
+    A network disk that does not answer is waited for, as long as its mount is told to; standard output tells.
+    """
+    told = threading.Timer(SLOW, print, [f"{path}: still being read; if its disk does not answer, it is waited for"])
+    told.daemon = True
+    told.start()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest()
+    finally:
+        told.cancel()
 
 
 def link(source: Path, target: Path) -> None:

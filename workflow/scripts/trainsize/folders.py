@@ -4,6 +4,7 @@ Imports nothing heavy: a study that does not say how many images its folder has 
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -92,7 +93,11 @@ def _images(root: Path, folder: str) -> Iterator[tuple[str, int]]:
         with os.scandir(root / folder) as entries:
             for entry in entries:
                 if entry.name.lower().endswith(EXTENSIONS):
-                    yield f"{folder}/{entry.name}", entry.stat().st_size
+                    found = entry.stat()
+                    # Of a pipe one would wait for an image for ever.
+                    if not stat.S_ISREG(found.st_mode):
+                        raise UserError(f"{root / folder / entry.name}: has an image's name, and is no file; remove it")
+                    yield f"{folder}/{entry.name}", found.st_size
                 elif entry.is_dir():
                     yield from _images(root, f"{folder}/{entry.name}")
     except OSError as error:

@@ -1,6 +1,5 @@
 """How a stage's script runs: settings and paths in, a log file, and one message when the user made a mistake."""
 
-import errno
 import json
 import os
 import sys
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from trainsize.errors import Interrupted, UserError
+from trainsize.files import NO_ROOM
 from trainsize.progress import Terminal
 
 OPEN_LOG = "-"  # instead of a log's path: standard output is the log already
 INTERRUPTED = 75  # BSD's EX_TEMPFAIL: the same command again will do
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) -> None:
@@ -41,9 +39,10 @@ def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) ->
         _note("interrupted: saved, and to be gone on with")
         sys.exit(INTERRUPTED)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             _fail(terminal, log, error)
-        _tell(terminal, f"{error}\nnothing can be written there; make room and run snakemake again: it goes on\n")
+        again = "make room (or raise the quota or limit) and run snakemake again: it goes on"
+        _tell(terminal, f"{error}\nnothing can be written there; {again}\n")
         _note(traceback.format_exc())
         sys.exit(1)
     except Exception as error:

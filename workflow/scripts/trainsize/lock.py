@@ -17,7 +17,7 @@ from pathlib import Path
 
 from trainsize import slurm
 from trainsize.errors import Interrupted
-from trainsize.files import canonical_json, lives
+from trainsize.files import canonical_json, lives, naming
 
 NAME = "lock.json"
 BEAT = 10.0  # seconds between two beats
@@ -82,10 +82,15 @@ def _create(path: Path, text: str) -> bool:
     """Make the lock unless there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("x") as file:
-            file.write(text)
+        file = path.open("x")
     except FileExistsError:
         return False
+    try:
+        with naming(path), file:
+            file.write(text)
+    except OSError:  # on a full disk: an empty lock would keep the next job waiting
+        path.unlink()
+        raise
     return True
 
 

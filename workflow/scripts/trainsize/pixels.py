@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from trainsize.errors import UserError
+from trainsize.files import naming
 
 _MODES = {1: "L", 3: "RGB"}
 _SHARE = 256
@@ -42,11 +43,11 @@ def decode_all(
     Where `unreadable` is "skip", images for which `get` raises UserError are left out, and the messages are returned
     too, by row. Where it is "fail", the first such error is raised.
     """
-    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, *shape))
-    with path.open(
-        "r+b"
-    ) as file:  # a full disk is an error here, and the end of the process when the map is written to
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    with naming(path):
+        images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, *shape))
+        # A full disk is an error here, and the end of the process when the map is written to.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     skipped: dict[int, str] = {}
 
     def fill(start: int) -> None:
