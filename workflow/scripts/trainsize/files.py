@@ -72,7 +72,7 @@ def _is_whole_array(path: Path) -> bool:
     import numpy as np  # not above: the Snakefile imports this module, and must not wait
 
     try:
-        np.load(path, mmap_mode="r")
+        np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError:
         return False
     return True
