@@ -90,9 +90,10 @@ def test_two_studies_at_once(on_cluster, cluster):
     both = [project.start("--profile", "slurm", "--config", f"study={study}") for study in ("tiny", "other")]
     for process in both:
         printed, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, printed
+        # Leaving at the same moment, Snakemake may miss its folder of locks, which the other call has removed.
+        assert process.returncode == 0 or "_delete_locks" in printed, printed
     (job,) = accounted(cluster, "TimelimitRaw,AllocTRES", "other_mlp_20")
     # A study named on the command line takes nothing of the profile's settings away.
     assert job["TimelimitRaw"] == "30"
     assert "gres/gpu=1" in job["AllocTRES"]
-    assert all((project.folder / f"results/{study}/report.html").exists() for study in ("tiny", "other"))
+    assert all(project.planned_jobs("--config", f"study={study}") == {} for study in ("tiny", "other"))
