@@ -14,7 +14,7 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
-from trainsize.intervals import mean_interval
+from trainsize.intervals import mean_interval, unit_of
 from trainsize.published import claims
 from trainsize.tables import CLAIMS
 
@@ -75,8 +75,7 @@ def of_model(runs: pd.DataFrame, model: str) -> pd.DataFrame:
 def repeats(runs: pd.DataFrame, metric: str, model: str) -> pd.DataFrame:
     """Return a metric of a model, a row per repeat and a column per size."""
     own = of_model(runs, model)
-    unit = "draw" if own["draw"].nunique() > 1 else "seed"
-    return own.groupby([unit, "n"])[metric].mean().unstack("n")
+    return own.groupby([unit_of(own), "n"])[metric].mean().unstack("n")
 
 
 def best(runs: pd.DataFrame, claim: dict) -> Measured:

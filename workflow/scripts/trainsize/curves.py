@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from trainsize.intervals import unit_of
+
 # What a metric is: a share to be high, a share to be low, or a loss. All are fitted as errors, which are to be low.
 SCORE, ERROR, LOSS = "score", "error", "loss"
 KINDS = {
@@ -121,14 +123,6 @@ def clean(runs: pd.DataFrame, column: str, kind: str) -> tuple[pd.DataFrame, str
     told = pd.Series(reasons[reasons != ""]).value_counts(sort=False)
     good = runs[reasons == ""]
     return good.assign(**{column: value[good.index]}), ", ".join(f"{count} {reason}" for reason, count in told.items())
-
-
-def unit_of(runs: pd.DataFrame) -> str:
-    """Return what is independent: draws where there are several, else seeds.
-
-    Where every seed has the draw of its number the two are one, and called seeds.
-    """
-    return "draw" if runs["draw"].nunique() > 1 and (runs["draw"] != runs["seed"]).any() else "seed"
 
 
 def make_curve(

@@ -17,13 +17,21 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> Interval:
     return mean, float(mean - half), float(mean + half)
 
 
+def unit_of(runs: pd.DataFrame) -> str:
+    """Return what is independent: draws where there are several, else seeds.
+
+    Where every seed has the draw of its number the two are one, and called seeds.
+    """
+    return "draw" if runs["draw"].nunique() > 1 and (runs["draw"] != runs["seed"]).any() else "seed"
+
+
 def independent_values(runs: pd.DataFrame, column: str) -> pd.Series:
     """Return one value of `column` per draw, the mean over its seeds; with a single draw, one per seed.
 
     Runs of one draw share their images and are not independent, so an interval over all runs of several draws would be
     too narrow.
     """
-    return runs.groupby("draw" if runs["draw"].nunique() > 1 else "seed")[column].mean()
+    return runs.groupby(unit_of(runs))[column].mean()
 
 
 def size_interval(runs: pd.DataFrame, column: str) -> Interval:

@@ -16,11 +16,12 @@ from trainsize import answers, comparisons, linear, planning, shape, variance
 from trainsize.bootstrap import resampled_means
 from trainsize.choice import ALL_FAMILIES, DEFAULT_FAMILIES, Candidate, candidates, family_of, usable
 from trainsize.correctness import Correctness, class_counts, read_correctness
-from trainsize.curves import ERROR, KINDS, LOSS, SCORE, Curve, clean, kind_of, make_curve, unit_of
+from trainsize.curves import ERROR, KINDS, LOSS, SCORE, Curve, clean, kind_of, make_curve
 from trainsize.errors import UserError, listing, nearest
 from trainsize.families import FAMILIES, Array
 from trainsize.files import read_json, write_text
 from trainsize.fitting import Problem, fit_many
+from trainsize.intervals import unit_of
 from trainsize.tables import REGRESSIONS, read_table, write_table
 from trainsize.telling import tell
 
