@@ -8,10 +8,9 @@ where there are any. A size that was not published has no number there and is le
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
+from trainsize import linear
 from trainsize.budget import total_updates, updates_per_pass
 from trainsize.intervals import independent_values, mean_interval
 from trainsize.study import Study
@@ -70,20 +69,19 @@ def letters(study: Study, results: Path) -> Iterator[Number]:
         yield "GA-T1", f"{n} updates", updates, {}
     for split in ("train", "test"):
         for name, metric in METRICS.items():
-            means = runs.groupby("n")[f"{split}_{metric}"].mean()
-            yield from _lines(f"{split}_{name}", means)
+            yield from _lines(f"{split}_{name}", linear.size_means(runs, f"{split}_{metric}"))
 
 
 def _lines(name: str, means: pd.Series) -> Iterator[Number]:
     """Yield the coefficients of both published lines through the means, with and without the largest size."""
     for artefact, kept in (("GA-T6", means), ("GA-T7", means.iloc[:-1])):
-        if len(kept) < 3:
-            continue
-        fit = sm.OLS(kept.to_numpy(), sm.add_constant(np.log10(kept.index.to_numpy(float)))).fit()
-        intervals = fit.conf_int()
-        for i, term in enumerate(("intercept", "slope")):
-            ends = {"low": intervals[i][0], "high": intervals[i][1], "standard_error": fit.bse[i]}
-            yield artefact, f"{name} {term}", fit.params[i], ends
+        try:
+            fit = linear.log_linear(kept)
+        except ValueError:
+            continue  # the table of regressions gives the reason
+        for row, term in zip(linear.coefficients(fit), ("intercept", "slope"), strict=True):
+            more = {key: row[key] for key in ("low", "high", "standard_error")}
+            yield artefact, f"{name} {term}", row["estimate"], more
         if name == "test_accuracy":
             yield artefact, "condition_number", fit.condition_number, {}
     if name in ("test_accuracy", "test_loss", "train_accuracy", "train_loss"):
