@@ -41,7 +41,7 @@ test: setup ## run the tests
 	$(BIN)/python -m pytest -m "not slow and not slurm"
 
 test-slow: setup ## run the tests that take minutes, and write what they did to docs/reliability.md
-	$(BIN)/python -m pytest -m slow --faults docs/reliability.md
+	$(BIN)/python -m pytest -m slow --faults=docs/reliability.md
 
 test-slurm: setup ## run the tests on a real SLURM, from Debian's packages (as root)
 	@# each on a cluster of its own: they mostly wait

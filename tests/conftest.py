@@ -104,7 +104,7 @@ TALLY = pytest.StashKey[Counter]()
 
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
-    """Count what was done to the workflow, to be told as a table after the last test (`--faults FILE`)."""
+    """Count what was done to the workflow, to be told as a table after the last test (`--faults=FILE`)."""
     tally = request.config.stash.setdefault(TALLY, Counter())
     return lambda kind, count=1: tally.update({kind: count})
 

@@ -1,5 +1,8 @@
 """The plan says the same as the dry run, and why."""
 
+import io
+import json
+
 import pandas as pd
 
 
@@ -29,6 +32,18 @@ def test_reasons(finished):
     assert set(table.loc["mlp", "why"]) == {"2 settings changed, 1 missing"}
     finished.edit("workflow/scripts/trainsize/optimisation.py", "0.5 * (1 + math.cos", "0.25 * (2 + 2 * math.cos")
     assert set(plan(finished).set_index("model").loc["cnn", "why"]) == {"2 code changed, 1 missing"}
+
+
+def test_forms_for_programs(project):
+    written = plan(project)
+    told = json.loads(project.tool("plan", "--format", "json"))
+    as_tsv = pd.read_csv(io.StringIO(project.tool("plan", "--format", "tsv")), sep="\t", keep_default_na=False)
+    for table in (pd.DataFrame(told["rows"]), as_tsv):
+        assert list(table.columns) == list(written.columns)
+        assert table[["model", "n", "to_do", "why"]].equals(written[["model", "n", "to_do", "why"]])
+    assert told["study"] == "tiny"
+    assert set(told["rates"]) == {"cnn", "mlp"}
+    assert told["wall_hours"] > 0
 
 
 def test_a_changed_network_is_priced_anew(finished):
