@@ -1,4 +1,4 @@
-"""What a finished study of 10,000 runs costs after training: seconds, memory and files of every later stage.
+"""What a finished study of 10,000 runs costs after training: seconds, memory and files of the stages, and its archive.
 
     python benchmarks/scale.py [--runs 10000] [--keep FOLDER]
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from overhead import project
+from overhead import measured, project
 
 from trainsize.evaluation import Scores
 from trainsize.files import link, write_sealed
@@ -68,6 +68,10 @@ def measure(folder: Path, runs: int) -> None:
     print(f"{'':<14}{'wall':>10}{'processor':>12}{'memory':>12}", flush=True)
     for name, (seconds, processor, gigabytes) in called(folder).items():
         print(f"{name:<14}{seconds:>8.0f} s{processor:>10.0f} s{gigabytes:>9.2f} GB", flush=True)
+    for name, options in (("archive", ["many"]), ("its check", ["--check", "results/many.tar.gz"])):
+        seconds, gigabytes = measured(folder, "-m", "trainsize.archive", *options)
+        print(f"{name:<14}{seconds:>8.0f} s{'':>12}{gigabytes:>9.2f} GB", flush=True)
+    print(f"archive: {(folder / 'results/many.tar.gz').stat().st_size / 1e9:.2f} GB", flush=True)
     paths = list((folder / "results").rglob("*"))
     inodes = {path.stat().st_ino: path.stat().st_blocks * 512 for path in paths}
     files = sum(path.is_file() for path in paths)

@@ -83,15 +83,16 @@ def check(archive: Path) -> int:
     """
     sums, found = {}, {}
     try:
-        with tarfile.open(archive, "r:gz") as packed:
+        with tarfile.open(archive, "r|gz") as packed:
             for member in packed:
-                name = member.name.partition("/")[2]
-                content = packed.extractfile(member)
+                name, linked = (path.partition("/")[2] for path in (member.name, member.linkname))
                 if name == SUMS:
-                    lines = content.read().decode().splitlines()
+                    lines = packed.extractfile(member).read().decode().splitlines()
                     sums = {path: value for value, _, path in (line.partition("  ") for line in lines)}
-                elif content is not None:
-                    found[name] = hashlib.file_digest(content, "sha256").hexdigest()
+                elif member.islnk():  # going back in a compressed file is reading it from its beginning
+                    found[name] = found[linked]
+                elif member.isfile():
+                    found[name] = hashlib.file_digest(packed.extractfile(member), "sha256").hexdigest()
     except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
         raise UserError(f"{archive}: cannot be read, it is damaged or cut off ({error})") from error
     wrong = sorted(name for name in sums.keys() | found.keys() if sums.get(name) != found.get(name))
