@@ -39,11 +39,11 @@ def on_disk(finished, disk):
 
 @contextmanager
 def full(disk: Path):
-    """Leave so little room on the disk that a few small files still fit."""
+    """Leave a page of room on the disk: a file of up to 4 kB still fits, and of a larger one the beginning."""
     filler = disk / "filler"
     with filler.open("wb") as file:
         room = os.statvfs(disk)
-        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 8 * 1024)
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 4 * 1024)
     yield
     filler.unlink()
 

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from trainsize.curves import LOSS, kind_of
-from trainsize.errors import listing
 
 NAMES = {"accuracy": "accuracy", "f1_macro": "macro F1", "f1_micro": "micro F1", "loss": "cross-entropy"}
 
@@ -60,8 +59,9 @@ def sentences(frames: dict[str, pd.DataFrame], model: str, metric: str) -> list[
     families = fits[fits["n_parameters"].notna()]
     chosen = families[families["chosen"].eq(True)]
     if not len(chosen):
-        reasons = dict.fromkeys(families.loc[families["status"] != "fitted", "status"])
-        return [line for line in (f"No curve: {listing(reasons, 1) or 'no family fits'}.", _spread(of, metric)) if line]
+        first, *others = dict.fromkeys(families.loc[families["status"] != "fitted", "status"]) or ["no family fits"]
+        told = f"No curve: {first}" + ("; the table of fits has the reasons of the other families" if others else "")
+        return [line for line in (f"{told}.", _spread(of, metric)) if line]
     fit = chosen.iloc[0]
     said = [_choice(fit, families), _now(of, metric), *_targets(of, metric), _saturation(of, metric), _shape(of, fit)]
     said += [_spread(of, metric), _next(of), _left_out(fit)]
