@@ -59,13 +59,13 @@ format: setup ## put the code into its one style
 	$(BIN)/snakefmt $(RULE_FILES)
 
 plan: setup ## say what the study still costs (PROFILE=slurm FORMAT=json)
-	@$(TOOL).plan $(FOR)
+	@$(TOOL).plan $(STUDY) $(FOR)
 
 costs: setup ## say what the study's jobs asked for and used (PROFILE=slurm)
-	@$(TOOL).costs $(FOR)
+	@$(TOOL).costs $(STUDY) $(FOR)
 
 failures: setup ## say which runs were begun and not finished, and why
-	@$(TOOL).failures
+	@$(TOOL).failures $(STUDY)
 
 verify: setup ## train RUNS=3 random finished runs of the study again, and compare bit for bit
 	@$(TOOL).verify $(STUDY) --runs $(RUNS)
@@ -80,14 +80,14 @@ report: setup ## write an interim report of the runs of STUDY that are finished 
 	@$(TOOL).interim $(STUDY)
 
 reproduction: setup ## run STUDY corrected and as published, and set both beside the published numbers
-	$(SNAKEMAKE) --rerun-incomplete --config study=$(CORRECTED)
+	@if grep -q '^  corrected:' studies/$(firstword $(subst +, ,$(STUDY))).yaml; then $(SNAKEMAKE) --rerun-incomplete --config study=$(CORRECTED); fi
 	$(SNAKEMAKE) --rerun-incomplete --config study=$(STUDY)
 	@$(TOOL).reproduction $(STUDY)
 
 docs: setup ## write the pages that come from schemas and tables
 	PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.reference
 
-bench: setup ## measure the speed of training and of Snakemake (half an hour)
+bench: setup ## measure the speed of training and of Snakemake (a quarter of an hour)
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/overhead.py
 

@@ -26,9 +26,11 @@ def study(tmp_path):
     return load_study("s", tmp_path)
 
 
-def record(train, updates=100, kind="A100", device="cuda"):
+def record(train, updates=100, kind="A100", device="cuda", carried=False):
     """A run whose evaluation takes 2 ms an image and that spends half a second on building and writing."""
     return {
+        "draw": 4,
+        "settings": {"model": {"carried_through_folds": carried}},
         "updates": updates,
         "images_evaluated": 1000,
         "device": {"type": device, "name": kind},
@@ -41,6 +43,10 @@ def test_rates_are_the_means_of_the_recorded_runs():
     assert rates.seconds(Work(1000, 0, 500, 0)) == pytest.approx(1000 * 0.01 + 500 * 0.002 + 0.5)
     assert (rates.low, rates.high) == pytest.approx((0.9, 1.1))
     assert rates.basis == "2 finished runs on A100"
+
+
+def test_updates_of_all_folds_count_where_the_network_is_carried_through_them():
+    assert recorded_rates([record(5.0, carried=True)], "cuda").per_update == pytest.approx(0.01)
 
 
 def test_only_runs_of_the_same_hardware_count():

@@ -1,5 +1,6 @@
 """Why a run is not finished, from what SLURM, Snakemake and the stage have written. The lines are SLURM 22.05's own."""
 
+import json
 import os
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 from trainsize import slurm
 from trainsize.failures import describe, failures
+from trainsize.runs import FILES
 from trainsize.study import load_study
 
 STUDY = """\
@@ -95,10 +97,23 @@ def test_a_run_that_is_locked_is_in_training(study, tmp_path):
     assert failures(study, tmp_path)[0].reason == "killed"
 
 
+def test_a_run_that_ended_without_results_is_told_with_its_reason(study, tmp_path):
+    folder = tmp_path / "s" / FOLDER
+    folder.mkdir(parents=True)
+    for name in FILES:
+        (folder / name).write_text("")
+    (folder / "run.json").write_text(json.dumps({"status": "failed", "reason": "out of memory after update 3"}))
+    (failure,) = found(study, tmp_path, BEGUN)
+    assert (failure.reason, failure.ended) == ("failed: out of memory after update 3", True)
+    told = describe(study, [failure])
+    assert "delete its folder" in told
+    assert "`snakemake`" not in told
+
+
 def test_a_log_of_seed_10_is_none_of_seed_1(study, tmp_path):
     assert found(study, tmp_path, BEGUN.replace("draw1/seed1", "draw1/seed10")) == []
 
 
 def test_runs_that_were_never_begun_are_none(study, tmp_path):
     assert failures(study, tmp_path) == []
-    assert describe(study, []) == "s: no run was begun and left unfinished"
+    assert describe(study, []) == "s: no run was begun and left without results"

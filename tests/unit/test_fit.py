@@ -14,10 +14,11 @@ from support import recipe
 
 from trainsize import graphs, training
 from trainsize.architectures import build
+from trainsize.checkpoint import Checkpoints
 from trainsize.errors import Interrupted
 from trainsize.evaluation import clipped_loss
 from trainsize.fingerprint import SCRIPTS
-from trainsize.fit import batches
+from trainsize.fit import Fit, batches
 from trainsize.images import Images, normalised_by
 from trainsize.interruption import Interruption
 from trainsize.neurons import correlations, summary
@@ -394,6 +395,29 @@ def test_stacked_runs_that_diverge_say_so(digits, tmp_path, monkeypatch):
     stacked, alone = (_three_runs(digits, tmp_path / str(size), given, monkeypatch, size) for size in (3, 1))
     assert [record["status"] for _, record in stacked] == ["diverged"] * 3
     assert [record["reason"] for _, record in stacked] == [record["reason"] for _, record in alone]
+
+
+def test_one_of_a_stack_that_diverges_leaves_the_others_as_they_are_alone(digits, tmp_path, monkeypatch):
+    """The first loses its way in its second third; it is time to save soon afterwards, once."""
+    given = settings(updates=12, points=3)
+    calls, saves, see = [], [], Fit.see
+
+    def lost(fit, losses):
+        calls.append(fit)
+        see(fit, losses * (float("nan") if fit.seed == 0 and fit.step > 4 else 1))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fit, "see", lost)
+        patch.setattr(Checkpoints, "due", lambda self: len(calls) >= 6 and self not in saves)
+        patch.setattr(Checkpoints, "save", lambda self, state: saves.append(self))
+        stacked = _three_runs(digits, tmp_path / "3", given, monkeypatch, 3)
+    alone = _three_runs(digits, tmp_path / "1", given, monkeypatch, 1)
+    assert [record["status"] for _, record in stacked] == ["diverged", "finished", "finished"]
+    assert stacked[0][1]["updates"] == 5
+    assert len(saves) == 2
+    for (history, record), (expected, _) in list(zip(stacked, alone, strict=True))[1:]:
+        assert (record["device"]["stacked"], record["updates"]) == (3, 12)
+        np.testing.assert_allclose(losses(history), losses(expected), rtol=1e-4)
 
 
 class Deciding(torch.nn.Sequential):

@@ -119,6 +119,25 @@ def test_a_job_that_was_queued_again_takes_its_own_lock(tmp_path, monkeypatch):
         pass
 
 
+def test_a_living_process_of_the_same_job_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    first = hold(tmp_path, 1.0)
+    with lock.locked(tmp_path, lambda: False):
+        assert first.wait(timeout=1) == 0
+
+
+def test_a_folder_that_goes_away_with_its_disk_may_come_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "kill", lambda pid, number: pytest.fail("it was told to leave"))
+    state, aside = tmp_path / "state", tmp_path / "aside"
+    with lock.locked(state, lambda: False):
+        state.rename(aside)
+        time.sleep(3 * lock.BEAT)
+        aside.rename(state)
+        time.sleep(3 * lock.BEAT)
+    assert "perhaps its disk comes back" in capsys.readouterr().out
+    assert not list(state.iterdir())
+
+
 def test_who_lost_the_lock_is_told_to_leave(tmp_path, monkeypatch):
     told = threading.Event()
     monkeypatch.setattr(os, "kill", lambda pid, number: told.set())

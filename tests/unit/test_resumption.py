@@ -107,6 +107,26 @@ def test_a_warning_saves_and_leaves_with_its_own_exit_code(start, number):
     assert outcome(folder) == outcome(undisturbed)
 
 
+def test_a_disk_that_goes_away_costs_what_came_after_the_last_checkpoint(start, tmp_path):
+    process, undisturbed = start("undisturbed")
+    assert finish(process) == 0
+    process, folder = start("away")
+    while not (folder / "state" / "checkpoint.pt").exists():
+        time.sleep(0.005)
+    disk, aside = tmp_path / "away", tmp_path / "aside"
+    disk.rename(aside)
+    disk.mkdir()  # the bare folder on which it was mounted
+    assert finish(process) == 1
+    assert "state: gone while it was in use" in (tmp_path / "log").read_text()
+    assert not list(disk.iterdir())
+    disk.rmdir()
+    aside.rename(disk)
+    process, _ = start("away")
+    assert finish(process) == 0
+    assert json.loads((folder / "run.json").read_text())["resumed"] > 0
+    assert outcome(folder) == outcome(undisturbed)
+
+
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
     checkpoints = Checkpoints(tmp_path, {"a": 1}, 0)
     for step in (1, 2):

@@ -1,5 +1,6 @@
 """Study files: what they expand to, and what is said of mistakes in them."""
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -230,13 +231,16 @@ def test_the_embedded_study_is_as_promised():
         ("imagenet-volume", 5 + 1 + 2 + 1, 6),
         ("imagenet-volume+corrected", 4 * 6 * 5, 6),
         ("imagenet-volume+tiny+repeats", 2 * 3 * 5, 1),
+        ("imagenet-volume+repeats+corrected+quick", 2, 1),
         ("emnist-loss", 5, 5),
         ("emnist-loss+corrected", 2 * 5 * 5, 5),
+        ("emnist-loss+fashion+corrected", 2 * 3 * 5, 3),
         ("fashion-hyperparameters", 21 * 5, 1),
         ("fashion-hyperparameters+corrected", 21 * 5, 1),
         ("fashion-folds", 2 * 5 * 3, 1),
         ("cifar10-cnn", 3 * 5, 1),
         ("cifar10-cnn+sizes", 8 * 5, 8),
+        ("cifar10-cnn+sizes+quick", 8, 8),
     ],
 )
 def test_the_published_studies_have_their_designs(name, runs, sizes):
@@ -245,9 +249,11 @@ def test_the_published_studies_have_their_designs(name, runs, sizes):
 
 
 @pytest.mark.parametrize("file", sorted(STUDIES.glob("*.yaml")), ids=lambda file: file.stem)
-def test_every_variant_of_every_study_can_be_read(file):
-    for variant in ["", *schema.read_yaml(file).get("variants", {})]:
-        study = load_study("+".join(filter(None, [file.stem, variant])), STUDIES)
+def test_every_variant_of_every_study_can_be_read_and_put_together_with_another(file):
+    variants = schema.read_yaml(file).get("variants", {})
+    pairs = {pair for pair in permutations(variants, 2) if pair != ("split-90-10", "folds")}  # one split or the other
+    for names in [(), *((variant,) for variant in variants), *sorted(pairs)]:
+        study = load_study("+".join([file.stem, *names]), STUDIES)
         assert study.runs
 
 
@@ -318,6 +324,7 @@ def test_transforms_have_their_defaults(load):
 VARIANTS = {
     "quick": {"budget": {"updates": 2}, "seeds": [1]},
     "wide": {"models": {"mlp": {"architecture": {"name": "mlp", "hidden": [64]}}, "cnn": None}},
+    "late": {"models": {"cnn": {"clip_norm": 1.0}}},
     "slow": {"base": {"optimizer": {"lr": 0.01}}},
 }
 
@@ -325,6 +332,7 @@ VARIANTS = {
 def test_variants_change_what_they_say_and_can_be_put_together(load, tmp_path):
     load(variants=VARIANTS)
     plain, quick, both = (load_study(name, tmp_path) for name in ("s", "s+quick", "s+wide+quick"))
+    assert load_study("s+wide+late", tmp_path).models == both.models  # what is taken away stays away
     assert (plain.name, quick.name, both.name) == ("s", "s+quick", "s+wide+quick")
     assert (quick.title, both.title) == ("A study (quick)", "A study (wide, quick)")
     assert (len(plain.runs), len(quick.runs), len(both.runs)) == (8, 4, 2)
@@ -339,7 +347,7 @@ def test_variants_change_what_they_say_and_can_be_put_together(load, tmp_path):
 @pytest.mark.parametrize(
     ("name", "variants", "message"),
     [
-        ("s+quik", VARIANTS, "variants: found 'quik', allowed: quick, wide, slow; did you mean 'quick'"),
+        ("s+quik", VARIANTS, "variants: found 'quik', allowed: quick, wide, late, slow; did you mean 'quick'"),
         ("s+a", {"a": {"seds": [1]}}, "variants.a: found 'seds', allowed: .*did you mean 'seeds'"),
         ("s+a", {"a": {"models": {"mlp": 3}}}, "variants.a.models.mlp: found 3, expected keys and values or nothing"),
         ("s+a", {"a": {"sizes": [0]}}, "sizes.0: found 0, must be at least 1"),

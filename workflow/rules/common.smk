@@ -20,7 +20,7 @@ sys.path.insert(0, str(SCRIPTS))
 from trainsize import slurm
 from trainsize.catalogue import LAYOUT
 from trainsize.errors import UserError
-from trainsize.estimates import Estimates, job_megabytes, job_minutes
+from trainsize.estimates import Estimates, device_of, job_megabytes, job_minutes
 from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
 from trainsize.forms import forms, printed_content, reproduced
@@ -57,7 +57,7 @@ wildcard_constraints:
 @cache
 def estimates():
     """What the study's runs cost. Operations of models that nobody has run are counted in a process of their own."""
-    device = "cuda" if MACHINE["gpus"] or MACHINE["device"] == "cuda" else "cpu"
+    device = device_of(MACHINE)
     found = Estimates(STUDY, Path("results"), device)
     if found.uncounted():
         subprocess.run([sys.executable, SCRIPTS / "operations.py", STUDY.name, "results"])

@@ -161,7 +161,12 @@ def target(candidate: Candidate, curve: Curve, error: float, sure: Sureness) -> 
         ("median", "low", "high", "low_80", "high_80", "planning", "p_never", "p_beyond", "low_delta", "high_delta"),
         NAN,
     )
-    row |= {"estimate": estimate, "status": _reached(estimate, smallest, largest), "beyond": estimate > FAR * largest}
+    row |= {
+        "estimate": estimate,
+        "confidence": sure.level,
+        "status": _reached(estimate, smallest, largest),
+        "beyond": estimate > FAR * largest,
+    }
     if not sure.allowed:
         return {**row, "status": f"{row['status']}; {sure.reason}"}
     resampled = candidate.sizes_for(error, limits)[1:]

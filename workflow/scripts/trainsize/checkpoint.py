@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from trainsize.files import canonical_json, whole
+from trainsize.errors import UserError
+from trainsize.files import assert_there, canonical_json, whole
 
 
 class Checkpoints:
@@ -29,16 +30,17 @@ class Checkpoints:
     def save(self, state: dict) -> None:
         """Save `state`: tensors, numbers, texts, and lists and dicts of them.
 
-        Where that fails, because the disk is full for one, the one before is kept and training goes on.
+        Where that fails, because the disk is full or away for one, the one before is kept and training goes on.
         """
         start = time.monotonic()
         newest, before = self.paths
         try:
+            assert_there(newest.parent)
             with whole(newest) as partial:
                 torch.save({"identity": self.identity, "state": state}, partial)
                 if newest.exists():
                     newest.replace(before)
-        except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter
+        except (OSError, RuntimeError, UserError) as error:  # PyTorch's writer raises the latter
             print(f"  no checkpoint could be saved ({error}); going on", flush=True)
         self.last = time.monotonic()
         self.every = max(self.every, 20 * (self.last - start))

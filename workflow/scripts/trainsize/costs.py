@@ -15,7 +15,7 @@ import pandas as pd
 
 from trainsize import slurm
 from trainsize.errors import UserError
-from trainsize.estimates import START_SECONDS, Estimates, job_megabytes, job_minutes
+from trainsize.estimates import START_SECONDS, Estimates, device_of, job_megabytes, job_minutes
 from trainsize.machine import check_config, read_profile
 from trainsize.plan import ROOT, duration
 from trainsize.schema import read_yaml
@@ -160,7 +160,7 @@ def main() -> None:
         study = load_study(settings["study"], ROOT / "studies")
     except UserError as error:
         sys.exit(str(error))
-    estimates = Estimates(study, options.results, "cuda" if settings["gpus"] else "cpu")
+    estimates = Estimates(study, options.results, device_of(settings))
     jobs, source = from_accounting(study, options.results.resolve().parent, options.since), "SLURM's accounting"
     if jobs is None:
         jobs, source = from_benchmarks(study, options.results, settings, estimates), "Snakemake's benchmark files"

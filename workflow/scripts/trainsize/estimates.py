@@ -99,7 +99,7 @@ def recorded_rates(records: Iterable[dict], device: str) -> Rates | None:
         return sum(record["seconds"].get(phase, 0.0) for record in timed)
 
     rates = Rates(
-        per_update=total("train") / sum(record["updates"] for record in timed),
+        per_update=total("train") / sum(map(_updates, timed)),
         per_image=total("evaluate") / sum(record["images_evaluated"] for record in timed),
         per_run=(total("build") + total("write")) / len(timed),
         low=1.0,
@@ -110,13 +110,24 @@ def recorded_rates(records: Iterable[dict], device: str) -> Rates | None:
     return replace(rates, low=low, high=high)
 
 
+def _updates(record: dict) -> int:
+    """Return how many updates a run has made; its record counts those of the last fold."""
+    carried = record["settings"]["model"]["carried_through_folds"]
+    return record["updates"] * (record["draw"] + 1 if carried else 1)
+
+
+def device_of(settings: dict) -> str:
+    """Return the device on which runs are expected with config.yaml's settings: "cuda" or "cpu"."""
+    return "cuda" if settings["gpus"] or settings["device"] == "cuda" else "cpu"
+
+
 def _spread(records: list[dict], rates: Rates) -> tuple[float, float]:
     """Return what factors of the estimate nine in ten of the recorded runs lie between, at least a tenth either way."""
     if len(records) == 1:
         return 0.5, 2.0
     ratios = []
     for record in records:
-        expected = rates.seconds(Work(record["updates"], 0, record["images_evaluated"], 0.0))
+        expected = rates.seconds(Work(_updates(record), 0, record["images_evaluated"], 0.0))
         ratios.append(sum(record["seconds"].get(p, 0.0) for p in ("train", "evaluate", "build", "write")) / expected)
     twentieths = statistics.quantiles(ratios, n=20, method="inclusive")
     return min(0.9, twentieths[0]), max(1.1, twentieths[-1])

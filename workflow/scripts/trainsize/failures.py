@@ -1,4 +1,4 @@
-"""The runs of a study that were begun and are not finished: where, why, and the last lines of their logs.
+"""The runs of a study that were begun and have no results: where, why, and the last lines of their logs.
 
 python -m trainsize.failures [STUDY] [--format text|json]
 """
@@ -44,13 +44,17 @@ _PLACE = re.compile(r"SLURM job (?P<job>\d+) on (?P<node>[^\s,]+)|JOB (?P<job2>\
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that was begun and is not finished. `job` and `node` are empty where it was no job of SLURM's."""
+    """A run that was begun and has no results. `job` and `node` are empty where it was no job of SLURM's.
+
+    `ended` tells that it counts as done all the same: it diverged, or met what another try would meet too.
+    """
 
     model: str
     n: int
     draw: int
     seed: int
     reason: str
+    ended: bool
     saved: bool
     job: str
     node: str
@@ -59,13 +63,15 @@ class Failure:
 
 
 def failures(study: Study, results: Path) -> list[Failure]:
-    """Return the runs of the study that have left a log or a state, but no results."""
-    done = read_records(study, results)
-    found = (_failure(study, run, results) for run in study.runs if run not in done)
+    """Return the runs of the study that have left a log or a state, but no results, and those that ended without."""
+    records = read_records(study, results)
+    runs = {run: records.get(run) for run in study.runs}
+    without = {run: record for run, record in runs.items() if record is None or record["status"] != "finished"}
+    found = (_failure(study, run, results, record) for run, record in without.items())
     return [failure for failure in found if failure is not None]
 
 
-def _failure(study: Study, run: Run, results: Path) -> Failure | None:
+def _failure(study: Study, run: Run, results: Path, record: dict | None) -> Failure | None:
     state = results / study.name / run.folder / "state"
     folder = re.escape(run.folder.as_posix())
     own = training_log(results / study.name, run)
@@ -81,10 +87,11 @@ def _failure(study: Study, run: Run, results: Path) -> Failure | None:
     job, node = (
         (places[-1]["job"] or places[-1]["job2"], places[-1]["node"] or places[-1]["node2"]) if places else ("", "")
     )
-    log = own or of_job
+    log, own_text, job_text = own or of_job, texts.get(own, ""), texts.get(of_job, "")
     return Failure(
         **vars(run),
-        reason=_reason(run, state, texts.get(own, ""), texts.get(of_job, ""), job),
+        reason=f"{record['status']}: {record['reason']}" if record else _reason(run, state, own_text, job_text, job),
+        ended=record is not None,
         saved=(state / "checkpoint.pt").exists(),
         job=job,
         node=node,
@@ -117,17 +124,19 @@ def _reason(run: Run, state: Path, own: str, of_job: str, job: str) -> str:
 def describe(study: Study, found: list[Failure]) -> str:
     """Return the failed runs as a person reads them."""
     if not found:
-        return f"{study.name}: no run was begun and left unfinished"
+        return f"{study.name}: no run was begun and left without results"
     counts = Counter(failure.reason.partition(":")[0] for failure in found)
     lines = [f"{study.name}: " + ", ".join(f"{count} {reason}" for reason, count in counts.most_common()), ""]
     for failure in found:
         where = f" (job {failure.job} on {failure.node})" if failure.job else ""
-        saved = "; goes on from its checkpoint" if failure.saved else ""
+        then = "; delete its folder to have it trained again" if failure.ended else ""
+        then = "; goes on from its checkpoint" if failure.saved else then
         lines.append(
-            f"{failure.model} n={failure.n} draw={failure.draw} seed={failure.seed}{where}: {failure.reason}{saved}"
+            f"{failure.model} n={failure.n} draw={failure.draw} seed={failure.seed}{where}: {failure.reason}{then}"
         )
         lines += [f"    {line}" for line in failure.last] + ([f"    {failure.log}"] if failure.log else [])
-    lines += ["", "`snakemake` trains these again, and no other."]
+    if not all(failure.ended for failure in found):
+        lines += ["", "`snakemake` trains those again that have not ended."]
     return "\n".join(lines)
 
 

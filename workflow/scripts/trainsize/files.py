@@ -30,7 +30,8 @@ def whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f".{path.name}.{platform.node()}-"
     for left in path.parent.glob(f"{glob.escape(own)}*.part"):
-        if not lives(int(left.stem.removeprefix(own))):
+        number = left.stem.removeprefix(own)  # another host's name may begin as this one's does
+        if number.isdigit() and not lives(int(number)):
             left.unlink(missing_ok=True)
     partial = path.with_name(f"{own}{os.getpid()}.part")
     try:
@@ -48,6 +49,12 @@ def whole(path: Path) -> Iterator[Path]:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def assert_there(folder: Path) -> None:
+    """Raise UserError where a folder that was there is gone: what is written now would lie below the lost disk."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: gone while it was in use, perhaps with its disk; see to it and run snakemake again")
 
 
 @contextmanager
@@ -108,10 +115,18 @@ def read_json(path: Path) -> dict:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it and run snakemake again") from error
+        raise unreadable(path, error) from error
     if SEAL in value and value.pop(SEAL) != _seal(value):
         raise UserError(f"{path}: damaged or edited, it differs from its checksum; delete it and run snakemake again")
     return value
+
+
+def unreadable(path: Path, error: Exception) -> UserError:
+    """Return what is said of an earlier stage's file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{path}: missing, or its disk is away; run snakemake again")
+    message = " ".join(str(error).split())
+    return UserError(f"{path}: cannot be read ({message}); delete it and run snakemake again")
 
 
 def _seal(value: dict) -> str:

@@ -105,7 +105,6 @@ class Fit:
         self.step, self.history, self.resumed = 0, [], 0
         self.last_batch: list[torch.Tensor] = []  # logits and labels of the last update, where they are evaluated
         self.test_logits: torch.Tensor | None = None  # of the last checkpoint, unless the run was resumed since
-        self.loss_sum, self.loss_count = 0.0, 0
         self.watch = Stopwatch({})
         self._enter(0)
         self._seed(self._seed_at(0))
@@ -115,6 +114,7 @@ class Fit:
         self.train = self.splits["train"]
         self.n = len(self.train)
         self.total = total_updates(self.settings["budget"], self.n, self.batch_size)
+        self.loss_sum, self.loss_count = 0.0, 0
         restart = self.recipe["restart"]
         self.turn = round(restart["at"] * self.total) if restart else 0
 

@@ -36,7 +36,9 @@ def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) ->
         _note(str(error))
         sys.exit(1)
     except Interrupted:
-        _note("interrupted: saved, and to be gone on with")
+        told = "interrupted: saved, and to be gone on with"
+        _tell(terminal, f"{told}\n")
+        _note(told)
         sys.exit(INTERRUPTED)
     except OSError as error:
         if error.errno not in NO_ROOM:

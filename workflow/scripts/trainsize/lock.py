@@ -114,9 +114,10 @@ def _is_dead(lock: str, quiet: float, ask_slurm: bool) -> bool:
         holder = json.loads(lock)
     except ValueError:  # just being written or removed, or never finished
         return quiet > DEAD
-    if holder["host"] == platform.node() and not lives(holder["pid"]):
-        return True
-    if holder["job"] and holder["job"] == slurm.own_job():
+    if holder["host"] == platform.node():
+        if not lives(holder["pid"]):
+            return True
+    elif holder["job"] and holder["job"] == slurm.own_job():
         return True  # a job that was queued again keeps its id
     return quiet > DEAD or bool(ask_slurm and holder["job"] and slurm.is_over(holder["job"]))
 
@@ -145,6 +146,9 @@ def _take_over(path: Path, dead: str, own: str) -> bool:
 def _beat(path: Path, own: str, over: threading.Event) -> None:
     while not over.wait(BEAT):
         try:
+            if not path.parent.is_dir():
+                print(f"  {path.parent}: gone; perhaps its disk comes back", flush=True)
+                continue
             if _read(path) != own:
                 print(f"  {path}: another process has taken over; leaving", flush=True)
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -18,7 +18,7 @@ import pandas as pd
 from trainsize import slurm
 from trainsize.budget import checkpoints
 from trainsize.errors import UserError
-from trainsize.estimates import START_SECONDS, Estimates, Rates, Work, job_minutes
+from trainsize.estimates import START_SECONDS, Estimates, Rates, Work, device_of, job_minutes
 from trainsize.fingerprint import fingerprint
 from trainsize.machine import check_config, read_profile
 from trainsize.runs import FILES, Run
@@ -48,7 +48,7 @@ class Place:
 
     @property
     def device(self) -> str:
-        return "cuda" if self.settings["gpus"] or self.settings["device"] == "cuda" else "cpu"
+        return device_of(self.settings)
 
     def minutes(self, seconds: float) -> int | None:
         """Return the run time that a job whose runs take `seconds` asks for."""
@@ -295,6 +295,15 @@ def plan_for(place: dict, results: Path, form: str = "text") -> None:
     print({"text": describe, "json": as_json, "tsv": as_tsv}[form](plan))
 
 
+def _at_once(jobs: str | int) -> int:
+    """Return a number of jobs as Snakemake takes it. Raises UserError for anything else."""
+    if str(jobs) == "unlimited":
+        return sys.maxsize
+    if not str(jobs).isdecimal() or int(jobs) < 1:
+        raise UserError(f"jobs: found {jobs!r}, must be a whole number from 1, or 'unlimited'")
+    return int(jobs)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m trainsize.plan", description="Say what a study still costs.")
     parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
@@ -302,18 +311,19 @@ def main() -> None:
         "--results", type=Path, default=ROOT / "results", help="results folder (default: the repository's)"
     )
     parser.add_argument("--profile", help="folder of a Snakemake profile, such as slurm: plan for its cluster")
-    parser.add_argument("--jobs", type=int, help="jobs at once (default: the profile's, else 1)")
+    parser.add_argument("--jobs", help="jobs at once, a number or 'unlimited' (default: the profile's, else 1)")
     parser.add_argument("--format", choices=("text", "json", "tsv"), default="text")
     options = parser.parse_args()
     try:
         profile = read_profile(ROOT, options.profile) if options.profile else {}
         named = {"study": options.study} if options.study else {}
         settings = check_config({**read_yaml(ROOT / "config.yaml"), **profile.get("config", {}), **named})
+        jobs = _at_once(options.jobs or profile.get("jobs", 1))
     except UserError as error:
         sys.exit(str(error))
     place = {
         "settings": settings,
-        "jobs": options.jobs or profile.get("jobs", 1),
+        "jobs": jobs,
         "retries": profile.get("retries", 0),
         "asked": profile.get("default-resources"),
     }

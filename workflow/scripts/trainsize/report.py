@@ -60,7 +60,7 @@ def content(settings: dict, results: Path, manifest: Path) -> dict:
         "clear": sorted(findings.loc[findings["status"] == "clear", "check"]),
         "subsets": read_table(results / "subsets" / "subsets.parquet"),
         "runs": runs,
-        "diverged": unfinished(results, runs[runs["status"] == "diverged"]),
+        "diverged": unfinished(results, runs[runs["status"].isin(("diverged", "failed"))]),
         "missing": int((runs["status"] == MISSING).sum()),
         "failed": unfinished(results, runs[(runs["status"] == MISSING) & (runs["reason"] != NOT_BEGUN)]),
         "not_begun": runs[runs["reason"] == NOT_BEGUN].groupby(["model", "n"], sort=False).size().to_dict(),

@@ -30,7 +30,8 @@ def can_stack(fits: list[Fit]) -> bool:
     """Tell whether the fits can go side by side: at the same update, and alike in all they do until their end."""
     recipe, model = fits[0].recipe, fits[0].model
     return (
-        len({(fit.step, fit.n, fit.total) for fit in fits}) == 1
+        fits[0].processes.count == 1
+        and len({(fit.step, fit.n, fit.total) for fit in fits}) == 1
         and recipe["selection"]["name"] == "last"
         and recipe["schedule"]["name"] != "plateau"
         and recipe["scores"] == "whole"
@@ -83,15 +84,15 @@ class Stack:
                 start = time.perf_counter()
                 losses = self._advance(checkpoint, rows, saved)
                 self._scatter()
-                for fit in self.fits:
-                    fit.watch.add("train", (time.perf_counter() - start) / len(self.fits))
+                for i in self.alive:
+                    self.fits[i].watch.add("train", (time.perf_counter() - start) / len(self.alive))
                 self._each(outcomes, lambda i, losses=losses: self.fits[i].see(losses[:, i]))
-                if Interruption.asked() or (saved[0].due() and self.step < checkpoint):
+                if Interruption.asked() or (self._due(saved) and self.step < checkpoint):
                     self._save(saved)
                 if Interruption.asked():
                     raise Interrupted
             self._each(outcomes, lambda i: self.fits[i].evaluate())
-            if saved[0].due():
+            if self._due(saved):
                 self._save(saved)
         return [outcomes.get(i) or fit.finished() for i, fit in enumerate(self.fits)]
 
@@ -110,13 +111,14 @@ class Stack:
         while self.step < end:
             losses.append(self._update([next(part) for part in rows]))
             self.step += 1
-            if saved[0].due() or Interruption.asked():
+            if self._due(saved) or Interruption.asked():
                 break
         return torch.stack(losses).double().cpu()
 
     def _update(self, rows: list[torch.Tensor]) -> torch.Tensor:
-        self.fits[0].step = self.step
-        self.fits[0].set_rates(self.optimizer)
+        first = self.fits[self.alive[0]]
+        first.step = self.step
+        first.set_rates(self.optimizer)
         each = [fit.inputs(part) for fit, part in zip(self.fits, rows, strict=True)]
         inputs = {name: torch.stack([own[name] for own in each]) for name in each[0]}
         inputs |= self._masks(inputs["images"][0])
@@ -188,8 +190,9 @@ class Stack:
 
     @torch.no_grad()
     def _scatter(self) -> None:
-        """Give every fit its weights, its optimiser's state, its stream and its place."""
-        for i, fit in enumerate(self.fits):
+        """Give every fit that has not diverged its weights, its optimiser's state, its stream and its place."""
+        for i in self.alive:
+            fit = self.fits[i]
             for name, tensor in (*fit.model.named_parameters(), *fit.model.named_buffers()):
                 tensor.copy_((self.weights | self.buffers)[name][i])
             for mine, its in self._pairs(fit):
@@ -215,6 +218,9 @@ class Stack:
         """Return each stacked parameter with the fit's own."""
         groups = zip(self.optimizer.param_groups, fit.optimizer.param_groups, strict=True)
         return [pair for mine, its in groups for pair in zip(mine["params"], its["params"], strict=True)]
+
+    def _due(self, saved: list[Checkpoints]) -> bool:
+        return any(saved[i].due() for i in self.alive)
 
     def _save(self, saved: list[Checkpoints]) -> None:
         for i in self.alive:

@@ -273,25 +273,30 @@ class _Reader:
     def varied(self, raw: dict) -> dict:
         """Return the study with the changes of its variants, each laid over what came before."""
         self.check(raw, self.rules, _dotted)
-        variants = raw.get("variants", {})
+        variants, removed = raw.get("variants", {}), set()
         for name in self.variants:
             if name not in variants:
                 self.fail_name("variants", name, variants)
             for key in variants[name]:
                 if key not in self.rules["properties"] or key == "variants":
                     self.fail_name(f"variants.{name}", key, sorted({*self.rules["properties"]} - {"variants"}))
-            raw = self.laid_over(raw, variants[name])
+            raw = self.laid_over(raw, variants[name], removed)
         return raw
 
-    def laid_over(self, raw: dict, changes: dict) -> dict:
+    def laid_over(self, raw: dict, changes: dict, removed: set[str]) -> dict:
+        """Return the study with the changes of a variant. Models that were `removed` stay away; its own join them."""
         rules, changed = self.rules["$defs"]["recipe"], {**raw, **changes}
         if "base" in changes:
             changed["base"] = _merge(raw.get("base", {}), changes["base"], rules)
         if "models" in changes:
             models = {**raw["models"]}
             for name, settings in changes["models"].items():
-                models[name] = _merge(models.get(name) or {}, settings, rules) if settings is not None else None
-            changed["models"] = {name: settings for name, settings in models.items() if settings is not None}
+                if settings is None:
+                    models.pop(name, None)
+                    removed.add(name)
+                elif name not in removed:
+                    models[name] = _merge(models.get(name) or {}, settings, rules)
+            changed["models"] = models
         return changed
 
     def dataset(self, value: str | dict) -> Dataset:

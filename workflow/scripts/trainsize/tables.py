@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from trainsize.errors import UserError
-from trainsize.files import digest, whole
+from trainsize.files import digest, unreadable, whole
 from trainsize.runs import REGRESSION_TABLES
 
 # Every page has a checksum, which is compared when it is read.
@@ -372,6 +372,7 @@ TARGETS = Table(
             "images",
         ),
         Column("median", _REAL, "median over the resampled curves", "images"),
+        Column("confidence", _REAL, "level of the interval from low to high", "fraction"),
         Column("low", _REAL, "lower end of the interval", "images"),
         Column("high", _REAL, "upper end", "images"),
         Column("low_80", _REAL, "lower end of the 80 % interval", "images"),
@@ -722,8 +723,7 @@ def read_arrow(path: Path, source: bytes | None = None, columns: list[str] | Non
         file = path if source is None else pa.BufferReader(source)
         return parquet.ParquetFile(file, page_checksum_verification=True).read(columns)
     except (OSError, ValueError, pa.ArrowException) as error:
-        message = " ".join(str(error).split())
-        raise UserError(f"{path}: cannot be read ({message}); delete it and run snakemake again") from error
+        raise unreadable(path, error) from error
 
 
 def read_table(path: Path) -> pd.DataFrame:

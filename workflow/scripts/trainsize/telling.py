@@ -128,7 +128,8 @@ def target_sentence(row: pd.Series, metric: str) -> str:
     size = row["median"] if not np.isnan(row["median"]) else row["estimate"]
     told = f"about {images(size)} images" if np.isfinite(size) else "not within 10,000 times the largest size"
     if not np.isnan(row["low"]):
-        told += f" (95 % interval {between(row['low'], row['high'])}; 80 % {between(row['low_80'], row['high_80'])})"
+        level, ends = f"{100 * row['confidence']:g}", between(row["low"], row["high"])
+        told += f" ({level} % interval {ends}; 80 % {between(row['low_80'], row['high_80'])})"
         if row["p_never"] > 0:
             told += f"; {100 * row['p_never']:.0f} % of the resampled curves never get there"
     return f"For {value(metric, row['target'])}{origin}: {told}. {_capital(row['status'])}."

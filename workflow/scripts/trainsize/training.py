@@ -24,7 +24,7 @@ from trainsize.architectures import build, count_parameters, flops_per_image
 from trainsize.budget import samples_seen
 from trainsize.checkpoint import Checkpoints
 from trainsize.errors import Interrupted, UserError
-from trainsize.files import link, read_json, whole, write_sealed
+from trainsize.files import assert_there, link, read_json, whole, write_sealed
 from trainsize.fit import Fit, Outcome
 from trainsize.images import Images, normalised_by
 from trainsize.interruption import Interruption
@@ -198,6 +198,7 @@ class Trainer:
     def _write(self, training: "Training", outcome: Outcome) -> None:
         """Write a run's files to its state, the record last."""
         state, coordinates, fit = training.state, training.coordinates, training.fit
+        assert_there(state)
         (state / "run.json").unlink(missing_ok=True)
         with fit.watch.phase("write"):
             write_table(state / "history.parquet", HISTORY, _columns(coordinates, outcome.history))
