@@ -534,7 +534,7 @@ def test_odd_curves_are_answered_without_a_crash(name, tmp_path):
 @pytest.mark.parametrize(
     ("seeds", "allowed", "note"),
     [
-        (1, True, "no intervals: a size with 1 seeds shows no spread"),
+        (1, True, "no intervals: a size with 1 seed shows no spread"),
         (2, False, "no intervals: 2 seeds, at least 3 are needed (allow_few_seeds overrides)"),
         (2, True, "intervals from 2 seeds; with fewer than 5 they are wide and uncertain"),
         (4, False, "intervals from 4 seeds; with fewer than 5 they are wide and uncertain"),

@@ -10,6 +10,7 @@ from scipy import stats
 from trainsize.bootstrap import delta_interval, interval, upper_quantile
 from trainsize.choice import Candidate, usable
 from trainsize.curves import Curve
+from trainsize.errors import counted
 from trainsize.families import Array, predict, size_for
 from trainsize.fitting import Fit, derivative, replaced
 
@@ -45,7 +46,7 @@ def sureness(curve: Curve, level: float, allow_few: bool) -> Sureness:
     """Say whether the curve has enough independent units for intervals."""
     units, reason = curve.replicates, ""
     if units < 2:
-        reason = f"no intervals: a size with {units} {curve.unit}s shows no spread"
+        reason = f"no intervals: a size with {counted(units, curve.unit)} shows no spread"
     elif units < FEWEST_UNITS and not allow_few:
         reason = f"no intervals: {units} {curve.unit}s, at least {FEWEST_UNITS} are needed (allow_few_seeds overrides)"
     return Sureness(level, units, curve.unit, reason)

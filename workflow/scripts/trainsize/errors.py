@@ -30,3 +30,7 @@ def listing(names: Iterable[object], most: int = 12) -> str:
     names = [str(name) for name in names]
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def counted(number: int, noun: str = "run") -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -163,7 +163,3 @@ def runs_per_size(runs: pd.DataFrame) -> str:
         return "no finished run"
     span = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()}-{counts.max()}"
     return f"{span} runs per size" if span != "1" else "1 run per size"
-
-
-def counted(number: int, noun: str = "run") -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

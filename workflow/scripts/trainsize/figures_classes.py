@@ -8,9 +8,9 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from trainsize.errors import counted
 from trainsize.figures_axes import (
     NAMED_CLASSES,
-    counted,
     empty,
     firsts,
     legend_of,

@@ -8,11 +8,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trainsize.errors import counted
 from trainsize.figures_axes import (
     FRACTIONS,
     NAMES,
     colours,
-    counted,
     difference_unit,
     empty,
     firsts,

@@ -10,12 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from trainsize.budget import total_updates
+from trainsize.errors import counted
 from trainsize.figures_axes import (
     FRACTIONS,
     LABELS,
     SIZE,
     colours,
-    counted,
     empty,
     firsts,
     metric_axis,

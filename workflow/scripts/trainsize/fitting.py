@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import least_squares
 
+from trainsize.errors import counted
 from trainsize.families import UNBOUNDED, Array, Family, Range, basis_of, predict
 
 STARTS = 32
@@ -79,7 +80,7 @@ def fit(family: Family, problem: Problem, errors: Array, rng: np.random.Generato
     """Fit one curve to `errors` (m,). Raises ValueError, with the reason, for errors that no curve can be fitted to."""
     needed = len(family.terms) + 2
     if len(problem.sizes) < needed:
-        raise ValueError(f"{len(problem.sizes)} sizes, {family.name} needs at least {needed}")
+        raise ValueError(f"{counted(len(problem.sizes), 'size')}, {family.name} needs at least {needed}")
     if np.ptp(errors) == 0:
         raise ValueError("the metric is the same at every size")
     if family.curve and not problem.chance > errors.max():

@@ -12,6 +12,8 @@ from statsmodels.stats.outliers_influence import OLSInfluence
 from statsmodels.stats.stattools import durbin_watson, jarque_bera, omni_normtest
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
+from trainsize.errors import counted
+
 FEWEST_SIZES = 3  # two points leave a line no error
 SLOPE = "log10_n"
 SMALLEST_SHARE = 1e-6  # of the residual variance: a random effect's variance below it is 0
@@ -29,7 +31,7 @@ def design(n: np.ndarray) -> pd.DataFrame:
 def check(values: np.ndarray, sizes: int) -> None:
     """Raise ValueError, with the reason, for values at so many sizes that no line can be fitted to."""
     if sizes < FEWEST_SIZES:
-        raise ValueError(f"{sizes} sizes with finished runs, at least {FEWEST_SIZES} are needed")
+        raise ValueError(f"{counted(sizes, 'size')} with finished runs, at least {FEWEST_SIZES} are needed")
     if not np.isfinite(values).all():
         raise ValueError("a mean is not a finite number")
     if np.ptp(values) == 0:
@@ -283,7 +285,7 @@ def anova_line(frame: pd.DataFrame, unit: str) -> Mixed:
     x, y = table.columns.to_numpy(), table.to_numpy()
     units, sizes = y.shape
     if sizes < FEWEST_SIZES:
-        raise ValueError(f"{sizes} sizes, at least {FEWEST_SIZES} are needed")
+        raise ValueError(f"{counted(sizes, 'size')}, at least {FEWEST_SIZES} are needed")
     spread = ((x - x.mean()) ** 2).sum()
     slope = float(((x - x.mean()) * y.mean(0)).sum() / spread)
     of_units = y.mean(1)

@@ -17,7 +17,7 @@ import pandas as pd
 
 from trainsize import slurm
 from trainsize.budget import checkpoints
-from trainsize.errors import UserError
+from trainsize.errors import UserError, counted
 from trainsize.estimates import START_SECONDS, Estimates, Rates, Work, device_of, job_minutes
 from trainsize.fingerprint import fingerprint
 from trainsize.machine import check_config, read_profile
@@ -174,8 +174,10 @@ def _time_warnings(place: Place, table: pd.DataFrame, runs_per_job: int, estimat
         elif attempts <= place.retries + 1:
             then = f"it is left in time and goes on, {attempts} times in all"
         else:
-            then = f"it cannot finish in {_count(place.retries + 1, 'attempt')} (retries: {place.retries})"
-        what = f"{row.model}, n={row.n:,}: a job of {_count(runs_per_job, 'run')} takes about {duration(needed / 3600)}"
+            then = f"it cannot finish in {counted(place.retries + 1, 'attempt')} (retries: {place.retries})"
+        what = (
+            f"{row.model}, n={row.n:,}: a job of {counted(runs_per_job, 'run')} takes about {duration(needed / 3600)}"
+        )
         yield f"{what}, the limit is {duration(limit / 3600)}: {then}"
 
 
@@ -214,7 +216,7 @@ def _costs(plan: Plan, total: pd.Series) -> list[str]:
     gpus = plan.table["model"].map(lambda model: plan.study.models[model]["gpus"])
     hours, low, high = (_hours((plan.table[key] * gpus).sum()) for key in ("hours", "hours_low", "hours_high"))
     what = f"{hours} {'GPU-hours' if place.settings['gpus'] else 'hours'} of training"
-    jobs = _count(int(total["jobs"]), "job")
+    jobs = counted(int(total["jobs"]), "job")
     at_once = f"{place.jobs} at once" if place.jobs > 1 else "one after another"
     lines = [
         f"In all {what} (between {low} and {high}), in {jobs}; {size(total['bytes'])} on disk.",
@@ -231,10 +233,6 @@ def _counts(row) -> str:
         f"{row.runs:>7,.0f}{row.finished:>7,.0f}{row.to_do:>7,.0f}{row.updates:>13,.0f}{row.images:>17,.0f}"
         f"{row.flops / 1e12:>10,.2f}{duration(row.hours):>10}{row.jobs:>7,.0f}"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _hours(hours: float) -> str:
