@@ -339,19 +339,24 @@ def test_micro_f1_is_accuracy(train):
 
 @pytest.mark.parametrize("batch_size", [16, 3])
 def test_two_processes_train_as_one(digits, train, tmp_path, batch_size):
-    """PyTorch's data-parallel training on two CPU processes: the same history up to rounding, partial batches too."""
+    """PyTorch's data-parallel training on two CPU processes: the same history up to rounding, partial batches too.
+
+    Two runs, which are not trained side by side then.
+    """
     common = {"batch_size": batch_size, "architecture": {"name": "mlp", "hidden": [16]}, "clip_norm": 1.0}
     alone = train(settings(**common))[0]
     given = settings(**common, gpus=2)
-    record = tmp_path / "two" / "runs/m/n80/draw1/seed1/run.json"
+    records = [tmp_path / "two" / f"runs/m/n80/draw1/seed{seed}/run.json" for seed in (1, 2)]
     log = tmp_path / "log"
     command = [sys.executable, str(SCRIPTS / "training.py"), str(log), json.dumps(given), "c", str(digits), "2", "cpu"]
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    done = subprocess.run([*command, str(record)], env=environment, capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "TRAINSIZE_STACK": "2"}
+    done = subprocess.run([*command, *map(str, records)], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr + log.read_text()
-    together = pd.read_parquet(record.parent / "history.parquet").drop(columns=["study", "draw", "seed"])
+    together = pd.read_parquet(records[0].parent / "history.parquet").drop(columns=["study", "draw", "seed"])
     pd.testing.assert_frame_equal(together, alone, rtol=1e-3, atol=1e-4)
-    assert json.loads(record.read_text())["device"]["processes"] == 2
+    for record in records:
+        device = json.loads(record.read_text())["device"]
+        assert (device["processes"], device["stacked"]) == (2, 1)
 
 
 # Several trainings side by side
