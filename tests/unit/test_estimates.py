@@ -1,12 +1,14 @@
 """What runs are expected to cost, from records and without any, and what a job asks a cluster for."""
 
+import sys
+
 import pytest
 from support import ROOT
 
 from trainsize import slurm
 from trainsize.estimates import ASSUMED_FACTOR, Rates, Work, assumed_rates, job_minutes, recorded_rates
 from trainsize.machine import check_config, read_profile
-from trainsize.plan import Place, _makespan, make_plan
+from trainsize.plan import Place, _makespan, main, make_plan
 from trainsize.study import load_study
 
 STUDY = """\
@@ -108,6 +110,13 @@ def test_jobs_that_do_not_fit_are_told_before_they_are_sent(study, tmp_path, mon
     assert warning.endswith("the limit is 11.0 min: it is left in time and goes on, 2 times in all")
     (warning,) = plan(study, tmp_path, hour, retries=3, runs_per_job=1, time_limit=4).warnings
     assert warning.endswith("it cannot finish in 4 attempts (retries: 3)")
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many", "2.5"])
+def test_jobs_at_once_that_are_no_number(monkeypatch, jobs):
+    monkeypatch.setattr(sys, "argv", ["plan", "digits", f"--jobs={jobs}"])
+    with pytest.raises(SystemExit, match=f"jobs: found '{jobs}', must be a whole number from 1, or 'unlimited'"):
+        main()
 
 
 def test_packs_wall_time_and_the_queue(study, tmp_path, monkeypatch):

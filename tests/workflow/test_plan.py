@@ -44,6 +44,8 @@ def test_forms_for_programs(project):
     assert told["study"] == "tiny"
     assert set(told["rates"]) == {"cnn", "mlp"}
     assert told["wall_hours"] > 0
+    at_once = json.loads(project.tool("plan", "--format", "json", "--jobs", "unlimited"))
+    assert at_once["wall_hours"] < told["wall_hours"]
 
 
 def test_a_changed_network_is_priced_anew(finished):
