@@ -38,7 +38,10 @@ def reproduction(table: pd.DataFrame) -> Figure:
 
 
 def differences(ax: Axes, rows: pd.DataFrame) -> Axes:
-    """Draw the differences of both modes with the interval of that as published, from above; what differs is filled."""
+    """Draw the differences of both modes with the interval of that as published, from above; what differs is filled.
+
+    A number off the axis is an arrow at its end.
+    """
     percent = 100 / rows["published"].abs()
     place = np.arange(len(rows))[::-1]
     ax.axvline(0, color="0.5", linewidth=0.8)
@@ -57,6 +60,17 @@ def differences(ax: Axes, rows: pd.DataFrame) -> Axes:
     corrected = (rows["corrected"] - rows["published"]) * percent
     ax.plot(corrected, place, color="0.45", linestyle="", marker="s", markersize=3.5, label="corrected", zorder=1)
     ax.set_xlim(*np.clip(ax.get_xlim(), -WIDEST, WIDEST))
+    for values, size in ((rows["difference"] * percent, 5), (corrected, 3.5)):
+        off_the_axis(ax, values.to_numpy(), place, size)
     ax.set_yticks(place, rows["quantity"], fontsize=7)
     ax.set_ylim(-0.7, len(rows) - 0.3)
     return ax
+
+
+def off_the_axis(ax: Axes, values: np.ndarray, place: np.ndarray, size: float) -> None:
+    """Mark at the ends of the axis the values (m) that lie beyond them."""
+    low, high = ax.get_xlim()
+    for end, arrow, beyond in ((low, "<", values < low), (high, ">", values > high)):
+        if beyond.any():
+            look = {"color": "0.45", "linestyle": "", "marker": arrow, "markersize": size, "clip_on": False}
+            ax.plot(np.full(beyond.sum(), end), place[beyond], label="off the axis", **look)
