@@ -229,7 +229,10 @@ def test_a_changed_bit_in_a_table_is_named_or_changes_nothing(made, faults):
 def test_a_changed_bit_in_a_checkpoint_is_noticed_or_changes_nothing(tmp_path, faults):
     """PyTorch itself loads most of them without a word."""
     state = {"step": 7, "weights": torch.arange(500.0), "history": [{"loss": 1.5}]}
-    saved, other = (Checkpoints(tmp_path / name, {"a": 1}, 0) for name in ("one", "other"))
+    places = [tmp_path / name for name in ("one", "other")]
+    for place in places:
+        place.mkdir()
+    saved, other = (Checkpoints(place, {"a": 1}, 0) for place in places)
     saved.save(state)
     other.save({**state, "step": 8})
     seen = 0
