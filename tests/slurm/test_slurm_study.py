@@ -77,7 +77,7 @@ def test_from_plan_to_more_seeds(on_cluster, cluster):
     assert "from SLURM's accounting" in told
     # three jobs, none failed, 30 minutes and 4,002 MB asked for, some hundred MB used
     assert re.search(r"^mlp +20 +3 +0 .* 30\.0 min .* 4,002 +[\d,]{3,}$", told, re.M)
-    assert project.tool("failures") == "tiny: no run was begun and left unfinished\n"
+    assert project.tool("failures") == "tiny: no run was begun and left without results\n"
 
 
 def test_two_studies_at_once(on_cluster, cluster):
