@@ -62,6 +62,11 @@ def finish(process) -> int:
     return process.wait(timeout=120)
 
 
+def await_checkpoint(folder) -> None:
+    while not (folder / "state" / "checkpoint.pt").exists():
+        time.sleep(0.005)
+
+
 def outcome(folder) -> list[bytes]:
     return [(folder / name).read_bytes() for name in ("history.parquet", "predictions.parquet")]
 
@@ -97,8 +102,7 @@ def test_a_warning_saves_and_leaves_with_its_own_exit_code(start, number):
     process, undisturbed = start("undisturbed")
     assert finish(process) == 0
     process, folder = start("warned")
-    while not (folder / "state" / "checkpoint.pt").exists():
-        time.sleep(0.005)
+    await_checkpoint(folder)
     process.send_signal(number)
     assert finish(process) == INTERRUPTED
     assert not (folder / "run.json").exists()
@@ -111,8 +115,7 @@ def test_a_disk_that_goes_away_costs_what_came_after_the_last_checkpoint(start, 
     process, undisturbed = start("undisturbed")
     assert finish(process) == 0
     process, folder = start("away")
-    while not (folder / "state" / "checkpoint.pt").exists():
-        time.sleep(0.005)
+    await_checkpoint(folder)
     disk, aside = tmp_path / "away", tmp_path / "aside"
     disk.rename(aside)
     disk.mkdir()  # the bare folder on which it was mounted
