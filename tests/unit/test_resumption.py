@@ -72,13 +72,14 @@ def outcome(folder) -> list[bytes]:
 
 
 def test_twenty_kills_change_nothing(start):
-    """SIGKILL at random moments after the first update, 20 times, then left alone."""
-    process, undisturbed = start("undisturbed")
+    """SIGKILL at random moments after the first update, 20 times, then left alone; long enough for a fast machine."""
+    settings = {**SETTINGS, "budget": {"updates": 1200}}
+    process, undisturbed = start("undisturbed", settings)
     assert finish(process) == 0
     rng = np.random.default_rng(3)
     kills = 0
     while kills < 20:
-        process, folder = start("killed")
+        process, folder = start("killed", settings)
         checkpoint = folder / "state" / "checkpoint.pt"
         before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
         while process.poll() is None and (checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0) <= before:
@@ -89,7 +90,7 @@ def test_twenty_kills_change_nothing(start):
         process.send_signal(signal.SIGKILL)
         finish(process)
         kills += 1
-    process, folder = start("killed")
+    process, folder = start("killed", settings)
     assert finish(process) == 0
     assert kills == 20
     assert json.loads((folder / "run.json").read_text())["resumed"] > 0
