@@ -65,9 +65,8 @@ class Failure:
 def failures(study: Study, results: Path) -> list[Failure]:
     """Return the runs of the study that have left a log or a state, but no results, and those that ended without."""
     records = read_records(study, results)
-    runs = {run: records.get(run) for run in study.runs}
-    without = {run: record for run, record in runs.items() if record is None or record["status"] != "finished"}
-    found = (_failure(study, run, results, record) for run, record in without.items())
+    done = {run for run, record in records.items() if record["status"] == "finished"}
+    found = (_failure(study, run, results, records.get(run)) for run in study.runs if run not in done)
     return [failure for failure in found if failure is not None]
 
 

@@ -175,9 +175,7 @@ def _time_warnings(place: Place, table: pd.DataFrame, runs_per_job: int, estimat
             then = f"it is left in time and goes on, {attempts} times in all"
         else:
             then = f"it cannot finish in {counted(place.retries + 1, 'attempt')} (retries: {place.retries})"
-        what = (
-            f"{row.model}, n={row.n:,}: a job of {counted(runs_per_job, 'run')} takes about {duration(needed / 3600)}"
-        )
+        what = f"{row.model}, n={row.n:,}: a job of {counted(runs_per_job)} takes about {duration(needed / 3600)}"
         yield f"{what}, the limit is {duration(limit / 3600)}: {then}"
 
 
