@@ -24,17 +24,18 @@ FASHION = {
         "ALL Convolutional Layers": "three-conv",
         "All Layers Fully Connected": "three-fc",
         "Two Fully Connected Layers, One Convolutional": "one-conv",
-        "Two Convolutional Layers, One Fully Connected": "two-conv",
+        "Two Convolutional Layers, One Fully Connected": "baseline",
     },
-    "FM-T7": {rate: f"rate-{rate}" for rate in ("0.0001", "0.001", "0.01", "0.1")},
-    "FM-T8": {size: f"batch-{size}" for size in ("64", "128", "256", "512")},
+    "FM-T7": {"0.0001": "rate-0.0001", "0.001": "baseline", "0.01": "rate-0.01", "0.1": "rate-0.1"},
+    "FM-T8": {"64": "batch-64", "128": "baseline", "256": "batch-256", "512": "batch-512"},
     "FM-T9": {
-        f"{name} {spread}": f"{name}-{spread}".lower()
-        for name in ("Xavier", "Kaiming")
-        for spread in ("Uniform", "Normal")
+        "Xavier Uniform": "baseline",
+        "Xavier Normal": "xavier-normal",
+        "Kaiming Uniform": "kaiming-uniform",
+        "Kaiming Normal": "kaiming-normal",
     },
     "FM-T10": {
-        "ToTensor, Normalize": "plain",
+        "ToTensor, Normalize": "baseline",
         "RandomHorizontalFlip, ToTensor, Normalize": "flip",
         "ColorJitter, ToTensor, Normalize": "jitter",
         "RandomRotation, ToTensor, Normalize": "rotation",
@@ -107,7 +108,7 @@ def fashion(study: Study, results: Path) -> Iterator[Number]:
                 yield artefact, quantity, *over_runs(independent_values(group, "test_accuracy"), 100)
     units = read_table(results / "metrics" / "neurons.parquet")
     for quantity, column in (("mean", "mean"), ("standard deviation", "sd")):
-        own = units.loc[units["model"] == "two-conv", column]
+        own = units.loc[units["model"] == "baseline", column]
         if len(own):
             yield "FM-T12", f"Your Model {quantity}", *over_runs(own)
 
