@@ -112,6 +112,14 @@ def test_jobs_that_do_not_fit_are_told_before_they_are_sent(study, tmp_path, mon
     assert warning.endswith("it cannot finish in 4 attempts (retries: 3)")
 
 
+def test_models_that_are_the_same_are_told(tmp_path):
+    same = "same: {architecture: {name: mlp, hidden: [8]}, sizes: [1000], optimizer: {lr: 1e-1}}"
+    models = f"models: {{{same}, other: {{architecture: mlp}}, mlp: "
+    (tmp_path / "s.yaml").write_text(STUDY.replace("models: {mlp: ", models))
+    (warning,) = plan(load_study("s", tmp_path), tmp_path).warnings  # of one size of two
+    assert warning == "same and mlp have the same settings: 20 runs would only repeat others"
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "many", "2.5"])
 def test_jobs_at_once_that_are_no_number(monkeypatch, jobs):
     monkeypatch.setattr(sys, "argv", ["plan", "digits", f"--jobs={jobs}"])

@@ -100,7 +100,9 @@ def make_plan(study: Study, results: Path, code: str, place: Place) -> Plan:
             asked = place.minutes(runs_per_job * seconds)
             rows.append(row | {"jobs": len(jobs), "job_minutes": asked, "bytes": counts.total() * bytes_per_run})
     table = pd.DataFrame(rows)
-    warnings = list(_time_warnings(place, table, runs_per_job, estimates)) if place.limit else []
+    warnings = list(_twin_warnings(study, estimates.settings))
+    if place.limit:
+        warnings += _time_warnings(place, table, runs_per_job, estimates)
     if place.limits:
         warnings += _queue_warnings(place.limits, min(place.jobs, int(table["jobs"].sum())))
     return Plan(study, place, table, estimates.rates, _makespan(durations, place.jobs) / 3600, warnings)
@@ -156,6 +158,16 @@ def _makespan(durations: list[float], jobs: int) -> float:
     for duration in durations:
         heapq.heapreplace(ends, ends[0] + duration)
     return max(ends, default=0.0)
+
+
+def _twin_warnings(study: Study, settings: dict[str, str]) -> Iterator[str]:
+    """Yield which models are the same: nothing random depends on a model's name, so their runs are, too."""
+    for hashed in dict.fromkeys(settings.values()):
+        twins = [model for model in study.models if settings[model] == hashed]
+        sizes = Counter(n for model in twins for n in study.model_sizes[model])
+        again = (sizes.total() - len(sizes)) * len(study.pairs)
+        if again:
+            yield f"{' and '.join(twins)} have the same settings: {counted(again)} would only repeat others"
 
 
 def _time_warnings(place: Place, table: pd.DataFrame, runs_per_job: int, estimates: Estimates) -> Iterator[str]:
