@@ -29,6 +29,7 @@ GREY28, COLOUR32 = (1, 28, 28), (3, 32, 32)
     ("name", "shape", "classes", "parameters"),
     [
         ("ga_cnn", GREY28, 26, 1_443_610),
+        ({"name": "ga_cnn", "as_printed": True}, GREY28, 26, 558_874),
         ("two_conv_one_fc", GREY28, 10, 1_625_866),
         ("one_conv_two_fc", GREY28, 10, 411_402),
         ("three_fc", GREY28, 10, 94_154),

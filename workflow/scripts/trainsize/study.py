@@ -186,6 +186,7 @@ class _Reader:
 
     def __init__(self, path: Path, variants: list[str]):
         self.path, self.variants = path, variants
+        self.left_out: set[str] = set()  # models that a variant leaves out, whatever later ones say of them
         self.rules = schema.load_schema("study")
 
     def fail(self, key: str, message: str) -> None:
@@ -209,7 +210,9 @@ class _Reader:
         sizes = self.sizes(value["sizes"], dataset, subset)
         if {"points", "every"} <= set(raw.get("evaluation", {})):
             self.fail("evaluation", "found points and every, expected one of them")
-        models = {name: self.model(name, value, dataset, subset) for name in value["models"]}
+        models = {n: self.model(n, value, dataset, subset) for n in value["models"] if n not in self.left_out}
+        if not models:
+            self.fail("models", f"the variants {'+'.join(self.variants)} together leave none")
         model_sizes = {
             name: self.own_sizes(name, recipe.pop("sizes", None), sizes, dataset, subset)
             for name, recipe in models.items()
@@ -240,15 +243,19 @@ class _Reader:
 
     def figures(self, value: dict, models: dict) -> dict:
         """Return the figure settings with the models spelled out; without sweeps, all models are one."""
-        drawn = value["models"] or list(models)
+        sweeps = {sweep: self.kept(names) for sweep, names in value["sweeps"].items()}
+        drawn = self.kept(value["models"]) or list(models)
         for key, names, allowed in (
-            ("models", value["models"], models),
-            *((f"sweeps.{sweep}", names, drawn) for sweep, names in value["sweeps"].items()),
+            ("models", drawn, models),
+            *((f"sweeps.{sweep}", names, drawn) for sweep, names in sweeps.items()),
         ):
             for name in names:
                 if name not in allowed:
                     self.fail_name(f"figures.{key}", name, allowed)
-        return {**value, "models": drawn, "sweeps": value["sweeps"] or {"models": drawn}}
+        return {**value, "models": drawn, "sweeps": {s: n for s, n in sweeps.items() if n} or {"models": drawn}}
+
+    def kept(self, models: list[str]) -> list[str]:
+        return [name for name in models if name not in self.left_out]
 
     def check_figures(self, study: Study) -> None:
         """Refuse figures asked for by name that cannot be drawn."""
@@ -273,18 +280,18 @@ class _Reader:
     def varied(self, raw: dict) -> dict:
         """Return the study with the changes of its variants, each laid over what came before."""
         self.check(raw, self.rules, _dotted)
-        variants, removed = raw.get("variants", {}), set()
+        variants = raw.get("variants", {})
         for name in self.variants:
             if name not in variants:
                 self.fail_name("variants", name, variants)
             for key in variants[name]:
                 if key not in self.rules["properties"] or key == "variants":
                     self.fail_name(f"variants.{name}", key, sorted({*self.rules["properties"]} - {"variants"}))
-            raw = self.laid_over(raw, variants[name], removed)
+            raw = self.laid_over(raw, variants[name])
         return raw
 
-    def laid_over(self, raw: dict, changes: dict, removed: set[str]) -> dict:
-        """Return the study with the changes of a variant. Models that were `removed` stay away; its own join them."""
+    def laid_over(self, raw: dict, changes: dict) -> dict:
+        """Return the study with the changes of a variant. Models that it leaves out can still be extended."""
         rules, changed = self.rules["$defs"]["recipe"], {**raw, **changes}
         if "base" in changes:
             changed["base"] = _merge(raw.get("base", {}), changes["base"], rules)
@@ -292,9 +299,8 @@ class _Reader:
             models = {**raw["models"]}
             for name, settings in changes["models"].items():
                 if settings is None:
-                    models.pop(name, None)
-                    removed.add(name)
-                elif name not in removed:
+                    self.left_out.add(name)
+                else:
                     models[name] = _merge(models.get(name) or {}, settings, rules)
             changed["models"] = models
         return changed
