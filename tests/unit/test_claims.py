@@ -65,6 +65,21 @@ def test_the_best_leads_its_closest_rival():
     assert single.verdict == "undecided"
 
 
+def test_the_smallest_lead_may_be_over_a_rival_that_only_varies_more():
+    leads = {"m": [0] * 5, "a": [0.0102] * 5, "b": [-0.03, 0.06, -0.01, 0.05, -0.009]}
+    data = runs(lambda *run: 0.8 - leads[run[0]][run[3]], models=leads)
+    assert verdict("best", data, model="m", among=["a"]) == "holds"
+    assert verdict("best", data, model="m", among=["a", "b"]) == "undecided"
+
+
+def test_a_claim_about_all_sizes_needs_a_repeat_that_has_them():
+    data = runs(noisy(0.01))
+    alternate = data[(data["n"].rank(method="dense") + data["seed"]) % 2 == 0]
+    for test in ("rises", "diminishing"):
+        with pytest.raises(Untestable, match="no draw or seed has runs of all sizes"):
+            TESTS[test](alternate, {"metric": "test_accuracy", "model": "m"})
+
+
 def test_returns_diminish_along_a_curve_and_not_along_a_line():
     assert verdict("diminishing", runs(lambda *run: np.log10(run[1]) / 10 + noisy(0.001)(*run))) == "holds"
     assert verdict("diminishing", runs(lambda *run: (run[1] / 1000) ** 2 + noisy(0.001)(*run))) == "does not hold"
@@ -90,8 +105,9 @@ def test_one_metric_above_another():
     data = runs(lambda *run: 0.8 + noisy(0.001)(*run), train_accuracy=0.9)
     over = {"metric": "train_accuracy", "than": "test_accuracy"}
     assert verdict("above", data, **over) == "holds"
-    assert verdict("alike", data, **over, margin=0.01) == "does not hold"
-    assert verdict("alike", data, **over, margin=0.2) == "holds"
+    assert verdict("not_above", data, **over, margin=0.01) == "does not hold"
+    assert verdict("not_above", data, **over, margin=0.2) == "holds"
+    assert verdict("not_above", data.assign(train_accuracy=0.7), **over, margin=0.01) == "holds"
 
 
 def test_the_spread_of_single_runs_has_the_interval_of_a_standard_deviation():

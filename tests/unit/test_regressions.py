@@ -9,13 +9,13 @@ from scipy import stats
 from trainsize import answers, comparisons, linear, planning, shape, variance
 from trainsize.bootstrap import inflation, interval, resampled_means
 from trainsize.choice import DEFAULT_FAMILIES, criteria
-from trainsize.correctness import read_correctness
+from trainsize.correctness import Correctness, read_correctness
 from trainsize.curves import LOSS, SCORE, clean, make_curve
 from trainsize.errors import UserError
 from trainsize.families import FAMILIES
 from trainsize.files import write_text
 from trainsize.fitting import Problem, fit
-from trainsize.regressions import Options, Response, analyse, main, regress
+from trainsize.regressions import UNKNOWN, Data, Options, Response, analyse, main, regress
 from trainsize.runs import grid_runs
 from trainsize.tables import PREDICTIONS, REGRESSIONS, RUNS, SUBSET, write_table
 
@@ -385,6 +385,16 @@ def test_runs_that_differ_by_test_noise_alone_have_no_lasting_variance():
         found.append(variance.halves_variance(right.sum(0), 5, right.mean(1)))
     assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(200)
     assert np.mean(found) < 0.1 * 0.9 * 0.1 / 400
+
+
+def test_scores_of_the_last_batch_are_not_taken_for_those_of_all_test_images():
+    runs = made(power).assign(test_images=48)
+    correctness = Correctness({("a", n): np.full(1000, 3) for n in DOUBLING})
+    found = analyse(runs, ["a"], [ACCURACY], QUICK, Data(n_test=1000, classes=10), correctness)["variance"]
+    assert {row["repeats"] for row in found if row["component"] == "test set"} == {48}
+    assert "runs, on any test set" not in {row["component"] for row in found}
+    whole = analyse(runs.assign(test_images=1000), ["a"], [ACCURACY], QUICK, UNKNOWN, correctness)["variance"]
+    assert "runs, on any test set" in {row["component"] for row in whole}
 
 
 def test_variance_of_draws_and_seeds():

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from trainsize.evaluation import calibration_error, score, top_predictions
-from trainsize.intervals import mean_interval, paired_interval, size_interval
+from trainsize.intervals import mean_interval, paired_interval, share_interval, size_interval
 
 
 @pytest.mark.parametrize("classes_present", [10, 4])
@@ -89,14 +89,30 @@ def test_runs_of_one_draw_are_one_independent_value():
     covered = 0
     for _ in range(400):
         values = rng.normal(0, 1, 3)[coordinates["draw"]] + rng.normal(0, 0.5, 30)
-        _, low, high = size_interval(coordinates.assign(a=values), "a")
+        _, low, high = size_interval(coordinates.assign(n=10, a=values), "a", 10)
         covered += low <= 0 <= high
     assert 0.92 < covered / 400 < 0.98
 
 
 def test_a_single_draw_leaves_the_seeds():
-    runs = pd.DataFrame({"draw": 1, "seed": [1, 2, 3], "a": [0.1, 0.2, 0.4]})
-    assert size_interval(runs, "a") == mean_interval([0.1, 0.2, 0.4])
+    runs = pd.DataFrame({"n": 10, "draw": 1, "seed": [1, 2, 3], "a": [0.1, 0.2, 0.4]})
+    assert size_interval(runs, "a", 10) == mean_interval([0.1, 0.2, 0.4])
+
+
+def test_a_size_with_one_draw_so_far_is_not_paired_by_its_seeds():
+    """Draws 0 and 1 with three seeds each, but of the larger size only draw 0 is there yet."""
+    rows = [(10, draw, seed, draw + 0.1 * seed) for draw in (0, 1) for seed in (0, 1, 2)]
+    rows += [(20, 0, seed, 5 + 0.1 * seed) for seed in (0, 1, 2)]
+    runs = pd.DataFrame(rows, columns=["n", "draw", "seed", "a"])
+    change, low, _ = paired_interval(runs, "a", 20, 10)
+    assert change == pytest.approx(5)
+    assert np.isnan(low)
+    assert np.isnan(size_interval(runs, "a", 20)[1])
+
+
+def test_the_interval_of_a_share_ends_at_all_of_it():
+    assert share_interval((0.9, 0.7, 1.2)) == (0.9, 0.7, 1.0)
+    assert np.isnan(share_interval(mean_interval([0.5]))[1:]).all()
 
 
 def test_changes_are_paired():

@@ -49,6 +49,13 @@ def test_an_interim_report_says_what_is_missing_and_changes_nothing(finished):
     assert "Interim report" not in (finished.results / "report.html").read_text()
 
 
+def test_runs_of_other_settings_make_no_interim_report(finished):
+    study = finished.folder / "studies" / "tiny.yaml"
+    study.write_text(study.read_text().replace("lr: 0.1", "lr: 0.2"))
+    with pytest.raises(UserError, match="12 runs finished, but none of them with the study's present settings"):
+        write_interim(load_study("tiny", study.parent), finished.folder / "results")
+
+
 def test_without_a_finished_run_there_is_no_interim_report(tmp_path):
     with pytest.raises(UserError, match="digits: no run is finished yet"):
         write_interim(load_study("digits", ROOT / "studies"), tmp_path)

@@ -130,7 +130,10 @@ def volume(study: Study, results: Path) -> Iterator[Number]:
         schedule, budget, batch_size = recipe["schedule"], study.budgets[model], recipe["batch_size"]
         for n in study.model_sizes[model]:
             percent = 100 * n / study.dataset.n_train
-            label = f"{name} {min(PERCENTS, key=lambda printed: abs(printed - percent)):g} %"
+            nearest = min(PERCENTS, key=lambda printed: abs(printed - percent))
+            if abs(nearest - percent) > 0.01 * nearest:
+                continue
+            label = f"{name} {nearest:g} %"
             passes = total_updates(budget, n, batch_size) / updates_per_pass(n, batch_size)
             yield "CH-T6", f"{label} epochs", passes, {}
             if schedule["name"] == "step":

@@ -25,7 +25,7 @@ from trainsize.figures_axes import (
     size_axis,
 )
 from trainsize.figures_tables import COORDINATES, Tables, run_means
-from trainsize.intervals import size_interval
+from trainsize.intervals import independent_values, mean_interval, size_interval
 
 BEYOND = 2.001  # times the largest size that curves are drawn to, and to twice that for a target
 
@@ -68,7 +68,7 @@ def curve(tables: Tables, metric: str) -> Figure:
 
 def mean_curve(ax: Axes, runs: pd.DataFrame, column: str, label: str, style: dict) -> Axes:
     """Draw every run as a dot and, through the means of the sizes, a line with the 95 % t-interval of the mean."""
-    sizes, intervals = zip(*((n, size_interval(group, column)) for n, group in runs.groupby("n")), strict=True)
+    sizes, intervals = zip(*((n, size_interval(runs, column, n)) for n in sorted(runs["n"].unique())), strict=True)
     means, low, high = zip(*intervals, strict=True)
     ax.plot(sizes, means, markersize=5, label=label, zorder=3, **style)
     ax.fill_between(sizes, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=1)
@@ -267,7 +267,7 @@ def sweep(tables: Tables, metric: str, sweep: str) -> Figure:
 
 def run_column(ax: Axes, place: int, runs: pd.DataFrame, column: str, style: dict) -> Axes:
     """Draw runs of one size as dots at `place`, and their mean with its 95 % t-interval."""
-    mean, low, high = size_interval(runs, column)
+    mean, low, high = mean_interval(independent_values(runs, column))
     ax.scatter([place + 0.18] * len(runs), runs[column], s=10, color=style["color"], alpha=0.5, linewidth=0)
     ax.vlines(place, low, high, color=style["color"], linewidth=2)
     ax.plot(place, mean, color=style["color"], marker=style["marker"], markersize=6)

@@ -191,8 +191,8 @@ def spread(tables: Tables) -> Figure:
     for ax, model in zip(axes, tables.models, strict=True):
         runs = tables.scored[tables.scored["model"] == model]
         ax.set_title(f"{model} ({runs_per_size(runs)})")
-        columns = {"test_accuracy": "n_evaluated", "whole": "n_test"}
-        if (runs["n_evaluated"] == runs["n_test"]).all():
+        columns = {"test_accuracy": "test_images", "whole": "n_test"}
+        if (runs["test_images"] == runs["n_test"]).all():
             del columns["test_accuracy"]
         rows = {column: spreads(runs, column, images) for column, images in columns.items()}
         if not any(map(len, rows.values())):

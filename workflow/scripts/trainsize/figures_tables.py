@@ -66,17 +66,15 @@ class Tables:
 
     @cached_property
     def scored(self) -> pd.DataFrame:
-        """The finished runs with `n_evaluated`, the test images their scores are of, and `whole`, the accuracy on all.
+        """The finished runs with `whole`, the accuracy on all of the `n_test` test images.
 
-        They differ from each other where a study scores the last batch alone.
+        It is not that of the scores where a study scores the last batch alone, which has `test_images`.
         """
-        test = self.history[self.history["split"] == "test"][[*COORDINATES, "step", "n_evaluated"]]
-        runs = self.runs.merge(test, left_on=[*COORDINATES, "selected_step"], right_on=[*COORDINATES, "step"])
         classes = self.metrics("classes")
         hits = (classes["recall"].fillna(0) * classes["support"]).groupby([classes[c] for c in COORDINATES]).sum()
         images = classes.groupby(COORDINATES)["support"].sum()
         whole = pd.DataFrame({"whole": hits / images, "n_test": images}).reset_index()
-        return runs.merge(whole, on=COORDINATES)
+        return self.runs.merge(whole, on=COORDINATES)
 
     @property
     def classes(self) -> list[str]:

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 
 from trainsize.audit import audit_study
-from trainsize.errors import UserError
+from trainsize.errors import UserError, counted
 from trainsize.estimates import read_records
 from trainsize.failures import failures
 from trainsize.figures import draw_figures
@@ -48,12 +48,15 @@ def write_interim(study: Study, results: Path) -> Path:
     (folder / "logs").symlink_to(Path("..") / "logs")
     subsets(study, prepared, folder)
     missing = gather(study, records, prepared.manifest["content"], results, folder)
+    if missing == len(study.runs):
+        why = "none of them with the study's present settings and images"
+        raise UserError(f"{results / study.name}: {counted(len(records))} finished, but {why}")
     collect(**study.metrics_settings(), manifest=manifest, results=folder)
     regress(study.regressions_settings(), folder, manifest)
     audit_study(study.audit_settings(), folder)
     draw_figures(study.figure_settings(), folder, prepared.folder)
     if reproduced(study.name):
-        write_reproduction(study, results, folder, f"{missing} runs are missing" if missing else "")
+        write_reproduction(study, results, folder, f"{counted(missing)} missing" if missing else "")
     write_report(study.card(), folder, manifest, folder / "report.html")
     return folder / "report.html"
 

@@ -25,22 +25,29 @@ def unit_of(runs: pd.DataFrame) -> str:
     return "draw" if runs["draw"].nunique() > 1 and (runs["draw"] != runs["seed"]).any() else "seed"
 
 
-def independent_values(runs: pd.DataFrame, column: str) -> pd.Series:
+def independent_values(runs: pd.DataFrame, column: str, n: int | None = None) -> pd.Series:
     """Return one value of `column` per draw, the mean over its seeds; with a single draw, one per seed.
 
     Runs of one draw share their images and are not independent, so an interval over all runs of several draws would be
-    too narrow.
+    too narrow. `runs` are those of one model: with `n` the values are those of that size alone, but what is independent
+    is what is so over all sizes, of which some may have runs of one draw only.
     """
-    return runs.groupby(unit_of(runs))[column].mean()
+    of_size = runs if n is None else runs[runs["n"] == n]
+    return of_size.groupby(unit_of(runs))[column].mean()
 
 
-def size_interval(runs: pd.DataFrame, column: str) -> Interval:
-    """Return mean and interval of `column` over the runs of one model and size."""
-    return mean_interval(independent_values(runs, column))
+def size_interval(runs: pd.DataFrame, column: str, n: int) -> Interval:
+    """Return mean and interval of `column` at the size `n` of one model, whose `runs` of all sizes are given."""
+    return mean_interval(independent_values(runs, column, n))
+
+
+def share_interval(interval: Interval) -> Interval:
+    """Return the interval of a share without what lies beyond 0 and 1; nan stays nan."""
+    mean, *ends = interval
+    return mean, *(float(np.clip(end, 0, 1)) for end in ends)
 
 
 def paired_interval(runs: pd.DataFrame, column: str, n: int, before: int) -> Interval:
     """Return mean and interval of the change of `column` from size `before` to size `n`, paired by draw (or seed)."""
-    values = [independent_values(runs[runs["n"] == size], column) for size in (n, before)]
-    changes = (values[0] - values[1]).dropna()
+    changes = (independent_values(runs, column, n) - independent_values(runs, column, before)).dropna()
     return mean_interval(changes) if len(changes) else (float("nan"),) * 3

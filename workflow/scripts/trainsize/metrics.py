@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from trainsize.errors import UserError
@@ -65,7 +66,7 @@ def collect(grid: dict, settings_hashes: dict[str, str], manifest: Path, results
     with whole(path) as partial:
         parquet.write_table(histories.cast(placed(HISTORY.schema, path)), partial, **WRITING)
     for table, rows in (
-        (RUNS, [_row(run.record) for run in found]),
+        (RUNS, [_row(run) for run in found]),
         (CLASSES, [row for run in found for row in run.classes]),
         (CONFUSION, confusion_rows(confusions)),
         (NEURONS, [run.neurons for run in found if run.neurons]),
@@ -132,8 +133,9 @@ def _neurons(record: dict, folder: Path) -> dict:
     return {**coordinates, **record["neurons"], "correlations": matrix.ravel()}
 
 
-def _row(record: dict) -> dict:
-    """Return the row of the runs table that a run's record holds; what a run lacks is None."""
+def _row(run: Read) -> dict:
+    """Return a run's row of the runs table; what a run lacks is None."""
+    record, evaluated = run.record, run.history.filter(pc.field("split") == "test")["n_evaluated"].to_pylist()
     scores = {f"{split}_{name}": value for split, values in record["final"].items() for name, value in values.items()}
     seconds = {f"seconds_{phase}": record["seconds"].get(phase, 0.0) for phase in ("train", "evaluate", "total")}
     hashes = {
@@ -141,7 +143,7 @@ def _row(record: dict) -> dict:
         "subset": record["subset_content"],
         "device": record["device"]["name"],
     }
-    row = {**record, **scores, **seconds, **hashes}
+    row = {**record, **scores, **seconds, **hashes, "test_images": evaluated[-1] if evaluated else None}
     return {name: row.get(name) for name in RUNS.schema.names}
 
 

@@ -6,6 +6,7 @@ figure, a number, a claim) when a reproduction agrees with it, and which mistake
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
@@ -121,28 +122,40 @@ def load(artefact_id: str) -> dict[str, pd.DataFrame]:
 
 def load_table(study: str, name: str) -> pd.DataFrame:
     """Return one table of a study. Raises UserError for a name that is not there."""
+    return pd.read_csv(_table(study, name).path)
+
+
+def _table(study: str, name: str) -> PrintedTable:
     known = {table.name: table for table in tables(study)}
     if name not in known:
         raise UserError(f"{study} has no table '{name}'{nearest(name, known)}; it has: {listing(known, 40)}")
-    return pd.read_csv(known[name].path)
+    return known[name]
+
+
+def _texts(table: PrintedTable) -> pd.DataFrame:
+    """Return a table with its cells as they are printed."""
+    return pd.read_csv(table.path, dtype=str, keep_default_na=False)
 
 
 def numbers(artefact_id: str) -> pd.DataFrame:
-    """Return the numbers a reproduction is compared with: quantity, value and standard_error (nan where there is none).
+    """Return the numbers a reproduction is compared with.
 
-    Each entry of the artefact's `numbers` takes the column `value` of a `table`, in the rows `where` columns are as
-    said, and names each by a `quantity` that may hold columns in braces.
+    They have quantity, value, half_unit (half of the last place that is printed) and standard_error (nan where there is
+    none). Each entry of the artefact's `numbers` takes the column `value` of a `table`, in the rows `where` columns are
+    as said, and names each by a `quantity` that may hold columns in braces.
     """
     entry = artefact(artefact_id)
     rows = []
     for part in entry.numbers:
-        data = load_table(entry.study, part["table"])
+        data = _texts(_table(entry.study, part["table"]))
         for column, wanted in part.get("where", {}).items():
-            data = data[data[column] == wanted]
-        for row in data[data[part["value"]].notna()].to_dict("records"):
+            data = data[data[column] == str(wanted)]
+        for row in data[data[part["value"]] != ""].to_dict("records"):
+            printed = Decimal(row[part["value"]])
+            half_unit = 0.5 * 10.0 ** printed.as_tuple().exponent
             error = float(row[part["standard_error"]]) if "standard_error" in part else float("nan")
-            rows.append((part["quantity"].format(**row), float(row[part["value"]]), error))
-    return pd.DataFrame(rows, columns=["quantity", "value", "standard_error"])
+            rows.append((part["quantity"].format(**row), float(printed), half_unit, error))
+    return pd.DataFrame(rows, columns=["quantity", "value", "half_unit", "standard_error"])
 
 
 def claims(study: str) -> list[dict]:
@@ -157,7 +170,7 @@ def sheets(study: str) -> list[tuple[Sheet, Facts]]:
 
 
 def _sheet(table: PrintedTable) -> Sheet:
-    texts = pd.read_csv(table.path, dtype=str, keep_default_na=False)
+    texts = _texts(table)
     return sheet_of_texts(texts[[column for column in texts if is_known(column)]], f"{table.name}.csv")
 
 

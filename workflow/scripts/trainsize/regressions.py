@@ -134,7 +134,7 @@ def analyse(
             told = {"n_sizes": good["n"].nunique(), "n_runs": len(good), "runs_left_out": left_out}
             _lines(found, about, told, good, response, options)
             if response.split == "test":
-                curve = make_curve(good, response.column, response.kind, data.n_test, data.classes)
+                curve = make_curve(good, response.column, response.kind, _scored(good, data), data.classes)
                 analysed[model, response.metric] = _curves(found, about, told, curve, options)
                 _spread(found, about, good, response, curve, options, correctness)
                 _next(found, about, good, analysed[model, response.metric], options, data)
@@ -142,6 +142,12 @@ def analyse(
         if response.split == "test":
             _compare(found, response, models, analysed, correctness)
     return found
+
+
+def _scored(runs: pd.DataFrame, data: Data) -> int | None:
+    """Return how many test images the scores are of: not all of them where the last batch alone is scored."""
+    images = runs["test_images"].dropna() if "test_images" in runs else ()
+    return int(images.min()) if len(images) else data.n_test
 
 
 def _lines(found: dict, about: dict, told: dict, good: pd.DataFrame, response: Response, options: Options) -> None:
@@ -327,10 +333,11 @@ def _spread(
 ) -> None:
     """Add where the spread between the runs of each size comes from."""
     margin = options.margins.get(about["metric"], MARGINS[curve.kind])
-    is_accuracy = response.metric == "accuracy"
+    n_test = curve.n_test if response.metric == "accuracy" else None
     for n, group in good.groupby("n"):
-        right = correctness.right.get((about["model"], n)) if correctness and is_accuracy else None
-        rows = variance.components(group, response.column, curve.n_test if is_accuracy else None, right, margin)
+        right = correctness.right.get((about["model"], n)) if correctness else None
+        whole = right is not None and len(right) == n_test  # else the predictions are of more images than the scores
+        rows = variance.components(group, response.column, n_test, right if whole else None, margin)
         found["variance"] += [{**about, "n": float(n), **row} for row in rows]
 
 

@@ -50,7 +50,7 @@ function filter(name, body, shown) {
   field.oninput = () => {
     const words = field.value.toLowerCase().split(/\s+/);
     for (const row of body.rows) {
-      const text = row.textContent.toLowerCase();
+      const text = [...row.cells].map((cell) => cell.textContent).join("\n").toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
     }
     count.textContent = `${shown().length} of ${body.rows.length} rows`;

@@ -10,7 +10,7 @@ import yaml
 
 from trainsize.figures_kinds import KINDS
 from trainsize.files import read_json, write_text
-from trainsize.intervals import Interval, paired_interval, size_interval
+from trainsize.intervals import Interval, paired_interval, share_interval, size_interval
 from trainsize.logs import lines_of, training_log
 from trainsize.provenance import commit, commit_text, now
 from trainsize.report_reproduction import embedded, reproduction
@@ -52,6 +52,7 @@ def content(settings: dict, results: Path, manifest: Path) -> dict:
         "study": settings,
         "data": read_json(manifest),
         "answers": [answer(done[done["model"] == model], model, regressions) for model in settings["grid"]["models"]],
+        "scored": scored(done),
         "figures": figure_groups(settings["figures"], results / "figures", done),
         "reproduction": reproduction(results, settings["grid"]["study"]),
         "tables": study_tables(runs, regressions, findings, overlap),
@@ -65,7 +66,6 @@ def content(settings: dict, results: Path, manifest: Path) -> dict:
         "begun": unfinished(results, runs[(runs["status"] == MISSING) & (runs["reason"] != NOT_BEGUN)]),
         "not_begun": runs[runs["reason"] == NOT_BEGUN].groupby(["model", "n"], sort=False).size().to_dict(),
         "made": made_with(records(results, runs[runs["status"] != MISSING])),
-        "best": done["test_accuracy"].max() if len(done) else None,
         "recipe": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100),
         "commit": commit(),
         "written": now(),
@@ -102,14 +102,37 @@ def unfinished(results: Path, runs: pd.DataFrame) -> list[dict]:
 
 
 def answer(done: pd.DataFrame, model: str, regressions: dict[str, pd.DataFrame]) -> dict:
-    """Return what the finished runs of one model say: accuracy by size, and what its curve says of more images."""
+    """Return what the finished runs of one model say: accuracy by size, and what its curve says of more images.
+
+    The curve is that of the accuracy or, where the study regresses no accuracy, that of its first metric.
+    """
     sizes = sorted(done["n"].unique())
-    accuracy = {n: size_interval(done[done["n"] == n], "test_accuracy") for n in sizes}
-    found = {"model": model, "runs": len(done), "sizes": sizes, "accuracy": accuracy}
+    accuracy = {n: share_interval(size_interval(done, "test_accuracy", n)) for n in sizes}
+    gains = {}
     if len(sizes) > 1:
-        found["doubling"] = per_doubling(done, "test_accuracy", sizes[0], sizes[-1])
-        found["last_doubling"] = per_doubling(done, "test_accuracy", sizes[-2], sizes[-1])
-    return {**found, "curve": short_answers(regressions, model, "accuracy")}
+        pairs = {"doubling": (sizes[0], sizes[-1]), "last_doubling": (sizes[-2], sizes[-1])}
+        gains = {name: per_doubling(done, "test_accuracy", *pair) for name, pair in pairs.items()}
+    metrics = regressions["fits"]["metric"].unique()
+    metric = "accuracy" if "accuracy" in metrics else metrics[0]
+    return {
+        "model": model,
+        "runs": len(done),
+        "sizes": sizes,
+        "accuracy": accuracy,
+        # sizes that have no draw (or seed) in common cannot be compared
+        **{name: gain for name, gain in gains.items() if not math.isnan(gain[0])},
+        "metric": NAMES[metric],
+        "curve": short_answers(regressions, model, metric),
+    }
+
+
+def scored(done: pd.DataFrame) -> dict | None:
+    """Return the best test accuracy, how many test images it is of, and its standard error from these alone."""
+    if not len(done):
+        return None
+    best = done.loc[done["test_accuracy"].idxmax()]
+    p, images = float(best["test_accuracy"]), int(best["test_images"])
+    return {"accuracy": p, "images": images, "error": math.sqrt(p * (1 - p) / images)}
 
 
 def per_doubling(runs: pd.DataFrame, column: str, low: int, high: int) -> Interval:

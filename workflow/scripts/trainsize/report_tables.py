@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from trainsize.intervals import size_interval
+from trainsize.figures_axes import FRACTIONS
+from trainsize.intervals import share_interval, size_interval
 from trainsize.tables import FINDINGS, FITS, OVERLAP, RUNS
 from trainsize.telling import NAMES
 
@@ -135,9 +136,11 @@ _RUNS = (
 def by_size(runs: pd.DataFrame) -> list[dict]:
     """Return one row per model and size: runs, the mean and interval of the test metrics, and the gap to training."""
     rows = []
-    for (model, n), group in runs[runs["status"] == "finished"].groupby(["model", "n"], sort=False):
-        means = {f"test_{name}": size_interval(group, f"test_{name}") for name in NAMES}
-        seen, gap = int(group["images_seen"].iloc[0]), float((group["train_accuracy"] - group["test_accuracy"]).mean())
+    done = runs[runs["status"] == "finished"]
+    for (model, n), group in done.groupby(["model", "n"], sort=False):
+        means = {name: size_interval(done[done["model"] == model], f"test_{name}", n) for name in NAMES}
+        means = {f"test_{name}": share_interval(of) if name in FRACTIONS else of for name, of in means.items()}
+        seen, gap = group["images_seen"].mean(), float((group["train_accuracy"] - group["test_accuracy"]).mean())
         rows.append({"model": model, "n": n, "runs": len(group), "images_seen": seen, "gap": gap, **means})
     return rows
 

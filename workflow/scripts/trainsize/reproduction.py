@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -125,10 +124,10 @@ def _check(ours: pd.DataFrame) -> None:
 def _rows(name: str, ours: pd.DataFrame) -> Iterator[dict]:
     entry = published.artefact(name)
     values = {(row["quantity"], row["mode"]): row for row in ours.to_dict("records")}
-    for quantity, value, error in published.numbers(name).itertuples(index=False):
+    for quantity, value, half_unit, error in published.numbers(name).itertuples(index=False):
         with_mistakes, corrected = (values.get((quantity, mode), _NOTHING) for mode in MODES)
         rule = entry.rule(quantity)
-        verdict, why = judge(rule, value, error, with_mistakes)
+        verdict, why = judge(rule, value, half_unit, error, with_mistakes)
         low, high = _difference_interval(value, error, with_mistakes)
         yield {
             "artefact": name,
@@ -158,15 +157,18 @@ def _difference_interval(value: float, error: float, ours: dict) -> tuple[float,
     return float(difference - np.hypot(below, printed)), float(difference + np.hypot(above, printed))
 
 
-def judge(rule: Rule | None, value: float, error: float, ours: dict) -> tuple[str, str]:
-    """Return the verdict on our number (a row with the keys OURS) and why, by the rule of its artefact."""
+def judge(rule: Rule | None, value: float, half_unit: float, error: float, ours: dict) -> tuple[str, str]:
+    """Return the verdict on our number (a row with the keys OURS) and why, by the rule of its artefact.
+
+    `value`, `half_unit` and `error` are of the printed number, as `published.numbers` has them.
+    """
     if isinstance(ours["not_comparable"], str) and ours["not_comparable"]:
         return NOT_COMPARABLE, ours["not_comparable"]
     if np.isnan(ours["value"]):
         return NOT_COMPARABLE, "we have no number"
     if rule is None:
         return NOT_COMPARABLE, "printed for reference, no rule says when they agree"
-    allowed, distance, missing = _distance(rule, value, error, ours)
+    allowed, distance, missing = _distance(rule, value, half_unit, error, ours)
     if missing:
         return NOT_COMPARABLE, missing
     if distance <= allowed * (1 + 1e-9):
@@ -174,11 +176,11 @@ def judge(rule: Rule | None, value: float, error: float, ours: dict) -> tuple[st
     return DIFFERS, f"by {distance:.4g}, allowed are {allowed:.4g}"
 
 
-def _distance(rule: Rule, value: float, error: float, ours: dict) -> tuple[float, float, str]:
+def _distance(rule: Rule, value: float, half_unit: float, error: float, ours: dict) -> tuple[float, float, str]:
     """Return the distance that the rule allows, that of our number, and what the rule wants and is not there."""
     distance = abs(ours["value"] - value)
     if rule.kind == "equal":
-        return 0.5 * 10.0 ** Decimal(str(value)).as_tuple().exponent, distance, ""
+        return half_unit, distance, ""
     if rule.kind == "within":
         return rule.limits["tolerance"], distance, ""
     if rule.kind == "factor":
@@ -189,9 +191,11 @@ def _distance(rule: Rule, value: float, error: float, ours: dict) -> tuple[float
         combined = np.hypot(error, ours["standard_error"])
         missing = "no standard error" if np.isnan(combined) else ""
         return rule.limits["times"] * combined, distance, missing
-    spread = np.hypot(rule.limits["sd"], ours["seed_sd"])
-    missing = "the standard deviation between our seeds is not known" if np.isnan(spread) else ""
-    return rule.limits["times"] * spread, distance, missing
+    least = rule.limits["times"] * rule.limits["sd"]  # whatever the seeds do
+    if np.isnan(ours["seed_sd"]):
+        unknown = "the standard deviation between our seeds, which may explain it, is not known"
+        return least, distance, unknown if distance > least else ""
+    return rule.limits["times"] * np.hypot(rule.limits["sd"], ours["seed_sd"]), distance, ""
 
 
 def describe(table: pd.DataFrame) -> str:

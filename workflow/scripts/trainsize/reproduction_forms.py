@@ -53,18 +53,19 @@ def _effects(role: str, base: pd.DataFrame, other: pd.DataFrame) -> list[dict]:
 def effect(base: pd.DataFrame, other: pd.DataFrame, metric: str) -> dict:
     """Return how a metric differs between two sets of runs over the same sizes, every size counting the same.
 
-    The interval is of the seeds' own mean differences: the runs of a seed at several sizes are not independent.
+    The difference is the mean of the seeds' own mean differences, with their interval: the runs of a seed at several
+    sizes are not independent. Without a seed that has all sizes in both, it is that of the means, without an interval.
     """
     cells = [runs.groupby(["seed", "n"])[metric].mean().unstack("n") for runs in (base, other)]
     differences = (cells[1] - cells[0]).dropna().mean(axis=1)
-    _, low, high = mean_interval(differences) if len(differences) else (np.nan,) * 3
     means = [runs.groupby("n")[metric].mean().mean() for runs in (base, other)]
+    difference, low, high = mean_interval(differences) if len(differences) else (means[1] - means[0], np.nan, np.nan)
     spread = [np.sqrt(runs.groupby("n")[metric].var(ddof=1).mean()) for runs in (base, other)]
     return {
         "metric": metric,
         "as_published": means[0],
         "without": means[1],
-        "difference": means[1] - means[0],
+        "difference": difference,
         "difference_low": low,
         "difference_high": high,
         "as_published_sd": spread[0],

@@ -188,6 +188,7 @@ RUNS = Table(
             "or missing, in interim tables",
         ),
         Column("reason", _TEXT, "why a run that is not finished ended"),
+        Column("test_images", _INT, "test images that its test scores are of; empty where it has none", "images"),
         *(
             Column(f"{split}_{c.name}", c.type, f"{c.meaning}; {split} split at the selected checkpoint", c.unit)
             for split in ("test", "train", "validation")

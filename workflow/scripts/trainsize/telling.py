@@ -195,7 +195,8 @@ def _spread(of: dict, metric: str) -> str:
         return ""
     told = f"Runs of the largest size spread by {change(metric, last.loc['runs', 'sd'])} (standard deviation)"
     if "test set" in last.index:
-        told += f", the choice of the test set by {change(metric, last.loc['test set', 'sd'])}"
+        test = last.loc["test set"]
+        told += f", the choice of {images(test['repeats'])} test images by {change(metric, test['sd'])}"
     if "runs, on any test set" in last.index:
         told += f"; with unlimited test images the runs would spread by {_lasting(last, metric)}"
     needed, margin = last.loc["runs", "repeats_needed"], of["saturation"]["margin"].iloc[0]
