@@ -14,6 +14,7 @@ from trainsize.artefacts import numbers
 from trainsize.errors import UserError
 from trainsize.files import write_json
 from trainsize.forms import REPRODUCED, forms, mistakes, roles
+from trainsize.report_reproduction import _effect
 from trainsize.reproduction import compare, describe, main, reproduce, write_reproduction
 from trainsize.reproduction_forms import effects_table, settings_table
 from trainsize.study import load_study
@@ -165,6 +166,19 @@ def test_the_other_forms_of_a_study(letters):
         "as published": "ga-letters+devanagari+quick",
         "corrected": "ga-letters+devanagari+quick+corrected",
     }
+
+
+def test_what_a_mistake_did_is_told_in_the_unit_of_its_metric():
+    sds = {"as_published_sd": 0.05, "without_sd": float("nan")}
+    loss = {"metric": "train_loss", "as_published": 1.2e-07, "without": 0.34, "difference": 0.34}
+    ends = {"difference_low": 0.3, "difference_high": 0.38}
+    told = _effect({"model": "mlp", **loss, **ends, **sds}, several=True)
+    changed = "mlp: train cross-entropy 0.34 nats instead of 1.2e-07 nats"
+    assert told == f"{changed}, a difference of 0.34 nats (0.3 to 0.38 nats)."
+    accuracy = {"metric": "test_accuracy", "as_published": 0.8, "without": 0.82, "difference": 0.02}
+    one_run = {"difference_low": float("nan"), "difference_high": float("nan")}
+    told = _effect({"model": "mlp", **accuracy, **one_run, **sds, "without_sd": 0.01}, several=False)
+    assert told == "test accuracy 82.00 % instead of 80.00 %, spread between runs 1.00 points instead of 5.00 points."
 
 
 def test_what_a_mistake_did_to_the_mean_and_the_spread(letters):

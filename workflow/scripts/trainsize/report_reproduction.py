@@ -9,7 +9,7 @@ import pandas as pd
 from trainsize.forms import AS_PUBLISHED, CORRECTED
 from trainsize.report_tables import Column, Shown
 from trainsize.tables import CLAIMS, EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS, read_table
-from trainsize.telling import change
+from trainsize.telling import NAMES, change, value
 
 _NUMBERS = (
     Column("artefact", "artefact"),
@@ -116,7 +116,7 @@ def _claimed(claims: pd.DataFrame) -> list[dict]:
 
 
 def _told(mistake: dict, effects: pd.DataFrame, forms: pd.DataFrame) -> dict:
-    """Return a mistake with what it did to an accuracy and its spread, or how to find out."""
+    """Return a mistake with what it did to a metric and its spread, or how to find out."""
     role = mistake["role"]
     found = effects[(effects["role"] == role) & (effects["metric"] == mistake["metric"])]
     did = [_effect(row, len(found) > 1) for row in found.to_dict("records")]
@@ -125,13 +125,14 @@ def _told(mistake: dict, effects: pd.DataFrame, forms: pd.DataFrame) -> dict:
 
 
 def _effect(row: dict, several: bool) -> str:
-    def points(value: float) -> str:
-        return change("accuracy", value).removesuffix(" points")
-
+    split, metric = row["metric"].split("_", 1)
+    with_it, without = (value(metric, row[name]) for name in ("as_published", "without"))
     told = f"{row['model']}: " if several else ""
-    told += f"{row['metric'].replace('_', ' ')} {row['difference'] * 100:+.2f} points"
+    told += f"{split} {NAMES[metric]} {without} instead of {with_it}"
     if row["difference_low"] == row["difference_low"]:
-        told += f" ({100 * row['difference_low']:+.2f} to {100 * row['difference_high']:+.2f})"
+        interval = change(metric, row["difference_low"], row["difference_high"])
+        told += f", a difference of {change(metric, row['difference'])} ({interval})"
     if row["without_sd"] == row["without_sd"]:
-        told += f", spread between runs {points(row['without_sd'])} instead of {points(row['as_published_sd'])} points"
+        with_it, without = (change(metric, row[f"{name}_sd"]) for name in ("as_published", "without"))
+        told += f", spread between runs {without} instead of {with_it}"
     return f"{told}."
