@@ -1,5 +1,6 @@
 """The auditor on the published numbers, on planted errors of many shapes, and on what it cannot know."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +162,19 @@ def test_two_digits_cannot_show_a_batch_of_a_hundred():
     (clear,) = findings(data, status="clear", n_test=10_000)["last-batch"]
     visible = int(clear.meaning.rsplit(" ", 1)[1])
     assert 8 <= visible < 100  # and the limit of what could be seen is said
+
+
+@pytest.mark.parametrize("odd", ["0.90", "0.9000", "0.925"])
+def test_a_number_with_more_digits_says_nothing_of_the_others(odd):
+    accuracy = "0.88 0.84 0.79 0.61 0.68 0.74 0.91 0.93 0.94 0.95 0.96".split()
+    assert "last-batch" not in findings(table(accuracy=[*accuracy, odd]), n_test=10_000)
+
+
+def test_numbers_printed_with_more_digits_than_they_have_are_tested():
+    rng = np.random.default_rng(10)
+    printed = [repr(float(share)) for share in np.append(rng.binomial(64, 0.8, 20) / 64, [11 / 17_000, 7 / 17])]
+    assert max(map(len, printed)) > 20
+    assert "last-batch" in findings(table(accuracy=printed), status="clear", n_test=10_000)
 
 
 def test_too_few_values_are_said_to_be_too_few():
@@ -392,7 +406,7 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
         ("accuracy\n0.91\nabout 0.9\n", "line 3, column test_accuracy: 'about 0.9' is not a number"),
         ("accuracy\n912\n", "neither a share (0 to 1) nor a percentage"),
         ("loss\n-0.1\n", "below 0"),
-        ("n,accuracy\n0,0.91\n", "not a whole number above 0"),
+        ("n,accuracy\n0,0.91\n", "'0' is not a whole number from 1 to 1,000,000,000"),
         ("accuracy,test_acc\n0.9,0.9\n", "two columns mean 'test_accuracy'"),
         ("accuracy,statistic\n0.9,medain\n", "'medain'; did you mean 'median'?"),
         ("n,epochs\n10,0\n", "'0' is not above 0"),
@@ -400,8 +414,21 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
         ("metric,intercept,slope,sizes\naccuracy,0.4,0.1,750 to 900\n", "write whole numbers with spaces"),
         ("n,accuracy,removed\n10,0.9,maybe\n", "'maybe'; allowed: yes, no"),
         ("accuracy\n", "has no rows"),
-        ("", "cannot be read as CSV"),
-        ("accuracy\n0.9,0.8\n", "more values than the header"),
+        ("", "has no rows"),
+        ('accuracy\n"0.9\n', "cannot be read as CSV in UTF-8"),
+        ("accuracy\n0.9,0.8\n", "paper.csv, line 2: the row has more values than the header"),
+        ("n,n,accuracy\n1,2,0.8\n", "two columns mean 'n'; keep one of them"),
+        ("accuracy,accuracy\n0.9,0.8\n", "two columns mean 'test_accuracy'"),
+        ("accuracy\n\n0.91\n,\nabc\n", "line 5, column test_accuracy: 'abc'"),
+        ('note,accuracy\n"two\nlines",0.91\nx,abc\n', "line 4, column test_accuracy: 'abc'"),
+        ("size;accuracy\n100;0,91\n", "columns are separated by commas, here it seems by semicolons"),
+        ("size\taccuracy\n100\t0.91\n", "here it seems by tabs"),
+        ("loss\n1e400\n", "'1e400' is too large"),
+        ("n,accuracy\n1e30,0.91\n", "'1e30' is not a whole number from 1 to 1,000,000,000"),
+        ("n,accuracy\n10%,0.91\n", "'10%' has a per cent sign, which only accuracies, F1 and the column percent can"),
+        ("n,accuracy\n12.000,0.91\n", "'12.000' has decimals; thousands are grouped by commas"),
+        ("accuracy\n0.91\n92.5\n", "line 2, column test_accuracy: '0.91' stands among per cents; write 91%, or 0.91%"),
+        ("accuracy\n91%\n0.92\n", "line 3, column test_accuracy: '0.92' stands among per cents"),
         ("dataset,rows\nmnits,10\n", "did you mean 'mnist'?"),
     ],
 )
@@ -418,10 +445,26 @@ def test_bad_arguments_are_one_message(arguments, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("suffix", ["zip", "gz", "xz", "zst", "tar"])
+def test_a_file_is_read_as_text_whatever_it_is_called(tmp_path, capsys, suffix):
+    path = tmp_path / f"paper.csv.{suffix}"
+    path.write_text("size,accuracy\n100,0.9134\n", encoding="utf-8")
+    assert main([str(path)]) == 0
+    path.write_bytes(gzip.compress(b"size,accuracy\n100,0.9134\n"))
+    assert main([str(path)]) == 2
+    assert "cannot be read as CSV in UTF-8" in capsys.readouterr().err
+
+
+def test_counts_of_a_data_frame_and_single_per_cents_are_understood():
+    sheet = sheet_of_texts(table(n=["100.0", "2e3"], accuracy=["0.1%", "92.5%"]), "t")
+    assert sheet.rows["n"].tolist() == [100, 2000]
+    assert sheet.rows["test_accuracy"].tolist() == [0.001, 0.925]
+
+
 def test_percent_signs_and_decimals_are_understood():
     sheet = sheet_of_texts(table(accuracy=["91.25 %", "90.5%", "-"], loss=["1.5e-3", "0.25", ""]), "t")
     assert sheet.rows["test_accuracy"].tolist()[:2] == [0.9125, 0.905]
-    assert sheet.half["test_accuracy"].tolist()[:2] == pytest.approx([5e-5, 5e-5])
+    assert sheet.half["test_accuracy"].tolist()[:2] == pytest.approx([5e-5, 5e-4])
     assert sheet.half["test_loss"].tolist()[:2] == pytest.approx([5e-5, 5e-3])
     assert sheet.percentages == ("test_accuracy",)
 

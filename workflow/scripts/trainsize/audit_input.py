@@ -3,13 +3,15 @@
 A number is kept with half a unit of its last printed digit, since what a printed number can show depends on that.
 """
 
+import csv
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from trainsize.catalogue import DATASETS, Dataset
@@ -104,7 +106,10 @@ STATISTICS = ("run", "mean", "median", "q1", "q3", "whisker_low", "whisker_high"
 SELECTIONS = ("best", "validation", "last")
 SINGLE = ("run", "whisker_low", "whisker_high", "outlier")  # printed numbers that are one run's own value
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+LARGEST_COUNT = 10**9  # of images, classes and whatever else is counted
+FINEST = 5e-16  # half units; double precision holds no finer shares
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,6})?", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
 _TRUE, _FALSE = {"yes", "true", "1"}, {"no", "false", "0", ""}
@@ -191,38 +196,65 @@ class Sheet:
 
 def read_sheet(path: Path) -> Sheet:
     """Read a CSV file of printed numbers. Raises UserError naming file, line and column of what makes no sense."""
-    shown = near(path)
+    shown = str(near(path))
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = dict(_filled_lines(file))
     except FileNotFoundError:
         raise UserError(f"{shown}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{shown}: cannot be read as CSV in UTF-8 ({str(error).strip()})") from None
-    if frame.empty:
-        raise UserError(f"{shown}: has no rows below its header")
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise UserError(f"{shown}: rows have more values than the header has columns (decimal commas?)")
-    return sheet_of_texts(frame, str(shown))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{shown}: cannot be read as CSV in UTF-8 ({error})") from None
+    return sheet_of_texts(_frame(lines, shown), shown, [*lines][1:])
 
 
-def sheet_of_texts(frame: pd.DataFrame, name: str) -> Sheet:
-    """Return the sheet of a table whose cells are texts as printed. Raises UserError."""
+def _filled_lines(file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row that is not empty, and the line where it begins; a cell may go over several lines."""
+    reader, begin = csv.reader(file, skipinitialspace=True, strict=True), 1
+    for cells in reader:
+        if any(map(str.strip, cells)):
+            yield begin, cells
+        begin = reader.line_num + 1
+
+
+def _frame(lines: Mapping[int, list[str]], name: str) -> pd.DataFrame:
+    """Return the rows below the header as a table of texts. Raises UserError for rows longer than the header."""
+    header, *rows = lines.values() or [[]]
+    for separator, called in {";": "semicolons", "\t": "tabs"}.items():
+        if len(header) == 1 and separator in header[0]:
+            raise UserError(f"{name}: columns are separated by commas, here it seems by {called}")
+    for line, cells in lines.items():
+        if len(cells) > len(header):
+            raise UserError(
+                f"{name}, line {line}: the row has more values than the header has columns (decimal commas?)"
+            )
+    if not rows:
+        raise UserError(f"{name}: has no rows below its header")
+    texts = [[" ".join(cell.split()) for cell in cells] + [""] * (len(header) - len(cells)) for cells in rows]
+    return pd.DataFrame(texts, columns=header, dtype=str)
+
+
+def sheet_of_texts(frame: pd.DataFrame, name: str, lines: Sequence[int] | None = None) -> Sheet:
+    """Return the sheet of a table whose cells are texts as printed. Raises UserError.
+
+    `lines` are the rows' lines in the file, for messages; where they are not given, a header stands in line 1.
+    """
     found, ignored = _recognised(frame.columns, name)
-    texts = _with_options(frame[list(found)].rename(columns=found).reset_index(drop=True))
+    lines = range(2, len(frame) + 2) if lines is None else lines
+    texts = _with_options(frame[list(found)].rename(columns=found).set_axis(lines))
     rows, half, percentages = {}, {}, []
     for column in texts:
         kind = COLUMNS[column].kind
         if kind in ("text", "flag"):
             rows[column] = _words(texts[column], kind, name)
             continue
-        values, halves, percent = _numbers(texts[column], kind, name)
-        rows[column], half[column] = values, halves
+        rows[column], half[column], percent = _numbers(texts[column], name)
         percentages += [column] if percent else []
     if "metric" in rows:
         rows["metric"] = rows["metric"].map(lambda word: _NAMES.get(_plain(word), word), na_action="ignore")
     _check(rows, name)
-    rows, half = pd.DataFrame(rows), pd.DataFrame(half, index=range(len(texts)))
-    return Sheet(name, rows, _with_precision(rows, half, percentages), tuple(percentages), tuple(ignored))
+    rows, half = pd.DataFrame(rows), pd.DataFrame(half, index=texts.index)
+    half = _with_precision(rows, half, percentages).clip(lower=FINEST)
+    return Sheet(name, rows.reset_index(drop=True), half.reset_index(drop=True), tuple(percentages), tuple(ignored))
 
 
 def sheet_of_numbers(frame: pd.DataFrame, name: str, half: float = 1e-9) -> Sheet:
@@ -287,23 +319,18 @@ def _words(texts: pd.Series, kind: str, name: str) -> pd.Series:
     return lower.isin(_TRUE)
 
 
-def _numbers(texts: pd.Series, kind: str, name: str) -> tuple[pd.Series, pd.Series, bool]:
+def _numbers(texts: pd.Series, name: str) -> tuple[pd.Series, pd.Series, bool]:
     """Return numbers, half units of their last digits, and whether they were printed in per cent."""
-    cells = [_cell(text, _place(name, row, texts.name)) for row, text in texts.items()]
-    values = pd.Series([value for value, _, _ in cells], dtype=float)
-    decimals = pd.Series([places for _, places, _ in cells], dtype=float)
-    # A column is printed with as many decimals as its longest number; tools drop the zeros behind.
-    scientific = texts.str.lower().str.contains("e").to_numpy()
-    decimals[~scientific] = decimals[~scientific].max()
-    half = 0.5 * 10.0**-decimals
-    percent = kind == "share" and (any(sign for _, _, sign in cells) or values.max() > 1)
-    if percent:
-        values, half = values / 100, half / 100
-    for row in values.index[values.notna()]:
-        wrong = _wrong(values[row], kind)
+    field = COLUMNS[texts.name]
+    cells = [_cell(text, _place(name, line, texts.name)) for line, text in texts.items()]
+    cells = pd.DataFrame(cells, index=texts.index, columns=["value", "decimals", "sign"])
+    percent = bool(field.kind == "share" and (cells["sign"].any() or cells["value"].max() > 1))
+    scale = 100 if percent else 1
+    for line, value, decimals, sign in cells.dropna().itertuples():
+        wrong = _wrong(value / scale, field.kind) or _doubtful(value, decimals, sign, field, percent)
         if wrong:
-            raise UserError(f"{_place(name, row, texts.name)}: '{texts[row]}' {wrong}")
-    return values, half, percent
+            raise UserError(f"{_place(name, line, texts.name)}: '{texts[line]}' {wrong}")
+    return cells["value"] / scale, 0.5 * 10.0 ** -cells["decimals"] / scale, percent
 
 
 def _cell(text: str, place: str) -> tuple[float, float, bool]:
@@ -318,13 +345,16 @@ def _cell(text: str, place: str) -> tuple[float, float, bool]:
     if not _NUMBER.fullmatch(plain):
         comma = "; decimals are written with a point" if "," in plain else ""
         raise UserError(f"{place}: '{text}' is not a number{comma}")
+    if math.isinf(float(plain)):
+        raise UserError(f"{place}: '{text}' is too large")
     mantissa, _, exponent = plain.lower().partition("e")
     return float(plain), len(mantissa.partition(".")[2]) - int(exponent or 0), sign
 
 
 def _wrong(value: float, kind: str) -> str:
-    if kind == "count" and (value < 1 or value != round(value)):
-        return "is not a whole number above 0"
+    """Return what is wrong with a number of this kind, or nothing."""
+    if kind == "count" and (not 1 <= value <= LARGEST_COUNT or value != round(value)):
+        return f"is not a whole number from 1 to {LARGEST_COUNT:,}"
     if kind == "positive" and value <= 0:
         return "is not above 0"
     if kind == "share" and not 0 <= value <= 1:
@@ -332,8 +362,19 @@ def _wrong(value: float, kind: str) -> str:
     return "is below 0, which no cross-entropy is" if kind == "loss" and value < 0 else ""
 
 
-def _place(name: str, row: int, column: str) -> str:
-    return f"{name}, line {row + 2}, column {column}"
+def _doubtful(value: float, decimals: float, sign: bool, field: Field, percent: bool) -> str:
+    """Return what leaves it open which number is meant by a printed value, or nothing."""
+    if sign and field.kind != "share" and field.name != "percent":
+        return "has a per cent sign, which only accuracies, F1 and the column percent can have"
+    if field.kind == "count" and decimals > 1:
+        return "has decimals; thousands are grouped by commas, in quotes, or not at all"
+    if percent and not sign and 0 < value <= 1:
+        return f"stands among per cents; write {100 * value:g}%, or {value:g}% if that is meant"
+    return ""
+
+
+def _place(name: str, line: int, column: str) -> str:
+    return f"{name}, line {line}, column {column}"
 
 
 def _check(rows: Mapping[str, pd.Series], name: str) -> None:
