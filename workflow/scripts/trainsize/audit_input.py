@@ -55,7 +55,7 @@ FIELDS = (
         "n", "count", "size: training images", ("size", "train_size", "dataset_size", "train_images", "training_size")
     ),
     Field("percent", "positive", "size in per cent of all training images", ("percent_of_data",)),
-    Field("seed", "text", "which repeat of the training"),
+    Field("seed", "text", "which repeat of the training", ("run",)),
     Field("draw", "text", "which subset of that size"),
     Field("epoch", "number", "when the row was measured, where a run has several rows"),
     Field("fold", "number", "which fold of a cross-validation, in the order trained"),
@@ -107,11 +107,19 @@ SELECTIONS = ("best", "validation", "last")
 SINGLE = ("run", "whisker_low", "whisker_high", "outlier")  # printed numbers that are one run's own value
 
 LARGEST_COUNT = 10**9  # of images, classes and whatever else is counted
+HIGHEST_LEVEL = 1.5  # of a share in the middle of a regression's sizes; above, it was printed in per cent
+LIKELY_SIZE = 1000  # where a regression's sizes are not given
 FINEST = 5e-16  # half units; double precision holds no finer shares
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,6})?", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
+# Last words of columns that are near a score's name and are no slip of it.
+_OTHER_NUMBERS = {"std", "sd", "se", "sem", "ci", "min", "max", "auc", "mcc", "top3", "f2"}
+# Columns that the options of a command line fill; others have options of the same name and another meaning.
+_OF_COMMANDS = (
+    "model", "epochs", "batch_size", "scheduler", "lr_step", "lr_gamma", "warmup_epochs", "optimizer", "momentum",
+)  # fmt: skip
 _TRUE, _FALSE = {"yes", "true", "1"}, {"no", "false", "0", ""}
 
 
@@ -147,17 +155,18 @@ def facts_of(dataset: str | None = None, **given: object) -> Facts:
     if dataset is None:
         return Facts(**given)
     card = card_of(dataset)
+    if card is None:
+        raise UserError(
+            f"data set '{dataset}' is not known{nearest(dataset.lower(), DATASETS)}; known: {listing(DATASETS, 30)}"
+        )
     return Facts(
-        **{"n_train": card.n_train, "n_test": card.n_test, "classes": len(card.classes)} | given, dataset=dataset
+        **{"n_train": card.n_train, "n_test": card.n_test, "classes": len(card.classes)} | given, dataset=card.name
     )
 
 
-def card_of(dataset: str) -> Dataset:
-    if dataset not in DATASETS:
-        raise UserError(
-            f"data set '{dataset}' is not known{nearest(dataset, DATASETS)}; known: {listing(DATASETS, 30)}"
-        )
-    return DATASETS[dataset]
+def card_of(dataset: str) -> Dataset | None:
+    """Return what the catalogue knows of a data set, whose name may be in capitals; None if it does not know it."""
+    return DATASETS.get(dataset.lower())
 
 
 @dataclass(frozen=True)
@@ -182,6 +191,11 @@ class Sheet:
         if column not in self.rows:
             return pd.Series(default, index=self.rows.index)
         return self.rows[column].fillna(default)
+
+    def settings(self, rows: pd.DataFrame) -> list[pd.Series]:
+        """Return the columns that set `rows`, some of this table's, apart: model; n, percent and epoch if filled."""
+        others = [rows[column] for column in ("n", "percent", "epoch") if column in rows and rows[column].notna().all()]
+        return [self.texts("model").loc[rows.index], *others]
 
     def only(self, column: str) -> float | None:
         """Return the one number that a column holds, or None where it holds several or nothing."""
@@ -254,6 +268,9 @@ def sheet_of_texts(frame: pd.DataFrame, name: str, lines: Sequence[int] | None =
     _check(rows, name)
     rows, half = pd.DataFrame(rows), pd.DataFrame(half, index=texts.index)
     half = _with_precision(rows, half, percentages).clip(lower=FINEST)
+    if {"metric", "intercept", "slope"} <= set(rows):
+        _check_regressions(rows, name)
+        rows, half = _as_fractions(rows, half)
     return Sheet(name, rows.reset_index(drop=True), half.reset_index(drop=True), tuple(percentages), tuple(ignored))
 
 
@@ -268,22 +285,31 @@ def _recognised(columns: Iterable[str], name: str) -> tuple[dict[str, str], list
     """Return the known columns under their own names, and the others. Raises UserError for what looks like a slip."""
     found: dict[str, str] = {}
     ignored = []
+    plain = {column: _plain(column) for column in columns}
     for column in columns:
-        plain = _plain(column)
-        if plain in _NAMES:
-            if _NAMES[plain] in found.values():
-                raise UserError(f"{name}: two columns mean '{_NAMES[plain]}'; keep one of them")
-            found[column] = _NAMES[plain]
-        elif close := get_close_matches(plain, _NAMES, n=1, cutoff=0.85):
-            raise UserError(f"{name}: unknown column '{column}'; did you mean '{close[0]}'?")
-        else:
+        known = _NAMES.get(plain[column])
+        if known is None or _is_second_f1(plain[column], plain.values()):
             ignored.append(column)
+        elif known in found.values():
+            raise UserError(f"{name}: two columns mean '{known}'; keep one of them")
+        else:
+            found[column] = known
+    for column in ignored:
+        close = get_close_matches(plain[column], _NAMES, n=1, cutoff=0.85)
+        other = plain[column].split("_")[-1] in _OTHER_NUMBERS
+        if close and not other and _NAMES[close[0]] not in found.values():
+            raise UserError(f"{name}: unknown column '{column}'; did you mean '{close[0]}'?")
     if not set(found.values()) - {"note"}:
         raise UserError(
             f"{name}: no column is known to the auditor; found {listing(ignored)}; known, among others: n, seed, fold, "
             "test_accuracy, test_loss, train_accuracy, epochs, lr_step, metric, slope (docs/audit.md lists all)"
         )
     return found, ignored
+
+
+def _is_second_f1(plain: str, beside: Iterable[str]) -> bool:
+    """Whether a column is a micro-averaged F1 beside a macro-averaged one, which is the one to be audited."""
+    return plain.endswith("f1_micro") and plain.replace("micro", "macro") in beside
 
 
 _OPTION = re.compile(r"--([A-Za-z][\w-]*)(?:[ =]+(?!--)(\S+))?")
@@ -302,7 +328,7 @@ def _with_options(texts: pd.DataFrame) -> pd.DataFrame:
     texts = texts.copy()
     for row, command in texts["command"].items():
         for column, value in options_of(command).items():
-            if column in COLUMNS and column != "command":
+            if column in _OF_COMMANDS:
                 if column not in texts:
                     texts[column] = ""
                 texts.loc[row, column] = texts.loc[row, column] or value
@@ -380,20 +406,27 @@ def _place(name: str, line: int, column: str) -> str:
 def _check(rows: Mapping[str, pd.Series], name: str) -> None:
     """Raise UserError for a word that is none of those a column may hold."""
     metrics = [f"{split}_{score[0]}" for split in SPLITS for score in SCORES]
-    allowed = {"statistic": STATISTICS, "selection": SELECTIONS, "dataset": DATASETS, "metric": metrics}
+    allowed = {"statistic": STATISTICS, "selection": SELECTIONS, "metric": metrics}
     for column, words in allowed.items():
         for row, word in rows.get(column, pd.Series(dtype=object)).dropna().items():
             if word not in words:
                 message = f"{_place(name, row, column)}: '{word}'{nearest(word, words)}"
                 raise UserError(f"{message}; allowed: {listing(words, 30)}")
     for row, text in rows.get("sizes", pd.Series(dtype=object)).dropna().items():
-        if not all(word.isdigit() for word in size_words(text)):
-            raise UserError(f"{_place(name, row, 'sizes')}: '{text}'; write whole numbers with spaces between them")
+        if not all(word.isdecimal() and 1 <= float(word) <= LARGEST_COUNT for word in _size_words(text)):
+            raise UserError(
+                f"{_place(name, row, 'sizes')}: '{text}'; write whole numbers from 1 to {LARGEST_COUNT:,} with spaces "
+                "between them"
+            )
 
 
-def size_words(text: str) -> list[str]:
-    """Return the sizes in a cell such as "750; 1,500 3000" as texts of digits."""
+def _size_words(text: str) -> list[str]:
     return [word.replace(",", "") for word in text.replace(";", " ").split()]
+
+
+def sizes_of(text: str) -> tuple[int, ...]:
+    """Return the sizes in a cell such as "750; 1,500 3000", ascending."""
+    return tuple(sorted(map(int, _size_words(text))))
 
 
 def _with_precision(rows: pd.DataFrame, half: pd.DataFrame, percentages: list[str]) -> pd.DataFrame:
@@ -406,3 +439,39 @@ def _with_precision(rows: pd.DataFrame, half: pd.DataFrame, percentages: list[st
             precision = rows["precision"] / (100 if column in percentages else 1)
             half[column] = precision.where(precision.notna(), half[column])
     return half
+
+
+def regressions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that hold a whole regression.
+
+    `model` is a text, `sizes` what `sizes_of` returns, and `level` the line's value in the middle of the sizes.
+    """
+    whole = rows.dropna(subset=["metric", "intercept", "slope"])
+    texts = whole.reindex(columns=["model", "sizes"], fill_value="").fillna("")
+    sizes = texts["sizes"].map(sizes_of)
+    middle = [np.log10(of_fit or LIKELY_SIZE).mean() for of_fit in sizes]
+    return whole.assign(model=texts["model"], sizes=sizes, level=whole["intercept"] + whole["slope"] * middle)
+
+
+def _check_regressions(rows: pd.DataFrame, name: str) -> None:
+    """Raise UserError for a second regression of the same, since regressions are matched by metric, model and sizes."""
+    fits = regressions(rows)
+    for line in fits.index[fits.duplicated(["model", "metric", "sizes"])]:
+        raise UserError(
+            f"{_place(name, line, 'metric')}: a second regression of {fits['metric'][line]} over the same sizes; tell "
+            "them apart by column model or sizes"
+        )
+
+
+def _as_fractions(rows: pd.DataFrame, half: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return rows and half units with the regressions of shares that were printed in per cent as those of fractions."""
+    fits = regressions(rows)
+    shares = np.array([COLUMNS[metric].kind == "share" for metric in fits["metric"]], dtype=bool)
+    percent = fits.index[shares & (fits["level"] > HIGHEST_LEVEL)]
+    rows, half = rows.copy(), half.copy()
+    for column in {"intercept", "slope", "slope_se"} & set(rows):
+        rows.loc[percent, column] /= 100
+        half.loc[percent, column] /= 100
+    if "log_likelihood" in rows:
+        rows.loc[percent, "log_likelihood"] += fits["sizes"][percent].map(len) * np.log(100)
+    return rows, half
