@@ -283,6 +283,11 @@ def boxes(runs: int, height: int, models: str = "a") -> pd.DataFrame:
 BOXES = {"n_test": 20_800, "batch_size": 72}
 
 
+def test_values_too_few_for_a_grid_say_nothing_of_the_spread():
+    data = table(accuracy=["0.888888888889", "0.777777777778", "0.888888888889"])
+    assert not findings(data, n_test=10_000)
+
+
 def test_boxes_of_several_models_are_compared_model_by_model():
     (alone,) = findings(boxes(10, 6), **BOXES)["seed-spread"]
     (both,) = findings(boxes(10, 6, "ab"), **BOXES)["seed-spread"]

@@ -182,7 +182,7 @@ def _fit_name(fit: tuple) -> str:
 
 
 def _counted(sizes: tuple[int, ...]) -> str:
-    return f"{len(sizes)} sizes" if sizes else ""
+    return counted(len(sizes), "size") if sizes else ""
 
 
 def check_row_dropout_of_regressions(sheet: Sheet, facts: Facts) -> Iterator[Finding]:

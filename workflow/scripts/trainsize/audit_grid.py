@@ -50,7 +50,7 @@ def distinct_values(sheet: Sheet, column: str, rows: pd.Index) -> Values:
     values = pd.DataFrame({"share": sheet.rows.loc[rows, column], "half": sheet.half.loc[rows, column], "finer": finer})
     values = values.dropna()
     values = values[(values["share"] > values["half"]) & (values["share"] < 1 - values["half"])]
-    values = values.sort_values("finer", ascending=False).drop_duplicates("share").head(MOST_VALUES)
+    values = values.sort_values(["finer", "half"], ascending=False).drop_duplicates("share").head(MOST_VALUES)
     return Values(*(values[name].to_numpy() for name in ("share", "half", "finer")))
 
 
@@ -126,10 +126,11 @@ def find_grid(values: Values, n_images: int | None, supposed: int | None = None)
 def _smallest_grid(values: Values, k: np.ndarray, n_images: float, tries: int) -> Grid:
     """Return the grid of the smallest of the denominators `k` that all values fit; its p is that of `tries` tries."""
     log_p = np.logaddexp.accumulate(log_chance(values, k, n_images).sum(axis=0)) + np.log(tries)
-    seen = k[log_p < np.log(CERTAIN)]
+    visible = int(max(k[log_p < np.log(CERTAIN)], default=0))
     found = np.flatnonzero(fits(values, k).all(axis=0))
-    fitting, p = (int(k[found[0]]), min(1.0, float(np.exp(log_p[found[0]])))) if len(found) else (None, 1.0)
-    return Grid(fitting, p, int(seen[-1]) if len(seen) else 0, len(values))
+    if not len(found):
+        return Grid(None, 1.0, visible, len(values))
+    return Grid(int(k[found[0]]), min(1.0, float(np.exp(log_p[found[0]]))), visible, len(values))
 
 
 def last_batch(n_images: int | np.ndarray, batch_size: int | np.ndarray) -> int | np.ndarray:
@@ -160,7 +161,7 @@ def check_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
                     yield from check_spread(sheet, column, rows, part.k, finding.subject)
             continue
         yield together
-        known = grid.k if n_images and _certain(grid) else None
+        known = grid.k if together.status == FINDING and _certain(grid) else None
         yield from check_spread(sheet, column, sheet.rows.index, known, column)
     yield from _training_grid(sheet, facts)
 
@@ -318,10 +319,9 @@ def _box_spread(sheet: Sheet, column: str, rows: pd.Index, k: int, subject: str,
 def _spread_finding(subject: str, tested: str, statistic: str, larger: float, smaller: float, k: int) -> Finding:
     """Judge a spread by the probabilities that sampling k images alone gives a larger, and a smaller one."""
     if smaller < 0.025:
+        statistic = f"{statistic}; a smaller spread has p {smaller:.2g} by sampling alone"
         meaning = f"runs differ by less than {k} images of their own each would make them: they share the images"
-        return Finding(
-            SPREAD, subject, CLEAR, tested, f"{statistic}; a smaller spread has p {smaller:.2g} by sampling", meaning
-        )
+        return Finding(SPREAD, subject, CLEAR, tested, statistic, meaning)
     statistic = f"{statistic}; a larger spread has p {larger:.2g} by sampling alone"
     if larger < 0.05:
         return Finding(SPREAD, subject, CLEAR, tested, statistic, f"runs differ by more than {k} test images explain")

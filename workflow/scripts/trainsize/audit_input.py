@@ -118,8 +118,16 @@ _MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
 _OTHER_NUMBERS = {"std", "sd", "se", "sem", "ci", "min", "max", "auc", "mcc", "top3", "f2"}
 # Columns that the options of a command line fill; others have options of the same name and another meaning.
 _OF_COMMANDS = (
-    "model", "epochs", "batch_size", "scheduler", "lr_step", "lr_gamma", "warmup_epochs", "optimizer", "momentum",
-)  # fmt: skip
+    "model",
+    "epochs",
+    "batch_size",
+    "scheduler",
+    "lr_step",
+    "lr_gamma",
+    "warmup_epochs",
+    "optimizer",
+    "momentum",
+)
 _TRUE, _FALSE = {"yes", "true", "1"}, {"no", "false", "0", ""}
 
 
