@@ -49,6 +49,18 @@ def _prefixes(split: str) -> tuple[str, ...]:
     return (split, "val", "valid") if split == "validation" else (split,)
 
 
+# Columns that the options of a command line fill; others have options of the same name and another meaning.
+_OF_COMMANDS = (
+    "model",
+    "epochs",
+    "batch_size",
+    "scheduler",
+    "lr_step",
+    "lr_gamma",
+    "warmup_epochs",
+    "optimizer",
+    "momentum",
+)
 FIELDS = (
     Field("model", "text", "what else sets rows apart: network, recipe, configuration"),
     Field(
@@ -82,7 +94,11 @@ FIELDS = (
     Field("warmup_epochs", "number", "epochs of warm-up", ("warmup", "lr_warmup_epochs", "warm_up")),
     Field("optimizer", "text", "name of the optimiser", ("optimiser", "opt")),
     Field("momentum", "number", "momentum of the optimiser"),
-    Field("command", "text", "the command line as printed; its options fill the columns above"),
+    Field(
+        "command",
+        "text",
+        f"the command line as printed; its options fill {', '.join(f'`{name}`' for name in _OF_COMMANDS)}",
+    ),
     Field(
         "selection",
         "text",
@@ -116,18 +132,6 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
 # Last words of columns that are near a score's name and are no slip of it.
 _OTHER_NUMBERS = {"std", "sd", "se", "sem", "ci", "min", "max", "auc", "mcc", "top3", "f2"}
-# Columns that the options of a command line fill; others have options of the same name and another meaning.
-_OF_COMMANDS = (
-    "model",
-    "epochs",
-    "batch_size",
-    "scheduler",
-    "lr_step",
-    "lr_gamma",
-    "warmup_epochs",
-    "optimizer",
-    "momentum",
-)
 _TRUE, _FALSE = {"yes", "true", "1"}, {"no", "false", "0", ""}
 
 
