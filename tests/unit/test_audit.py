@@ -1,6 +1,10 @@
 """The auditor on the published numbers, on planted errors of many shapes, and on what it cannot know."""
 
+import gzip
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +22,10 @@ from trainsize.audit_grid import last_batch
 from trainsize.audit_input import Facts, facts_of, sheet_of_texts
 from trainsize.audit_scores import expected_maximum
 from trainsize.errors import UserError
+from trainsize.fingerprint import SCRIPTS
 from trainsize.tables import FINDINGS, WRITING, placed, read_table
+
+SIZES = "100 200 400 800 1600 3200"
 
 
 def table(**columns) -> pd.DataFrame:
@@ -163,6 +170,19 @@ def test_two_digits_cannot_show_a_batch_of_a_hundred():
     assert 8 <= visible < 100  # and the limit of what could be seen is said
 
 
+@pytest.mark.parametrize("odd", ["0.90", "0.9000", "0.925"])
+def test_a_number_with_more_digits_says_nothing_of_the_others(odd):
+    accuracy = ["0.88", "0.84", "0.79", "0.61", "0.68", "0.74", "0.91", "0.93", "0.94", "0.95", "0.96"]
+    assert "last-batch" not in findings(table(accuracy=[*accuracy, odd]), n_test=10_000)
+
+
+def test_numbers_printed_with_more_digits_than_they_have_are_tested():
+    rng = np.random.default_rng(10)
+    printed = [repr(float(share)) for share in np.append(rng.binomial(64, 0.8, 20) / 64, [11 / 17_000, 7 / 17])]
+    assert max(map(len, printed)) > 20
+    assert "last-batch" in findings(table(accuracy=printed), status="clear", n_test=10_000)
+
+
 def test_too_few_values_are_said_to_be_too_few():
     found = findings(table(accuracy=["0.91", "0.92"]), status=UNTESTED, n_test=10_000)
     assert "too few values or digits" in found["last-batch"][0].meaning
@@ -190,6 +210,28 @@ def test_a_model_with_a_last_batch_is_named_among_honest_ones():
     assert grid.subject == "test_accuracy, quick"
 
 
+@pytest.mark.parametrize("batch_size", [None, 100, 60])
+def test_a_batch_size_hides_no_grid(batch_size):
+    rng = np.random.default_rng(1)
+    data = table(accuracy=[f"{rng.binomial(16, p) / 16:.2f}" for p in np.linspace(0.3, 0.95, 40)])
+    (grid,) = findings(data, n_test=10_000, batch_size=batch_size)["last-batch"]
+    assert "is 16" in grid.statistic
+    assert "multiple" not in grid.meaning
+
+
+def test_a_batch_that_values_could_not_show_is_not_visible():
+    data = table(accuracy=["0.61", "0.68", "0.74", "0.79", "0.83", "0.87"])
+    told = [findings(data, "clear", n_test=10_000, batch_size=size)["last-batch"][0].meaning for size in (None, 100)]
+    most = [int(meaning.rsplit(" ", 1)[1]) for meaning in told]
+    assert most[1] <= most[0] < 100
+
+
+def test_a_training_score_repeated_at_all_sizes_is_one_value():
+    data = table(n=[100, 200, 500, 1000, 2000, 5000], train_accuracy=["0.1000"] * 6)
+    assert "last-batch" not in findings(data)
+    assert "last-batch" not in findings(data, batch_size=64)
+
+
 @pytest.mark.parametrize("known_batch", [True, False])
 @pytest.mark.parametrize("batch", [72, 128])
 def test_training_scores_of_the_last_batch_are_found(batch, known_batch):
@@ -213,12 +255,64 @@ def test_a_real_spread_of_seeds_is_more_than_the_last_batch():
     assert "seed-spread" not in found
 
 
+def test_runs_on_the_same_few_images_differ_by_less():
+    rng = np.random.default_rng(11)
+    n, level = np.repeat([100, 200, 500, 1000, 2000, 5000], 5), np.repeat([0.6, 0.7, 0.78, 0.84, 0.88, 0.91], 5)
+    scores = (np.round(64 * level) + rng.integers(-1, 2, 30)) / 64
+    data = table(n=n, accuracy=[f"{score:.4f}" for score in scores])
+    assert "seed-spread" not in findings(data, n_test=20_800, batch_size=72)
+    (spread,) = findings(data, "clear", n_test=20_800, batch_size=72)["seed-spread"]
+    assert "they share the images" in spread.meaning
+
+
+def boxes(runs: int, height: int, models: str = "a") -> pd.DataFrame:
+    """Return boxes of runs on 64 images each, about medians that depend on size and model, `height` images high."""
+    medians = {
+        (model, n): 26 + 4 * place + 8 * models.index(model)
+        for model in models
+        for place, n in enumerate(SIZES.split()[:5])
+    }
+    rows = [
+        (model, n, statistic, runs if statistic == "median" else "", f"{(median + away) / 64:.6f}")
+        for (model, n), median in medians.items()
+        for statistic, away in (("q1", -height / 2), ("median", 0), ("q3", height / 2))
+    ]
+    return pd.DataFrame(rows, columns=["model", "n", "statistic", "runs", "accuracy"])
+
+
+BOXES = {"n_test": 20_800, "batch_size": 72}
+
+
+def test_values_too_few_for_a_grid_say_nothing_of_the_spread():
+    data = table(accuracy=["0.888888888889", "0.777777777778", "0.888888888889"])
+    assert not findings(data, n_test=10_000)
+
+
+def test_boxes_of_several_models_are_compared_model_by_model():
+    (alone,) = findings(boxes(10, 6), **BOXES)["seed-spread"]
+    (both,) = findings(boxes(10, 6, "ab"), **BOXES)["seed-spread"]
+    assert "mean box height 0.0938" in alone.statistic
+    assert alone.statistic.split(";")[1].split(",")[0] == both.statistic.split(";")[1].split(",")[0]  # mean range
+    assert "5 sizes" in alone.statistic
+    assert "10 sizes" in both.statistic
+
+
+def test_boxes_of_runs_on_the_same_images_and_of_single_runs():
+    (shared,) = findings(boxes(10, 2), "clear", **BOXES)["seed-spread"]
+    assert "they share the images" in shared.meaning
+    assert "two runs or more" in findings(boxes(1, 4), UNTESTED, **BOXES)["seed-spread"][0].meaning
+
+
 def test_f1_that_is_accuracy_is_found_and_macro_f1_is_not():
     accuracy = np.random.default_rng(6).uniform(0.7, 0.9, 12)
     printed = [f"{100 * value:.2f}" for value in accuracy]
-    assert findings(table(test_acc=printed, test_f1=printed))["f1-is-accuracy"]
+    assert findings(table(test_acc=printed, test_f1=printed), classes=10)["f1-is-accuracy"]
     other = [f"{100 * value - 0.04:.2f}" for value in accuracy]
     assert "f1-is-accuracy" not in findings(table(test_acc=printed, test_f1=other))
+    (asked,) = findings(table(test_acc=printed, test_f1=printed), QUESTION)["f1-is-accuracy"]
+    assert "unless there are two classes" in asked.meaning
+    two = findings(table(test_acc=printed, test_f1=printed), UNTESTED, classes=2)["f1-is-accuracy"][0]
+    assert "of two classes macro F1 may print the same" in two.meaning
     few = [f"{value:.2f}" for value in accuracy]
     assert "so few digits" in findings(table(test_acc=few, test_f1=few), status=UNTESTED)["f1-is-accuracy"][0].meaning
 
@@ -247,6 +341,25 @@ def test_dropped_rows_are_found(classes, rate):
     assert "row-dropout" not in findings(data.assign(test_accuracy=accuracy.round(4)), classes=classes, dropout=rate)
 
 
+def test_models_and_sizes_without_training_scores_are_no_dropped_rows():
+    n, test = [100, 200, 400] * 2, ["0.80", "0.80", "0.85"] * 2
+    other = table(
+        model=list("aaabbb"),
+        n=n,
+        train_accuracy=["0.9"] * 3 + [""] * 3,
+        train_loss=["0.3"] * 3 + [""] * 3,
+        test_accuracy=test,
+    )
+    assert "row-dropout" not in findings(other, classes=10)
+    rising = table(
+        n=[100, 200, 400, 800],
+        train_accuracy=["0.40", "0.55", "0.70", ""],
+        train_loss=["1.9", "1.15", "0.4", ""],
+        test_accuracy=["0.8", "0.8", "0.8", "0.9"],
+    )
+    assert "row-dropout" not in findings(rising, classes=10)
+
+
 @pytest.mark.parametrize("folds", [5, 10])
 def test_leaking_folds_are_found_among_several_models(folds):
     rng = np.random.default_rng(folds)
@@ -256,6 +369,14 @@ def test_leaking_folds_are_found_among_several_models(folds):
     assert findings(data)["fold-order"]
     assert "fold-order" not in findings(data.assign(fold=rng.permutation(folds).tolist() * 2))
     assert "at least 4" in findings(data[data["fold"].isin(["1", "2", "3"])], UNTESTED)["fold-order"][0].meaning
+
+
+def test_models_that_lack_folds_make_no_trend():
+    begins = {"a": (0.7, 1), "b": (0.9, 3), "c": (0.9, 5), "d": (0.95, 7)}
+    rows = [(model, fold, level) for model, (level, first) in begins.items() for fold in range(first, 11)]
+    data = pd.DataFrame(rows, columns=["model", "fold", "val_acc"])
+    data["val_acc"] = [f"{x:.4f}" for x in data["val_acc"] + np.random.default_rng(3).normal(0, 0.003, len(data))]
+    assert "fold-order" not in findings(data)
 
 
 def test_equal_passes_and_equal_updates():
@@ -277,7 +398,28 @@ def test_a_batch_size_in_the_table_is_used():
     assert "as many as the last batch of 128 has" in findings(data, n_test=10_000)["last-batch"][0].meaning
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"command": ["train.py --ra-sampler --ra-reps 4"]},
+        {"command": ["train.py --ra-reps=4 --ra-sampler"]},
+        {"optimizer": ["adam", "sgd"], "momentum": ["0", "0.9"]},
+        {"command": ["train.py --opt adam --momentum 0.0"]},
+    ],
+)
+def test_flags_are_given_and_zeros_are_not(columns):
+    assert "unused-option" not in findings(table(**columns))
+
+
+def test_options_of_a_command_with_another_meaning_fill_no_column():
+    command = "train.py --loss cross_entropy --precision 16 --size 224 --metric top1 --epochs 90"
+    sheet = sheet_of_texts(table(command=[command], accuracy=["0.9134"]), "t")
+    assert set(sheet.rows) == {"command", "test_accuracy", "epochs"}
+    assert sheet.half["test_accuracy"].tolist() == pytest.approx([5e-5])
+
+
 def test_options_without_effect_in_columns_and_commands():
+    assert findings(table(command=["train.py --ra-reps 4"]))["unused-option"]
     unused = findings(table(optimizer=["Adam"], momentum=["0.9"]))["unused-option"][0].statistic
     assert unused == "momentum 0.9 with optimizer Adam"
     command = "python train.py --lr-scheduler=cosineannealinglr --lr-gamma 0.1 --epochs 90"
@@ -290,8 +432,63 @@ def test_a_line_is_judged_within_the_sizes_that_are_known():
     assert "fit-range" not in findings(line)
     assert "n = 46,416" in findings(line, n_train=60_000)["fit-range"][0].statistic
     percent = table(metric=["test_accuracy"], intercept=["30"], slope=["15"], sizes=["100 1000 10000"])
-    assert "100 is reached at n = 46,416" in findings(percent, n_train=60_000)["fit-range"][0].statistic
+    assert "1 is reached at n = 46,416" in findings(percent, n_train=60_000)["fit-range"][0].statistic
     assert "--n-train" in findings(line.drop(columns="sizes"), UNTESTED)["fit-range"][0].meaning
+
+
+def test_a_line_without_sizes_is_judged_at_the_largest_size_only():
+    line = table(metric=["test_accuracy"], intercept=["-0.2"], slope=["0.25"])
+    assert "fit-range" not in findings(line, n_train=60_000)
+    assert findings(line, "clear", n_train=60_000)["fit-range"][0].statistic == "0.9945 at n = 60,000"
+
+
+def test_a_limit_that_no_size_reaches_is_left_out():
+    flat = table(metric=["test_accuracy"], intercept=["1.2"], slope=["-0.00001"], sizes=["10 100"])
+    assert findings(flat)["fit-range"][0].statistic == "predicted at n = 100: 1.2"
+
+
+FITS = {
+    "test_accuracy": (0.43441, 0.08812, 0.007, 28.456),
+    "test_f1": (0.43441, 0.08812, 0.007, 28.456),
+    "train_accuracy": (0.530, -0.002, 0.01, 25.808),
+    "train_loss": (1.62, 0.0, 0.07, 11.797),
+}
+
+
+def printed_fits(scale: int = 1, sizes: str = SIZES, level: float = 0.0) -> pd.DataFrame:
+    """Return FITS, or with the accuracies raised by `level`, as printed as fractions (scale 1) or in per cent (100)."""
+    rows = []
+    for metric, (intercept, slope, error, likelihood) in FITS.items():
+        factor, digits = (1, 5) if metric.endswith("loss") else (scale, 5 - 2 * (scale > 1))
+        numbers = [f"{factor * number:.{digits}f}" for number in (intercept + level, slope, error)]
+        rows.append((metric, *numbers, f"{likelihood - len(sizes.split()) * np.log(factor):.6f}", sizes))
+    return pd.DataFrame(rows, columns=["metric", "intercept", "slope", "slope_se", "log_likelihood", "sizes"])
+
+
+def test_regressions_in_per_cent_say_what_those_of_fractions_say():
+    fractions, percents = (
+        pd.concat([printed_fits(scale), printed_fits(scale, SIZES.removesuffix(" 3200"), level=0.01)])
+        for scale in (1, 100)
+    )
+    expected, found = (
+        audit([(sheet_of_texts(fits, "t"), facts_of(classes=26, n_train=60_000))]) for fits in (fractions, percents)
+    )
+    said = [(f.check, f.status, f.subject, f.statistic, f.meaning) for f in found]
+    assert said == [(f.check, f.status, f.subject, f.statistic, f.meaning) for f in expected]
+    assert {"row-dropout", "f1-is-accuracy"} <= {f.check for f in found if f.status == FINDING}
+    assert any(f.check == "outlier" and f.statistic for f in found)
+
+
+def test_sizes_of_regressions_are_compared_as_numbers():
+    fits = printed_fits()
+    fits.loc[fits["metric"] == "test_f1", "sizes"] = "3,200; 1600; 800; 400; 200; 100"
+    assert "all 2 numbers" in findings(fits, classes=26)["f1-is-accuracy"][0].statistic
+
+
+def test_missing_coefficients_are_not_equal_ones():
+    fits = pd.concat([printed_fits().assign(model=model) for model in "abcd"])
+    fits.loc[fits["metric"] == "test_f1", "intercept"] = ""
+    assert "f1-is-accuracy" not in findings(fits, classes=26)
 
 
 def test_removed_sizes_are_judged_by_their_residual():
@@ -307,12 +504,56 @@ def test_removed_sizes_are_judged_by_their_residual():
     assert f"{fit.intercept + fit.slope * x[-1]:.4g} predicted" in kept.statistic
 
 
+def test_a_removed_seed_leaves_the_others_of_its_size():
+    n = np.repeat([100, 200, 400, 800, 1600], 2)
+    accuracy = (0.3 + 0.12 * np.log10(n) + np.array([4, -3, 1, -2, 3, -4, 2, 0, -1, 1]) / 1000).round(4)
+    removed = ["no"] * 10
+    accuracy[5], removed[5] = 0.2, "yes"
+    (found,) = findings(table(n=n, test_accuracy=accuracy, removed=removed), "clear")["outlier"]
+    assert found.subject == "test_accuracy, n = 400"
+    assert "0.2 against 0.61" in found.statistic
+    assert "on 3 degrees of freedom" in found.statistic
+
+
+@pytest.mark.parametrize(
+    ("columns", "check", "reason"),
+    [
+        ({"percent": [10, 100], "removed": ["no", "yes"], "accuracy": ["0.7", "0.8"]}, "outlier", "no column n"),
+        ({"n": [1, 2, 3], "removed": ["no", "no", "yes"], "loss": [3, 2, 1]}, "outlier", "2 sizes kept; at least 3"),
+        ({"fold": range(5), "val_acc": ["0.9"] * 5}, "fold-order", "the same in every fold"),
+        ({"model": list("abcd"), "fold": range(4), "val_acc": [0.1, 0.2, 0.3, 0.4]}, "fold-order", "no model has a"),
+        (
+            {"selection": ["best", "last"], "evaluations": ["", "7"], "accuracy": ["0.9", "0.8"]},
+            "best-of-many",
+            "no number of evaluations",
+        ),
+    ],
+)
+def test_a_check_that_is_not_made_says_why(columns, check, reason):
+    assert reason in findings(table(**columns), UNTESTED, n_test=10_000)[check][0].meaning
+
+
 def test_two_removed_sizes_are_judged_against_the_kept_ones():
     n = np.array([100, 200, 400, 800, 1600, 3200, 6400, 12800])
     accuracy = 0.3 + 0.12 * np.log10(n) + np.array([4, -3, 1, -2, 3, -4, -150, -200]) / 1000
     removed = ["no"] * 6 + ["yes"] * 2
     found = findings(table(n=n, test_accuracy=accuracy.round(4), removed=removed), status="clear")["outlier"]
     assert [finding.subject for finding in found] == ["test_accuracy, n = 6,400", "test_accuracy, n = 12,800"]
+
+
+def test_labels_are_those_of_the_row_s_own_data_set_or_else_of_the_facts():
+    row = {"classes": ["3"] * 6, "n": range(1, 7)}
+    assert "labels" not in findings(table(**row), dataset="mnist", classes=3)
+    (one,) = findings(table(**row), dataset="mnist")["labels"]
+    assert one.statistic == "3 classes found, 10 expected"
+    assert findings(table(**row, dataset=["Mnist"] * 6), classes=3)["labels"][0].statistic == one.statistic
+    own = table(dataset=["my-set", "mnits"], classes=["3", "3"], rows=["59999", "59999"])
+    assert "labels" not in findings(own, QUESTION, classes=3)
+    unknown = [finding.meaning for finding in findings(own, UNTESTED, classes=3)["labels"]]
+    assert [meaning.split(";")[0] for meaning in unknown] == [
+        f"data set '{x}' is not known" for x in ("my-set", "mnits")
+    ]
+    assert "did you mean 'mnist'?" in unknown[1]
 
 
 def test_labels_lost_rows_and_constant_labels():
@@ -392,17 +633,35 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
         ("accuracy\n0.91\nabout 0.9\n", "line 3, column test_accuracy: 'about 0.9' is not a number"),
         ("accuracy\n912\n", "neither a share (0 to 1) nor a percentage"),
         ("loss\n-0.1\n", "below 0"),
-        ("n,accuracy\n0,0.91\n", "not a whole number above 0"),
+        ("n,accuracy\n0,0.91\n", "'0' is not a whole number from 1 to 1,000,000,000"),
         ("accuracy,test_acc\n0.9,0.9\n", "two columns mean 'test_accuracy'"),
         ("accuracy,statistic\n0.9,medain\n", "'medain'; did you mean 'median'?"),
         ("n,epochs\n10,0\n", "'0' is not above 0"),
         ("metric,intercept,slope\ntest_acuracy,0.4,0.1\n", "did you mean 'test_accuracy'"),
-        ("metric,intercept,slope,sizes\naccuracy,0.4,0.1,750 to 900\n", "write whole numbers with spaces"),
+        ("metric,intercept,slope,sizes\naccuracy,0.4,0.1,750 to 900\n", "write whole numbers from 1 to"),
+        ("metric,intercept,slope,sizes\naccuracy,0.4,0.1,² 10\n", "column sizes: '² 10'; write whole numbers from 1"),
+        ("metric,intercept,slope,sizes\naccuracy,0.4,0.1,0 10\n", "column sizes: '0 10'; write whole numbers from 1"),
+        (
+            "metric,intercept,slope,sizes\ntop1,0.4,0.1,10 20\ntop1,0.5,0.1,20; 10\n",
+            "line 3, column metric: a second regression of test_accuracy over the same sizes; tell them apart by",
+        ),
         ("n,accuracy,removed\n10,0.9,maybe\n", "'maybe'; allowed: yes, no"),
         ("accuracy\n", "has no rows"),
-        ("", "cannot be read as CSV"),
-        ("accuracy\n0.9,0.8\n", "more values than the header"),
-        ("dataset,rows\nmnits,10\n", "did you mean 'mnist'?"),
+        ("", "has no rows"),
+        ('accuracy\n"0.9\n', "cannot be read as CSV in UTF-8"),
+        ("accuracy\n0.9,0.8\n", "paper.csv, line 2: the row has more values than the header"),
+        ("n,n,accuracy\n1,2,0.8\n", "two columns mean 'n'; keep one of them"),
+        ("accuracy,accuracy\n0.9,0.8\n", "two columns mean 'test_accuracy'"),
+        ("accuracy\n\n0.91\n,\nabc\n", "line 5, column test_accuracy: 'abc'"),
+        ('note,accuracy\n"two\nlines",0.91\nx,abc\n', "line 4, column test_accuracy: 'abc'"),
+        ("size;accuracy\n100;0,91\n", "columns are separated by commas, here it seems by semicolons"),
+        ("size\taccuracy\n100\t0.91\n", "here it seems by tabs"),
+        ("loss\n1e400\n", "'1e400' is too large"),
+        ("n,accuracy\n1e30,0.91\n", "'1e30' is not a whole number from 1 to 1,000,000,000"),
+        ("n,accuracy\n10%,0.91\n", "'10%' has a per cent sign, which only accuracies, F1 and the column percent can"),
+        ("n,accuracy\n12.000,0.91\n", "'12.000' has decimals; thousands are grouped by commas"),
+        ("accuracy\n0.91\n92.5\n", "line 2, column test_accuracy: '0.91' stands among per cents; write 91%, or 0.91%"),
+        ("accuracy\n91%\n0.92\n", "line 3, column test_accuracy: '0.92' stands among per cents"),
     ],
 )
 def test_a_table_that_makes_no_sense_is_one_message(tmp_path, capsys, text, message):
@@ -412,16 +671,79 @@ def test_a_table_that_makes_no_sense_is_one_message(tmp_path, capsys, text, mess
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["none.csv"], ["--published", "ga-leters"], ["a.csv", "--published", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["none.csv"],
+        ["--published", "ga-leters"],
+        ["a.csv", "--published", "x"],
+        ["--published", "ga-letters", "--n-test", "5"],
+        ["--published", "ga-letters", "--dataset", "nonsense"],
+    ],
+)
 def test_bad_arguments_are_one_message(arguments, capsys):
     assert main(arguments) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("suffix", ["zip", "gz", "xz", "zst", "tar"])
+def test_a_file_is_read_as_text_whatever_it_is_called(tmp_path, capsys, suffix):
+    path = tmp_path / f"paper.csv.{suffix}"
+    path.write_text("size,accuracy\n100,0.9134\n", encoding="utf-8")
+    assert main([str(path)]) == 0
+    path.write_bytes(gzip.compress(b"size,accuracy\n100,0.9134\n"))
+    assert main([str(path)]) == 2
+    assert "cannot be read as CSV in UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test_accuracy_std", "test_loss_sd", "test_auc", "val_auc", "test_mcc", "test_top3", "test_f2", "f1_micro"],
+)
+def test_a_name_that_is_near_another_and_no_slip_is_left_out(name):
+    sheet = sheet_of_texts(table(run=[1], test_accuracy=["0.91"], f1_macro=["0.90"], **{name: ["0.5"]}), "t")
+    assert sheet.ignored == (name,)
+    assert sheet.rows["test_f1"].tolist() == [0.9]
+
+
+def test_a_table_without_a_score_says_so(tmp_path, capsys):
+    assert main([csv(tmp_path, "n,Accuracy (%)\n100,91.2\n")]) == 0
+    assert "Accuracy (%) (and no column is read as a score" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--classes", "1"], ["--classes", "9" * 400], ["--n-test", "9" * 20], ["--n-test", "9" * 5000], ["--n-test", "²"]],
+)
+def test_counts_as_options_have_limits(option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["paper.csv", *option])
+    assert f"from {1 + (option[0] == '--classes')} to 1,000,000,000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("table", ["size,loss\n100,1.2e-07\n", "size,loss\n100,0.5\n"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_early_does_not_change_the_exit_status(tmp_path, table, unbuffered):
+    command = [sys.executable, "-m", "trainsize.audit", csv(tmp_path, table)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (int("e-07" in table), b"")
+
+
+def test_counts_of_a_data_frame_and_single_per_cents_are_understood():
+    sheet = sheet_of_texts(table(n=["100.0", "2e3"], accuracy=["0.1%", "92.5%"]), "t")
+    assert sheet.rows["n"].tolist() == [100, 2000]
+    assert sheet.rows["test_accuracy"].tolist() == [0.001, 0.925]
+
+
 def test_percent_signs_and_decimals_are_understood():
     sheet = sheet_of_texts(table(accuracy=["91.25 %", "90.5%", "-"], loss=["1.5e-3", "0.25", ""]), "t")
     assert sheet.rows["test_accuracy"].tolist()[:2] == [0.9125, 0.905]
-    assert sheet.half["test_accuracy"].tolist()[:2] == pytest.approx([5e-5, 5e-5])
+    assert sheet.half["test_accuracy"].tolist()[:2] == pytest.approx([5e-5, 5e-4])
     assert sheet.half["test_loss"].tolist()[:2] == pytest.approx([5e-5, 5e-3])
     assert sheet.percentages == ("test_accuracy",)
 
@@ -429,5 +751,6 @@ def test_percent_signs_and_decimals_are_understood():
 def test_facts_of_a_known_data_set_can_be_overruled():
     assert facts_of("mnist") == Facts(n_test=10_000, n_train=60_000, classes=10, dataset="mnist")
     assert facts_of("mnist", n_test=500) == replace(facts_of("mnist"), n_test=500)
+    assert facts_of("MNIST") == facts_of("mnist")
     with pytest.raises(UserError, match="did you mean 'mnist'"):
-        facts_of("mnits")
+        facts_of("MNITS")

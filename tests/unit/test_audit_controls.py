@@ -15,7 +15,7 @@ from trainsize.audit_findings import FINDING, QUESTION, holm
 from trainsize.audit_grid import Values, find_grid, fits, log_chance
 from trainsize.audit_input import Facts, sheet_of_texts
 
-TEST_SETS = ((10_000, 10), (20_800, 26), (13_800, 46), (10_000, 100), (2_007, 10), (500, 10))
+TEST_SETS = ((10_000, 10), (20_800, 26), (13_800, 46), (10_000, 100), (2_007, 10), (500, 10), (10_000, 2))
 
 
 def confusions(rng, rates: np.ndarray, images: int) -> np.ndarray:

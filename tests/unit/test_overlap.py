@@ -173,3 +173,7 @@ def test_the_whole_plan_for_imagenet_takes_seconds(tmp_path):
     whole = pairs.set_index(["n_a", "draw_a", "n_b", "draw_b"]).loc[sums.index]
     assert (sums["common"] == whole["common"]).all()
     np.testing.assert_allclose(sums["expected"], whole["expected"])
+
+
+def test_a_subset_without_images_has_no_share():
+    assert chance.expected_largest_share(np.array([0, 0]), np.array([3, 0]), np.array([5, 4])) == 0

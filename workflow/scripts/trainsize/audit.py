@@ -9,7 +9,8 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from trainsize.audit_design import (
 )
 from trainsize.audit_findings import CLEAR, FINDING, QUESTION, STATUSES, UNTESTED, Finding, judged, summed_up
 from trainsize.audit_grid import check_grid
-from trainsize.audit_input import SPLITS, Facts, Sheet, facts_of, read_sheet, sheet_of_numbers
+from trainsize.audit_input import LARGEST_COUNT, SPLITS, Facts, Sheet, facts_of, read_sheet, sheet_of_numbers
 from trainsize.audit_scores import check_best_of_many, check_f1, check_floor, check_folds, check_row_dropout
 from trainsize.errors import UserError
 from trainsize.tables import FINDINGS, read_table, write_table
@@ -143,25 +144,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     findings = audit(material, options.alpha)
-    if options.format == "text":
-        ignored = [f"{sheet.name}: {column}" for sheet, _ in material for column in sheet.ignored]
-        print(describe(findings, options.alpha, ignored) if material else "This study has no table to audit.")
-    elif options.format == "json":
-        print(json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False))
-    else:
-        print(as_frame(findings).to_csv(sep="\t", index=False), end="")
+    _print(_shown(material, findings, options))
     return int(any(finding.status == FINDING for finding in findings))
+
+
+def _shown(material: Sequence[tuple[Sheet, Facts]], findings: Sequence[Finding], options: argparse.Namespace) -> str:
+    """Return the findings in the format asked for."""
+    if options.format == "json":
+        return json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False)
+    if options.format == "tsv":
+        return as_frame(findings).to_csv(sep="\t", index=False).removesuffix("\n")
+    ignored = [f"{sheet.name}: {column}" for sheet, _ in material for column in sheet.ignored]
+    if ignored and not any(sheet.scores("share", "loss") for sheet, _ in material):
+        ignored[-1] += " (and no column is read as a score; docs/audit.md lists their names)"
+    return describe(findings, options.alpha, ignored) if material else "This study has no table to audit."
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # the reader, such as `head`, has had enough; what is left is not to be written either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _material(options: argparse.Namespace) -> list[tuple[Sheet, Facts]]:
     if bool(options.tables) == bool(options.published):
         raise UserError("name either tables to audit or a published study (--published); see --help")
+    facts = {field.name: getattr(options, field.name) for field in fields(Facts)}
     if options.published:
         from trainsize import published  # the stage, which imports this module, has no use for it
 
+        given = [f"--{name.replace('_', '-')}" for name, value in facts.items() if value is not None]
+        if given:
+            raise UserError(f"--published knows the facts of its study; leave out {', '.join(given)}")
         return published.sheets(options.published)
-    names = ("n_test", "n_train", "n_validation", "batch_size", "classes", "dataset", "dropout")
-    facts = facts_of(**{name: getattr(options, name) for name in names})
+    facts = facts_of(**facts)
     return [(read_sheet(table), facts) for table in options.tables]
 
 
@@ -176,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", metavar="NAME", help="data set, which gives the next three if trainsize knows it")
     parser.add_argument("--n-test", type=_count, metavar="N", help="images in the test set")
     parser.add_argument("--n-train", type=_count, metavar="N", help="images in the whole training set")
-    parser.add_argument("--classes", type=_count, metavar="K", help="classes of the data set")
+    parser.add_argument("--classes", type=partial(_count, least=2), metavar="K", help="classes of the data set")
     parser.add_argument("--n-validation", type=_count, metavar="N", help="validation images")
     parser.add_argument("--batch-size", type=_count, metavar="B", help="images in a batch, in training and evaluation")
     parser.add_argument("--dropout", type=_rate, metavar="RATE", help="rate of the dropout (default 0.5)")
@@ -187,10 +204,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
+def _count(text: str, least: int = 1) -> int:
     plain = text.replace(",", "").replace("_", "")
-    if not plain.isdigit() or int(plain) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    if not plain.isdecimal() or not least <= float(plain) <= LARGEST_COUNT:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} to {LARGEST_COUNT:,}")
     return int(plain)
 
 
@@ -205,8 +222,4 @@ def _rate(text: str) -> float:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    sys.exit(main())

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from trainsize.audit_findings import CLEAR, FINDING, QUESTION, UNTESTED, Finding, untested
-from trainsize.audit_input import Facts, Sheet, card_of, options_of, size_words
+from trainsize.audit_findings import CLEAR, FINDING, QUESTION, Finding, untested
+from trainsize.audit_input import Facts, Sheet, card_of, options_of, regressions
 from trainsize.audit_scores import ROW_DROPOUT, ROWS_TESTED, f1_finding, log_equal_by_chance, row_dropout_finding
 from trainsize.catalogue import DATASETS
+from trainsize.errors import counted, nearest
 
 TRAINING, OPTIONS, RANGE, OUTLIER, LABELS = "unequal-training", "unused-option", "fit-range", "outlier", "labels"
 
@@ -28,6 +29,7 @@ UNUSED = (
     ("warmup_epochs", ("0", "0.0"), ("lr_warmup_method", "lr_warmup_decay", "warmup_method", "warmup_decay")),
     ("ra_sampler", (None,), ("ra_reps",)),
 )
+_OFF = ("0", "0.0", "false", "no", "none")  # values of an option that count as not giving it
 
 
 def check_training(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
@@ -135,9 +137,10 @@ def _unused(row: pd.Series) -> Iterator[str]:
     given |= options_of(given.get("command", ""))
     for option, values, idle in UNUSED:
         value = given.get(option)
-        if (value.lower() if value else None) in values:
-            beside = f"with {option} {value}" if value else f"without {option}"
-            yield from (f"{name} {given[name]} {beside}" for name in idle if name in given)
+        if (None if value is None else value.lower()) in values:
+            beside = f"without {option}" if value is None else f"with {option} {value}"
+            without_effect = [name for name in idle if given.get(name, "no").lower() not in _OFF]
+            yield from (" ".join(filter(None, (name, given[name], beside))) for name in without_effect)
 
 
 def check_range(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
@@ -148,68 +151,53 @@ def check_range(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     if not sheet.has("metric", "intercept", "slope"):
         yield untested(RANGE, tested, "no columns metric, intercept and slope of a regression")
         return
-    for row in sheet.rows.dropna(subset=["metric", "intercept", "slope"]).itertuples():
-        sizes = _sizes(sheet, row.Index)
-        subject = _fit_name(sheet, row.Index)
-        if not sizes and facts.n_train is None:
-            yield untested(
-                RANGE, tested, "neither the sizes of the regression (sizes) nor of the data (--n-train)", subject
-            )
-            continue
-        largest = facts.n_train or max(sizes)
-        ends = (min(sizes) if sizes else 1, largest)
-        low, high = 0.0, np.inf if row.metric.endswith("loss") else 1.0
-        if high == 1.0 and row.intercept + row.slope * np.log10(max(sizes, default=largest)) > 1.5:
-            high = 100.0
-        predicted = [row.intercept + row.slope * np.log10(n) for n in ends]
-        beyond = [(n, y) for n, y in zip(ends, predicted, strict=True) if not low <= y <= high]
-        if not beyond:
-            values = f"from {predicted[0]:.4g} to {predicted[1]:.4g} for n from {ends[0]:,} to {ends[1]:,}"
-            yield Finding(RANGE, subject, CLEAR, tested, values, "the line stays within what the score can be")
-            continue
-        n, y = beyond[-1]
-        limit = high if y > high else low
-        reached = (
-            f"{limit:g} is reached at n = {10 ** ((limit - row.intercept) / row.slope):,.0f}; " if row.slope else ""
-        )
-        statistic = f"{reached}predicted at n = {n:,}: {y:.4g}"
-        meaning = "the line cannot be the law that it is taken for: it leaves the possible within the data set itself"
-        yield Finding(RANGE, subject, FINDING, tested, statistic, meaning)
+    for fit in regressions(sheet.rows).itertuples():
+        largest = facts.n_train or max(fit.sizes, default=None)
+        if largest is None:
+            wanted = "neither the sizes of the regression (sizes) nor of the data (--n-train)"
+            yield untested(RANGE, tested, wanted, _fit_name(fit))
+        else:
+            yield _range_finding(fit, tested, (min(fit.sizes), largest) if fit.sizes else (largest,))
 
 
-def _fit_name(sheet: Sheet, row: int) -> str:
-    parts = (sheet.texts("model")[row], sheet.texts("metric")[row], _counted(sheet.texts("sizes")[row]))
-    return ", ".join(filter(None, parts))
+def _range_finding(fit: tuple, tested: str, ends: tuple[int, ...]) -> Finding:
+    """Judge a regression, a row of `regressions`, at the sizes between which it is followed."""
+    low, high = 0.0, np.inf if fit.metric.endswith("loss") else 1.0
+    predicted = [fit.intercept + fit.slope * np.log10(n) for n in ends]
+    beyond = [(n, y) for n, y in zip(ends, predicted, strict=True) if not low <= y <= high]
+    if not beyond:
+        values = " and ".join(f"{y:.4g} at n = {n:,}" for n, y in zip(ends, predicted, strict=True))
+        return Finding(RANGE, _fit_name(fit), CLEAR, tested, values, "the line stays within what the score can be")
+    n, y = beyond[-1]
+    limit = high if y > high else low
+    reached = (limit - fit.intercept) / fit.slope if fit.slope else np.inf
+    crossing = f"{limit:g} is reached at n = {10**reached:,.0f}; " if 0 <= reached <= np.log10(ends[-1]) else ""
+    statistic = f"{crossing}predicted at n = {n:,}: {y:.4g}"
+    meaning = "the line cannot be the law that it is taken for: it leaves the possible within the data set itself"
+    return Finding(RANGE, _fit_name(fit), FINDING, tested, statistic, meaning)
 
 
-def _sizes(sheet: Sheet, row: int) -> list[int]:
-    return _listed(sheet.texts("sizes")[row])
+def _fit_name(fit: tuple) -> str:
+    return ", ".join(filter(None, (fit.model, fit.metric, _counted(fit.sizes))))
 
 
-def _listed(sizes: str) -> list[int]:
-    return [int(word) for word in size_words(sizes)]
-
-
-def _counted(sizes: str) -> str:
-    return f"{len(_listed(sizes))} sizes" if sizes else ""
+def _counted(sizes: tuple[int, ...]) -> str:
+    return counted(len(sizes), "size") if sizes else ""
 
 
 def check_row_dropout_of_regressions(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     """Look for dropped rows in regressions of training scores, from their level at the middle of the sizes."""
     if not sheet.has("metric", "intercept", "slope"):
         return
-    fits = sheet.rows.assign(sizes=sheet.texts("sizes"), model=sheet.texts("model"))
-    for (model, listed), group in fits.groupby(["model", "sizes"]):
-        lines = group.set_index("metric")[["intercept", "slope"]]
-        sizes = _listed(listed)
-        if not {"train_accuracy", "train_loss"} <= set(lines.index) or not listed:
+    for (model, sizes), fits in regressions(sheet.rows).groupby(["model", "sizes"]):
+        lines = fits.set_index("metric")[["level", "slope"]]
+        if not {"train_accuracy", "train_loss"} <= set(lines.index) or not sizes:
             continue
-        subject = ", ".join(filter(None, (model, _counted(listed))))
+        subject = ", ".join(filter(None, (model, _counted(sizes))))
         if facts.classes is None:
             yield untested(ROW_DROPOUT, ROWS_TESTED, "the number of classes is not given (--classes)", subject)
             continue
-        level = lines["intercept"] + lines["slope"] * np.log10(sizes).mean()
-        change = abs(lines.loc["train_accuracy", "slope"]) * np.ptp(np.log10(sizes))
+        level, change = lines["level"], abs(lines.loc["train_accuracy", "slope"]) * np.ptp(np.log10(sizes))
         test = level.get("test_accuracy")
         yield row_dropout_finding(subject, level["train_accuracy"], level["train_loss"], test, change, facts)
 
@@ -221,31 +209,24 @@ def check_f1_of_regressions(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     """
     if not sheet.has("metric", "intercept", "slope"):
         return
-    lines = dict(zip(_keys(sheet), sheet.rows.index, strict=True))
+    fits = {(fit.model, fit.metric, fit.sizes): fit for fit in regressions(sheet.rows).itertuples()}
     count, differing, log_p = 0, 0, {}
-    for (model, metric, sizes), f1 in lines.items():
-        accuracy = lines.get((model, metric.replace("_f1", "_accuracy"), sizes), f1)
-        if accuracy != f1:
+    for (model, metric, sizes), f1 in fits.items():
+        accuracy = fits.get((model, metric.replace("_f1", "_accuracy"), sizes), f1)
+        if accuracy is not f1:
             unequal, by_chance = _equal_lines(sheet, accuracy, f1)
             count, differing = count + 2, differing + unequal
-            log_p[model, metric] = max(log_p.get((model, metric), (0, 0.0)), (len(_listed(sizes)), by_chance))
+            log_p[model, metric] = max(log_p.get((model, metric), (0, 0.0)), (len(sizes), by_chance))
     if count:
-        yield f1_finding("intercepts and slopes of regressions", count, differing, sum(p for _, p in log_p.values()))
+        log_chance = sum(p for _, p in log_p.values())
+        yield f1_finding("intercepts and slopes of regressions", count, differing, log_chance, facts)
 
 
-def _keys(sheet: Sheet) -> list[tuple[str, str, str]]:
-    """Return model, metric and sizes of each regression."""
-    return list(zip(sheet.texts("model"), sheet.texts("metric"), sheet.texts("sizes"), strict=True))
-
-
-def _equal_lines(sheet: Sheet, accuracy: int, f1: int) -> tuple[int, float]:
+def _equal_lines(sheet: Sheet, accuracy: tuple, f1: tuple) -> tuple[int, float]:
     """Return how many of intercept and slope differ, and the log of the probability that macro F1 gives equal ones."""
-    columns = ["intercept", "slope"]
-    unit = 2 * sheet.half.loc[[accuracy, f1], columns].max()
-    differing = (sheet.rows.loc[accuracy, columns] - sheet.rows.loc[f1, columns]).abs() >= 0.5 * unit
-    middle = np.log10(_sizes(sheet, accuracy) or [1000]).mean()
-    level = min(1.0, sheet.rows.loc[accuracy, "intercept"] + sheet.rows.loc[accuracy, "slope"] * middle)
-    return int(differing.sum()), float(log_equal_by_chance(np.array(level), unit.to_numpy(float)).sum())
+    unit = 2 * sheet.half.loc[[accuracy.Index, f1.Index], ["intercept", "slope"]].max().to_numpy(float)
+    differing = np.abs([accuracy.intercept - f1.intercept, accuracy.slope - f1.slope]) >= 0.5 * unit
+    return int(differing.sum()), float(log_equal_by_chance(np.array(min(1.0, accuracy.level)), unit).sum())
 
 
 def check_outlier(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
@@ -253,13 +234,16 @@ def check_outlier(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     tested = (
         "whether what was removed as an outlier is one (externally studentised residual, Bonferroni over the sizes)"
     )
-    if "removed" in sheet.rows and sheet.rows["removed"].any() and sheet.has("n"):
-        for column in sheet.scores("share", "loss"):
+    if "removed" in sheet.rows and sheet.rows["removed"].any():
+        columns = sheet.scores("share", "loss") if sheet.has("n") else []
+        for column in columns:
             yield from _removed_rows(sheet, column, tested)
+        if not columns:
+            yield untested(OUTLIER, tested, "no column n and no score beside the rows marked as removed")
         return
     pairs = list(_nested_fits(sheet)) if sheet.has("metric", "intercept", "slope", "sizes") else []
     for whole, part, dropped in pairs:
-        yield _removed_size(sheet, whole, part, dropped, tested)
+        yield _removed_size(whole, part, dropped, tested)
     if not pairs:
         yield untested(OUTLIER, tested, "no row is marked as removed, and no regressions with and without a size")
 
@@ -269,19 +253,19 @@ def _removed_rows(sheet: Sheet, column: str, tested: str) -> Iterator[Finding]:
     kinds = sheet.texts("statistic", "run")
     data = sheet.rows[kinds.isin(("run", "mean", "median"))].dropna(subset=[column, "n"])
     for model, rows in data.groupby(sheet.texts("model").loc[data.index]):
-        means = rows.groupby("n")[column].mean()
-        kept = ~rows.groupby("n")["removed"].any().to_numpy()
         subject = ", ".join(filter(None, (str(model), column)))
-        if kept.sum() < 3 or kept.all():
+        kept, removed = (rows[rows["removed"] == flag].groupby("n")[column].mean() for flag in (False, True))
+        if removed.empty:
             continue
-        x = np.log10(means.index.to_numpy(float))
-        fit = stats.linregress(x[kept], means[kept])
-        variance = float(((means[kept] - fit.intercept - fit.slope * x[kept]) ** 2).sum()) / (kept.sum() - 2)
-        for n in means.index[~kept]:
-            predicted = fit.intercept + fit.slope * np.log10(n)
-            yield _judged_outlier(
-                f"{subject}, n = {n:,.0f}", tested, (means[n], predicted), variance, x, kept, np.log10(n)
-            )
+        if len(kept) < 3:
+            yield untested(OUTLIER, tested, f"{counted(len(kept), 'size')} kept; at least 3 are needed", subject)
+            continue
+        x, is_kept = np.log10([*kept.index, *removed.index]), np.arange(len(kept) + len(removed)) < len(kept)
+        fit = stats.linregress(x[is_kept], kept)
+        variance = float(((kept - fit.intercept - fit.slope * x[is_kept]) ** 2).sum()) / (len(kept) - 2)
+        for n, value in removed.items():
+            found = (value, fit.intercept + fit.slope * np.log10(n))
+            yield _judged_outlier(f"{subject}, n = {n:,.0f}", tested, found, variance, x, is_kept, np.log10(n))
 
 
 def _judged_outlier(
@@ -315,38 +299,37 @@ def _judged_outlier(
     return Finding(OUTLIER, subject, FINDING, tested, statistic, meaning)
 
 
-def _nested_fits(sheet: Sheet) -> Iterator[tuple[int, int, int]]:
-    """Yield the rows of a regression and of the same without one size, and that size."""
-    fits = list(zip(sheet.rows.index, _keys(sheet), strict=True))
-    for (whole, (*name, sizes)), (part, (*other, fewer)) in product(fits, repeat=2):
-        dropped = set(_listed(sizes)) - set(_listed(fewer))
-        if name == other and len(dropped) == 1 and set(_listed(fewer)) < set(_listed(sizes)):
+def _nested_fits(sheet: Sheet) -> Iterator[tuple[tuple, tuple, int]]:
+    """Yield a regression and the same without one size, both rows of `regressions`, and that size."""
+    for whole, part in product(regressions(sheet.rows).itertuples(), repeat=2):
+        dropped = set(whole.sizes) - set(part.sizes)
+        same = (whole.model, whole.metric) == (part.model, part.metric)
+        if same and len(dropped) == 1 and set(part.sizes) < set(whole.sizes):
             yield whole, part, dropped.pop()
 
 
-def _removed_size(sheet: Sheet, whole: int, part: int, dropped: int, tested: str) -> Finding:
+def _removed_size(whole: tuple, part: tuple, dropped: int, tested: str) -> Finding:
     """Judge a size from two printed regressions.
 
     Lines go through the mean point, so the dropped mean is m ȳ − (m − 1) ȳ', and the residual variance of the smaller
     fit is RSS/(m − 3), RSS from the log-likelihood −m'/2 (ln(2π RSS/m') + 1) or the slope's standard error.
     """
-    subject = f"{_fit_name(sheet, whole)}, n = {dropped:,}"
-    sizes = _sizes(sheet, whole)
-    x, kept = np.log10(np.array(sizes, dtype=float)), np.array([n != dropped for n in sizes])
-    if kept.sum() < 3:
+    subject = f"{_fit_name(whole)}, n = {dropped:,}"
+    x, kept = np.log10(whole.sizes), np.array([n != dropped for n in whole.sizes])
+    if len(set(whole.sizes)) < 4:
         return untested(OUTLIER, tested, "too few sizes", subject)
-    with_all, without = (sheet.rows.loc[row, "intercept"] + sheet.rows.loc[row, "slope"] * x for row in (whole, part))
+    with_all, without = (fit.intercept + fit.slope * x for fit in (whole, part))
     value = len(x) * with_all.mean() - kept.sum() * without[kept].mean()
-    variance = _variance(sheet.rows.loc[part], x[kept])
+    variance = _variance(part, x[kept])
     if variance is None:
         return untested(OUTLIER, tested, "neither log_likelihood nor slope_se of the regression without it", subject)
     found = (float(value), float(without[~kept][0]))
     return _judged_outlier(subject, tested, found, variance, x, kept, float(x[~kept][0]))
 
 
-def _variance(fit: pd.Series, x: np.ndarray) -> float | None:
+def _variance(fit: tuple, x: np.ndarray) -> float | None:
     """Return the residual variance of a printed regression through points at x, or None where nothing tells it."""
-    count, log_likelihood, error = len(x), fit.get("log_likelihood", np.nan), fit.get("slope_se", np.nan)
+    count, log_likelihood, error = len(x), getattr(fit, "log_likelihood", np.nan), getattr(fit, "slope_se", np.nan)
     if log_likelihood == log_likelihood:
         return float(count * np.exp(-2 * log_likelihood / count - 1) / (2 * np.pi) / (count - 2))
     return float(error**2 * ((x - x.mean()) ** 2).sum()) if error == error else None
@@ -358,36 +341,40 @@ def check_labels(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     if not (sheet.has("classes") or sheet.has("rows")):
         yield untested(LABELS, tested, "no column classes or rows")
         return
-    for row in sheet.rows.index:
-        dataset = sheet.texts("dataset", facts.dataset or "")[row]
-        card = card_of(dataset) if dataset else None
-        classes, expected = _cell(sheet, row, "classes"), facts.classes
-        expected = len(card.classes) if card else expected
-        subject = dataset or f"row {row + 1}"
-        if classes is not None and (classes == 1 or (expected and classes != expected)):
-            statistic = f"{classes} classes found, {expected or 'more than one'} expected"
-            meaning = "these are not the labels of that data set: look for labels that were scaled, cut or read wrongly"
-            yield Finding(LABELS, subject, FINDING, tested, statistic, meaning)
-        elif classes is not None:
-            status = CLEAR if expected else UNTESTED
-            meaning = (
-                "as expected" if expected else "the number of classes to expect is not given (--classes, --dataset)"
-            )
-            yield Finding(LABELS, subject, status, tested, f"{classes} classes", meaning)
-        rows = _cell(sheet, row, "rows")
-        if rows is not None:
-            yield _rows_finding(subject, tested, rows, card.name if card else None)
+    labels = sheet.rows.reindex(columns=["dataset", "classes", "rows"]).drop_duplicates()
+    for row in labels.dropna(subset=["classes", "rows"], how="all").itertuples():
+        yield from _labels_of(row, facts, tested)
 
 
-def _cell(sheet: Sheet, row: int, column: str) -> int | None:
-    value = sheet.rows.loc[row, column] if column in sheet.rows else np.nan
-    return int(value) if value == value else None
+def _labels_of(row: tuple, facts: Facts, tested: str) -> Iterator[Finding]:
+    """Judge a row's classes and row count; a data set that it names itself counts before the facts."""
+    own = card_of(row.dataset) if isinstance(row.dataset, str) else None
+    dataset = row.dataset if isinstance(row.dataset, str) else facts.dataset
+    expected = len(own.classes) if own else facts.classes
+    subject = dataset or f"row {row.Index + 1}"
+    if row.classes == row.classes:
+        yield _classes_finding(subject, tested, int(row.classes), expected)
+    if row.rows == row.rows:
+        yield _rows_finding(subject, tested, int(row.rows), dataset)
+
+
+def _classes_finding(subject: str, tested: str, classes: int, expected: int | None) -> Finding:
+    if classes == 1 or (expected and classes != expected):
+        statistic = f"{classes} classes found, {expected or 'more than one'} expected"
+        meaning = "these are not the labels of that data set: look for labels that were scaled, cut or read wrongly"
+        return Finding(LABELS, subject, FINDING, tested, statistic, meaning)
+    if expected:
+        return Finding(LABELS, subject, CLEAR, tested, f"{classes} classes", "as expected")
+    return untested(LABELS, tested, "the number of classes to expect is not given (--classes, --dataset)", subject)
 
 
 def _rows_finding(subject: str, tested: str, rows: int, dataset: str | None) -> Finding:
-    known = {name: (card.n_train, card.n_test, card.n_train + card.n_test) for name, card in DATASETS.items()}
-    known = {dataset: known[dataset]} if dataset else known
-    short = [f"{name} ({count:,})" for name, counts in known.items() for count in counts if rows == count - 1]
+    cards = [card_of(dataset)] if dataset else [*DATASETS.values()]
+    if None in cards:
+        wanted = f"data set '{dataset}' is not known{nearest(dataset.lower(), DATASETS)}"
+        return untested(LABELS, tested, wanted, subject)
+    counts = [(card, count) for card in cards for count in (card.n_train, card.n_test, card.n_train + card.n_test)]
+    short = [f"{card.name} ({count:,})" for card, count in counts if rows == count - 1]
     statistic = f"{rows:,} rows"
     if short:
         status = FINDING if dataset else QUESTION

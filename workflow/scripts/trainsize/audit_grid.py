@@ -4,7 +4,7 @@ The commonest cause is a metric that is made anew for every batch, so that only 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def distinct_values(sheet: Sheet, column: str, rows: pd.Index) -> Values:
     values = pd.DataFrame({"share": sheet.rows.loc[rows, column], "half": sheet.half.loc[rows, column], "finer": finer})
     values = values.dropna()
     values = values[(values["share"] > values["half"]) & (values["share"] < 1 - values["half"])]
-    values = values.sort_values("finer", ascending=False).drop_duplicates("share").head(MOST_VALUES)
+    values = values.sort_values(["finer", "half"], ascending=False).drop_duplicates("share").head(MOST_VALUES)
     return Values(*(values[name].to_numpy() for name in ("share", "half", "finer")))
 
 
@@ -109,27 +109,28 @@ class Grid:
 def find_grid(values: Values, n_images: int | None, supposed: int | None = None) -> Grid:
     """Find the smallest denominator below `n_images` that all values fit; `supposed` is one to try before the others.
 
-    P(some denominator up to k fits by chance) is at most the sum of their probabilities. Two hypotheses, the supposed
-    denominator and the search, each count double.
+    P(some denominator up to k fits by chance) is at most the sum of their probabilities. Of two hypotheses, the
+    supposed denominator and the search, the one less likely by chance is returned, and each counts double.
     """
     most = min(LARGEST, n_images - 1) if n_images else LARGEST
     if not len(values) or most < 2:
         return Grid(None, 1.0, 0, len(values))
-    images = float(n_images) if n_images else np.inf
-    k = np.arange(2, most + 1)
-    log_p = np.logaddexp.accumulate(log_chance(values, k, images).sum(axis=0))
-    tries = 1 if supposed is None else 2
-    visible = int(np.searchsorted(log_p, np.log(CERTAIN / tries)))
-    visible = int(k[visible - 1]) if visible else 0
+    hypotheses = [np.arange(2, most + 1)]
     if supposed is not None and supposed < (n_images or np.inf):
-        alone = np.array([supposed])
-        chance = float(np.exp(log_chance(values, alone, images).sum()))
-        if fits(values, alone).all():
-            return Grid(supposed, min(1.0, tries * chance), max(visible, supposed), len(values))
+        hypotheses.insert(0, np.array([supposed]))
+    grids = [_smallest_grid(values, k, n_images or np.inf, len(hypotheses)) for k in hypotheses]
+    best = min(grids, key=lambda grid: (grid.p, grid.k is None))
+    return replace(best, visible=max(grid.visible for grid in grids))
+
+
+def _smallest_grid(values: Values, k: np.ndarray, n_images: float, tries: int) -> Grid:
+    """Return the grid of the smallest of the denominators `k` that all values fit; its p is that of `tries` tries."""
+    log_p = np.logaddexp.accumulate(log_chance(values, k, n_images).sum(axis=0)) + np.log(tries)
+    visible = int(max(k[log_p < np.log(CERTAIN)], default=0))
     found = np.flatnonzero(fits(values, k).all(axis=0))
     if not len(found):
         return Grid(None, 1.0, visible, len(values))
-    return Grid(int(k[found[0]]), min(1.0, tries * float(np.exp(log_p[found[0]]))), visible, len(values))
+    return Grid(int(k[found[0]]), min(1.0, float(np.exp(log_p[found[0]]))), visible, len(values))
 
 
 def last_batch(n_images: int | np.ndarray, batch_size: int | np.ndarray) -> int | np.ndarray:
@@ -160,7 +161,7 @@ def check_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
                     yield from check_spread(sheet, column, rows, part.k, finding.subject)
             continue
         yield together
-        known = grid.k if n_images and _certain(grid) else None
+        known = grid.k if together.status == FINDING and _certain(grid) else None
         yield from check_spread(sheet, column, sheet.rows.index, known, column)
     yield from _training_grid(sheet, facts)
 
@@ -210,7 +211,8 @@ def _origin(k: int, n_images: int, batch_size: float | None) -> str:
     if batch_size:
         last = last_batch(n_images, int(batch_size))
         told = f"the last batch of {batch_size:g} has"
-        return f", as many as {told}" if last == k else f" or a multiple ({told} {last})"
+        multiple = "" if last % k else " or a multiple"
+        return f", as many as {told}" if last == k else f"{multiple} ({told} {last})"
     sizes = [int(size) for size in BATCHES if size >= k and last_batch(n_images, size) == k]
     return f" (the last batch if batches have {' or '.join(map(str, sizes[:4]))} images)" if sizes else ""
 
@@ -225,7 +227,7 @@ def _training_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
         return
     for column in columns:
         rows = sheet.rows[single & sheet.rows[column].notna() & sheet.rows["n"].notna()]
-        rows = rows[(rows[column] > 0) & (rows[column] < 1)].drop_duplicates(["n", column]).head(MOST_VALUES)
+        rows = rows[(rows[column] > 0) & (rows[column] < 1)].drop_duplicates(column).head(MOST_VALUES)
         half = sheet.half.loc[rows.index, column].to_numpy()
         values, n = Values(rows[column].to_numpy(), half, np.ones(len(rows))), rows["n"].to_numpy(dtype=int)[:, None]
         batch_size = facts.batch_size or sheet.only("batch_size")
@@ -234,7 +236,7 @@ def _training_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
         whole = k == n  # the last batch is the whole subset: it says nothing
         log_p = np.where(whole, 0.0, log_chance(values, k, n.astype(float))).sum(axis=0) + np.log(len(batches))
         fitting = (fits(values, k) | whole).all(axis=0)
-        if not len(values) or log_p.min() > np.log(CERTAIN):
+        if len(values) < LEAST_VALUES or log_p.min() > np.log(CERTAIN):
             yield untested(LAST_BATCH, tested, "too few values or digits, or subsets smaller than a batch", column)
         elif not fitting.any():
             otherwise = "not from the last training batch"
@@ -269,46 +271,59 @@ def check_spread(sheet: Sheet, column: str, rows: pd.Index, k: int | None, subje
         yield _box_spread(sheet, column, rows, k, subject, tested)
         return
     runs = sheet.rows.loc[rows][kinds == "run"].dropna(subset=[column])
-    keys = [key for key in ("model", "n", "percent", "epoch") if key in runs and runs[key].notna().all()]
-    groups = [group[column].to_numpy() for _, group in (runs.groupby(keys) if keys else [((), runs)])]
+    groups = [group.to_numpy() for _, group in runs.groupby(sheet.settings(runs))[column]]
     groups = [group for group in groups if len(group) > 1 and 0 < group.mean() < 1]
     if not groups:
         yield untested(SPREAD, tested, "no two runs of the same size", subject)
         return
     degrees = sum(len(group) - 1 for group in groups)
     q = sum(((group - group.mean()) ** 2).sum() * k / (group.mean() * (1 - group.mean())) for group in groups)
-    ratio, p = q / degrees, float(stats.chi2.sf(q, degrees))
+    larger, smaller = float(stats.chi2.sf(q, degrees)), float(stats.chi2.cdf(q, degrees))
     low, high = q / stats.chi2.ppf([0.975, 0.025], degrees)
     interval = f"95 % interval {low:.2f} to {high:.2f}, {degrees} degrees of freedom"
-    yield _spread_finding(subject, tested, f"variance {ratio:.2f} times the binomial's ({interval})", p, k)
+    yield _spread_finding(
+        subject, tested, f"variance {q / degrees:.2f} times the binomial's ({interval})", larger, smaller, k
+    )
 
 
 def _box_spread(sheet: Sheet, column: str, rows: pd.Index, k: int, subject: str, tested: str) -> Finding:
     """Compare heights and lengths of boxes with simulated ones: binomial scores of as many runs, about the medians."""
-    data = sheet.rows.loc[rows].dropna(subset=["n", "runs", column])
-    boxes = data.pivot_table(column, "n", "statistic", aggfunc="first").dropna(subset=["q1", "median", "q3"])
-    sizes = data.groupby("n")[column]
-    observed_range = (sizes.max() - sizes.min())[boxes.index].mean()
-    observed_height = (boxes["q3"] - boxes["q1"]).mean()
+    data = sheet.rows.loc[rows].assign(model=sheet.texts("model")).dropna(subset=["n", column])
+    groups = data.groupby(["model", "n"])
+    boxes = data.pivot_table(column, ["model", "n"], "statistic", aggfunc="first")
+    boxes = boxes.reindex(columns=["q1", "median", "q3"]).assign(
+        runs=groups["runs"].first(), range=groups[column].max() - groups[column].min()
+    )
+    boxes = boxes[boxes["runs"] > 1].dropna()
+    if boxes.empty:
+        return untested(SPREAD, tested, "no size with q1, median and q3 of two runs or more", subject)
+    observed_range, observed_height = boxes["range"].mean(), (boxes["q3"] - boxes["q1"]).mean()
     rng = np.random.default_rng(0)
     heights, ranges = np.zeros(SIMULATIONS), np.zeros(SIMULATIONS)
-    for n, median in boxes["median"].items():
-        runs = int(data.loc[data["n"] == n, "runs"].iloc[0])
+    for median, runs in zip(boxes["median"], boxes["runs"].astype(int), strict=True):
         scores = np.sort(rng.binomial(k, median, (SIMULATIONS, runs)) / k, axis=1)
         lower, upper = scores[:, : runs // 2], scores[:, runs - runs // 2 :]
         heights += (np.median(upper, axis=1) - np.median(lower, axis=1)) / len(boxes)
         ranges += (scores[:, -1] - scores[:, 0]) / len(boxes)
-    p = float((1 + (heights >= observed_height).sum()) / (SIMULATIONS + 1))
+    larger, smaller = (
+        float((1 + beyond.sum()) / (SIMULATIONS + 1))
+        for beyond in (heights >= observed_height, heights <= observed_height)
+    )
     statistic = (
         f"mean box height {observed_height:.4f}, expected {heights.mean():.4f}; mean range {observed_range:.4f}, "
         f"expected {ranges.mean():.4f}; {len(boxes)} sizes"
     )
-    return _spread_finding(subject, tested, statistic, p, k)
+    return _spread_finding(subject, tested, statistic, larger, smaller, k)
 
 
-def _spread_finding(subject: str, tested: str, statistic: str, p: float, k: int) -> Finding:
-    statistic = f"{statistic}; a larger spread has p {p:.2g} by sampling alone"
-    if p < 0.05:
+def _spread_finding(subject: str, tested: str, statistic: str, larger: float, smaller: float, k: int) -> Finding:
+    """Judge a spread by the probabilities that sampling k images alone gives a larger, and a smaller one."""
+    if smaller < 0.025:
+        statistic = f"{statistic}; a smaller spread has p {smaller:.2g} by sampling alone"
+        meaning = f"runs differ by less than {k} images of their own each would make them: they share the images"
+        return Finding(SPREAD, subject, CLEAR, tested, statistic, meaning)
+    statistic = f"{statistic}; a larger spread has p {larger:.2g} by sampling alone"
+    if larger < 0.05:
         return Finding(SPREAD, subject, CLEAR, tested, statistic, f"runs differ by more than {k} test images explain")
     meaning = (
         f"runs differ as much as {k} random test images make them: the spread is that of the evaluation, and says "

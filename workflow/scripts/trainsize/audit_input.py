@@ -3,13 +3,15 @@
 A number is kept with half a unit of its last printed digit, since what a printed number can show depends on that.
 """
 
+import csv
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from trainsize.catalogue import DATASETS, Dataset
@@ -47,13 +49,25 @@ def _prefixes(split: str) -> tuple[str, ...]:
     return (split, "val", "valid") if split == "validation" else (split,)
 
 
+# Columns that the options of a command line fill; others have options of the same name and another meaning.
+_OF_COMMANDS = (
+    "model",
+    "epochs",
+    "batch_size",
+    "scheduler",
+    "lr_step",
+    "lr_gamma",
+    "warmup_epochs",
+    "optimizer",
+    "momentum",
+)
 FIELDS = (
     Field("model", "text", "what else sets rows apart: network, recipe, configuration"),
     Field(
         "n", "count", "size: training images", ("size", "train_size", "dataset_size", "train_images", "training_size")
     ),
     Field("percent", "positive", "size in per cent of all training images", ("percent_of_data",)),
-    Field("seed", "text", "which repeat of the training"),
+    Field("seed", "text", "which repeat of the training", ("run",)),
     Field("draw", "text", "which subset of that size"),
     Field("epoch", "number", "when the row was measured, where a run has several rows"),
     Field("fold", "number", "which fold of a cross-validation, in the order trained"),
@@ -80,7 +94,11 @@ FIELDS = (
     Field("warmup_epochs", "number", "epochs of warm-up", ("warmup", "lr_warmup_epochs", "warm_up")),
     Field("optimizer", "text", "name of the optimiser", ("optimiser", "opt")),
     Field("momentum", "number", "momentum of the optimiser"),
-    Field("command", "text", "the command line as printed; its options fill the columns above"),
+    Field(
+        "command",
+        "text",
+        f"the command line as printed; its options fill {', '.join(f'`{name}`' for name in _OF_COMMANDS)}",
+    ),
     Field(
         "selection",
         "text",
@@ -104,9 +122,16 @@ STATISTICS = ("run", "mean", "median", "q1", "q3", "whisker_low", "whisker_high"
 SELECTIONS = ("best", "validation", "last")
 SINGLE = ("run", "whisker_low", "whisker_high", "outlier")  # printed numbers that are one run's own value
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+LARGEST_COUNT = 10**9  # of images, classes and whatever else is counted
+HIGHEST_LEVEL = 1.5  # of a share in the middle of a regression's sizes; above, it was printed in per cent
+LIKELY_SIZE = 1000  # where a regression's sizes are not given
+FINEST = 5e-16  # half units; double precision holds no finer shares
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,6})?", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
+# Last words of columns that are near a score's name and are no slip of it.
+_OTHER_NUMBERS = {"std", "sd", "se", "sem", "ci", "min", "max", "auc", "mcc", "top3", "f2"}
 _TRUE, _FALSE = {"yes", "true", "1"}, {"no", "false", "0", ""}
 
 
@@ -142,17 +167,18 @@ def facts_of(dataset: str | None = None, **given: object) -> Facts:
     if dataset is None:
         return Facts(**given)
     card = card_of(dataset)
+    if card is None:
+        raise UserError(
+            f"data set '{dataset}' is not known{nearest(dataset.lower(), DATASETS)}; known: {listing(DATASETS, 30)}"
+        )
     return Facts(
-        **{"n_train": card.n_train, "n_test": card.n_test, "classes": len(card.classes)} | given, dataset=dataset
+        **{"n_train": card.n_train, "n_test": card.n_test, "classes": len(card.classes)} | given, dataset=card.name
     )
 
 
-def card_of(dataset: str) -> Dataset:
-    if dataset not in DATASETS:
-        raise UserError(
-            f"data set '{dataset}' is not known{nearest(dataset, DATASETS)}; known: {listing(DATASETS, 30)}"
-        )
-    return DATASETS[dataset]
+def card_of(dataset: str) -> Dataset | None:
+    """Return what the catalogue knows of a data set, whose name may be in capitals; None if it does not know it."""
+    return DATASETS.get(dataset.lower())
 
 
 @dataclass(frozen=True)
@@ -178,6 +204,11 @@ class Sheet:
             return pd.Series(default, index=self.rows.index)
         return self.rows[column].fillna(default)
 
+    def settings(self, rows: pd.DataFrame) -> list[pd.Series]:
+        """Return the columns that set `rows`, some of this table's, apart: model; n, percent and epoch if filled."""
+        others = [rows[column] for column in ("n", "percent", "epoch") if column in rows and rows[column].notna().all()]
+        return [self.texts("model").loc[rows.index], *others]
+
     def only(self, column: str) -> float | None:
         """Return the one number that a column holds, or None where it holds several or nothing."""
         values = self.rows[column].dropna().unique() if column in self.rows else []
@@ -191,38 +222,68 @@ class Sheet:
 
 def read_sheet(path: Path) -> Sheet:
     """Read a CSV file of printed numbers. Raises UserError naming file, line and column of what makes no sense."""
-    shown = near(path)
+    shown = str(near(path))
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = dict(_filled_lines(file))
     except FileNotFoundError:
         raise UserError(f"{shown}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{shown}: cannot be read as CSV in UTF-8 ({str(error).strip()})") from None
-    if frame.empty:
-        raise UserError(f"{shown}: has no rows below its header")
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise UserError(f"{shown}: rows have more values than the header has columns (decimal commas?)")
-    return sheet_of_texts(frame, str(shown))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{shown}: cannot be read as CSV in UTF-8 ({error})") from None
+    return sheet_of_texts(_frame(lines, shown), shown, [*lines][1:])
 
 
-def sheet_of_texts(frame: pd.DataFrame, name: str) -> Sheet:
-    """Return the sheet of a table whose cells are texts as printed. Raises UserError."""
+def _filled_lines(file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row that is not empty, and the line where it begins; a cell may go over several lines."""
+    reader, begin = csv.reader(file, skipinitialspace=True, strict=True), 1
+    for cells in reader:
+        if any(map(str.strip, cells)):
+            yield begin, cells
+        begin = reader.line_num + 1
+
+
+def _frame(lines: Mapping[int, list[str]], name: str) -> pd.DataFrame:
+    """Return the rows below the header as a table of texts. Raises UserError for rows longer than the header."""
+    header, *rows = lines.values() or [[]]
+    for separator, called in {";": "semicolons", "\t": "tabs"}.items():
+        if len(header) == 1 and separator in header[0]:
+            raise UserError(f"{name}: columns are separated by commas, here it seems by {called}")
+    for line, cells in lines.items():
+        if len(cells) > len(header):
+            raise UserError(
+                f"{name}, line {line}: the row has more values than the header has columns (decimal commas?)"
+            )
+    if not rows:
+        raise UserError(f"{name}: has no rows below its header")
+    texts = [[" ".join(cell.split()) for cell in cells] + [""] * (len(header) - len(cells)) for cells in rows]
+    return pd.DataFrame(texts, columns=header, dtype=str)
+
+
+def sheet_of_texts(frame: pd.DataFrame, name: str, lines: Sequence[int] | None = None) -> Sheet:
+    """Return the sheet of a table whose cells are texts as printed. Raises UserError.
+
+    `lines` are the rows' lines in the file, for messages; where they are not given, a header stands in line 1.
+    """
     found, ignored = _recognised(frame.columns, name)
-    texts = _with_options(frame[list(found)].rename(columns=found).reset_index(drop=True))
+    lines = range(2, len(frame) + 2) if lines is None else lines
+    texts = _with_options(frame[list(found)].rename(columns=found).set_axis(lines))
     rows, half, percentages = {}, {}, []
     for column in texts:
         kind = COLUMNS[column].kind
         if kind in ("text", "flag"):
             rows[column] = _words(texts[column], kind, name)
             continue
-        values, halves, percent = _numbers(texts[column], kind, name)
-        rows[column], half[column] = values, halves
+        rows[column], half[column], percent = _numbers(texts[column], name)
         percentages += [column] if percent else []
     if "metric" in rows:
         rows["metric"] = rows["metric"].map(lambda word: _NAMES.get(_plain(word), word), na_action="ignore")
     _check(rows, name)
-    rows, half = pd.DataFrame(rows), pd.DataFrame(half, index=range(len(texts)))
-    return Sheet(name, rows, _with_precision(rows, half, percentages), tuple(percentages), tuple(ignored))
+    rows, half = pd.DataFrame(rows), pd.DataFrame(half, index=texts.index)
+    half = _with_precision(rows, half, percentages).clip(lower=FINEST)
+    if {"metric", "intercept", "slope"} <= set(rows):
+        _check_regressions(rows, name)
+        rows, half = _as_fractions(rows, half)
+    return Sheet(name, rows.reset_index(drop=True), half.reset_index(drop=True), tuple(percentages), tuple(ignored))
 
 
 def sheet_of_numbers(frame: pd.DataFrame, name: str, half: float = 1e-9) -> Sheet:
@@ -236,22 +297,31 @@ def _recognised(columns: Iterable[str], name: str) -> tuple[dict[str, str], list
     """Return the known columns under their own names, and the others. Raises UserError for what looks like a slip."""
     found: dict[str, str] = {}
     ignored = []
+    plain = {column: _plain(column) for column in columns}
     for column in columns:
-        plain = _plain(column)
-        if plain in _NAMES:
-            if _NAMES[plain] in found.values():
-                raise UserError(f"{name}: two columns mean '{_NAMES[plain]}'; keep one of them")
-            found[column] = _NAMES[plain]
-        elif close := get_close_matches(plain, _NAMES, n=1, cutoff=0.85):
-            raise UserError(f"{name}: unknown column '{column}'; did you mean '{close[0]}'?")
-        else:
+        known = _NAMES.get(plain[column])
+        if known is None or _is_second_f1(plain[column], plain.values()):
             ignored.append(column)
+        elif known in found.values():
+            raise UserError(f"{name}: two columns mean '{known}'; keep one of them")
+        else:
+            found[column] = known
+    for column in ignored:
+        close = get_close_matches(plain[column], _NAMES, n=1, cutoff=0.85)
+        other = plain[column].split("_")[-1] in _OTHER_NUMBERS
+        if close and not other and _NAMES[close[0]] not in found.values():
+            raise UserError(f"{name}: unknown column '{column}'; did you mean '{close[0]}'?")
     if not set(found.values()) - {"note"}:
         raise UserError(
             f"{name}: no column is known to the auditor; found {listing(ignored)}; known, among others: n, seed, fold, "
             "test_accuracy, test_loss, train_accuracy, epochs, lr_step, metric, slope (docs/audit.md lists all)"
         )
     return found, ignored
+
+
+def _is_second_f1(plain: str, beside: Iterable[str]) -> bool:
+    """Whether a column is a micro-averaged F1 beside a macro-averaged one, which is the one to be audited."""
+    return plain.endswith("f1_micro") and plain.replace("micro", "macro") in beside
 
 
 _OPTION = re.compile(r"--([A-Za-z][\w-]*)(?:[ =]+(?!--)(\S+))?")
@@ -270,7 +340,7 @@ def _with_options(texts: pd.DataFrame) -> pd.DataFrame:
     texts = texts.copy()
     for row, command in texts["command"].items():
         for column, value in options_of(command).items():
-            if column in COLUMNS and column != "command":
+            if column in _OF_COMMANDS:
                 if column not in texts:
                     texts[column] = ""
                 texts.loc[row, column] = texts.loc[row, column] or value
@@ -287,23 +357,18 @@ def _words(texts: pd.Series, kind: str, name: str) -> pd.Series:
     return lower.isin(_TRUE)
 
 
-def _numbers(texts: pd.Series, kind: str, name: str) -> tuple[pd.Series, pd.Series, bool]:
+def _numbers(texts: pd.Series, name: str) -> tuple[pd.Series, pd.Series, bool]:
     """Return numbers, half units of their last digits, and whether they were printed in per cent."""
-    cells = [_cell(text, _place(name, row, texts.name)) for row, text in texts.items()]
-    values = pd.Series([value for value, _, _ in cells], dtype=float)
-    decimals = pd.Series([places for _, places, _ in cells], dtype=float)
-    # A column is printed with as many decimals as its longest number; tools drop the zeros behind.
-    scientific = texts.str.lower().str.contains("e").to_numpy()
-    decimals[~scientific] = decimals[~scientific].max()
-    half = 0.5 * 10.0**-decimals
-    percent = kind == "share" and (any(sign for _, _, sign in cells) or values.max() > 1)
-    if percent:
-        values, half = values / 100, half / 100
-    for row in values.index[values.notna()]:
-        wrong = _wrong(values[row], kind)
+    field = COLUMNS[texts.name]
+    cells = [_cell(text, _place(name, line, texts.name)) for line, text in texts.items()]
+    cells = pd.DataFrame(cells, index=texts.index, columns=["value", "decimals", "sign"])
+    percent = bool(field.kind == "share" and (cells["sign"].any() or cells["value"].max() > 1))
+    scale = 100 if percent else 1
+    for line, value, decimals, sign in cells.dropna().itertuples():
+        wrong = _wrong(value / scale, field.kind) or _doubtful(value, decimals, sign, field, percent)
         if wrong:
-            raise UserError(f"{_place(name, row, texts.name)}: '{texts[row]}' {wrong}")
-    return values, half, percent
+            raise UserError(f"{_place(name, line, texts.name)}: '{texts[line]}' {wrong}")
+    return cells["value"] / scale, 0.5 * 10.0 ** -cells["decimals"] / scale, percent
 
 
 def _cell(text: str, place: str) -> tuple[float, float, bool]:
@@ -318,13 +383,16 @@ def _cell(text: str, place: str) -> tuple[float, float, bool]:
     if not _NUMBER.fullmatch(plain):
         comma = "; decimals are written with a point" if "," in plain else ""
         raise UserError(f"{place}: '{text}' is not a number{comma}")
+    if math.isinf(float(plain)):
+        raise UserError(f"{place}: '{text}' is too large")
     mantissa, _, exponent = plain.lower().partition("e")
     return float(plain), len(mantissa.partition(".")[2]) - int(exponent or 0), sign
 
 
 def _wrong(value: float, kind: str) -> str:
-    if kind == "count" and (value < 1 or value != round(value)):
-        return "is not a whole number above 0"
+    """Return what is wrong with a number of this kind, or nothing."""
+    if kind == "count" and (not 1 <= value <= LARGEST_COUNT or value != round(value)):
+        return f"is not a whole number from 1 to {LARGEST_COUNT:,}"
     if kind == "positive" and value <= 0:
         return "is not above 0"
     if kind == "share" and not 0 <= value <= 1:
@@ -332,27 +400,45 @@ def _wrong(value: float, kind: str) -> str:
     return "is below 0, which no cross-entropy is" if kind == "loss" and value < 0 else ""
 
 
-def _place(name: str, row: int, column: str) -> str:
-    return f"{name}, line {row + 2}, column {column}"
+def _doubtful(value: float, decimals: float, sign: bool, field: Field, percent: bool) -> str:
+    """Return what leaves it open which number is meant by a printed value, or nothing."""
+    if sign and field.kind != "share" and field.name != "percent":
+        return "has a per cent sign, which only accuracies, F1 and the column percent can have"
+    if field.kind == "count" and decimals > 1:
+        return "has decimals; thousands are grouped by commas, in quotes, or not at all"
+    if percent and not sign and 0 < value <= 1:
+        return f"stands among per cents; write {100 * value:g}%, or {value:g}% if that is meant"
+    return ""
+
+
+def _place(name: str, line: int, column: str) -> str:
+    return f"{name}, line {line}, column {column}"
 
 
 def _check(rows: Mapping[str, pd.Series], name: str) -> None:
     """Raise UserError for a word that is none of those a column may hold."""
     metrics = [f"{split}_{score[0]}" for split in SPLITS for score in SCORES]
-    allowed = {"statistic": STATISTICS, "selection": SELECTIONS, "dataset": DATASETS, "metric": metrics}
+    allowed = {"statistic": STATISTICS, "selection": SELECTIONS, "metric": metrics}
     for column, words in allowed.items():
         for row, word in rows.get(column, pd.Series(dtype=object)).dropna().items():
             if word not in words:
                 message = f"{_place(name, row, column)}: '{word}'{nearest(word, words)}"
                 raise UserError(f"{message}; allowed: {listing(words, 30)}")
     for row, text in rows.get("sizes", pd.Series(dtype=object)).dropna().items():
-        if not all(word.isdigit() for word in size_words(text)):
-            raise UserError(f"{_place(name, row, 'sizes')}: '{text}'; write whole numbers with spaces between them")
+        if not all(word.isdecimal() and 1 <= float(word) <= LARGEST_COUNT for word in _size_words(text)):
+            raise UserError(
+                f"{_place(name, row, 'sizes')}: '{text}'; write whole numbers from 1 to {LARGEST_COUNT:,} with spaces "
+                "between them"
+            )
 
 
-def size_words(text: str) -> list[str]:
-    """Return the sizes in a cell such as "750; 1,500 3000" as texts of digits."""
+def _size_words(text: str) -> list[str]:
     return [word.replace(",", "") for word in text.replace(";", " ").split()]
+
+
+def sizes_of(text: str) -> tuple[int, ...]:
+    """Return the sizes in a cell such as "750; 1,500 3000", ascending."""
+    return tuple(sorted(map(int, _size_words(text))))
 
 
 def _with_precision(rows: pd.DataFrame, half: pd.DataFrame, percentages: list[str]) -> pd.DataFrame:
@@ -365,3 +451,39 @@ def _with_precision(rows: pd.DataFrame, half: pd.DataFrame, percentages: list[st
             precision = rows["precision"] / (100 if column in percentages else 1)
             half[column] = precision.where(precision.notna(), half[column])
     return half
+
+
+def regressions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that hold a whole regression.
+
+    `model` is a text, `sizes` what `sizes_of` returns, and `level` the line's value in the middle of the sizes.
+    """
+    whole = rows.dropna(subset=["metric", "intercept", "slope"])
+    texts = whole.reindex(columns=["model", "sizes"], fill_value="").fillna("")
+    sizes = texts["sizes"].map(sizes_of)
+    middle = [np.log10(of_fit or LIKELY_SIZE).mean() for of_fit in sizes]
+    return whole.assign(model=texts["model"], sizes=sizes, level=whole["intercept"] + whole["slope"] * middle)
+
+
+def _check_regressions(rows: pd.DataFrame, name: str) -> None:
+    """Raise UserError for a second regression of the same, since regressions are matched by metric, model and sizes."""
+    fits = regressions(rows)
+    for line in fits.index[fits.duplicated(["model", "metric", "sizes"])]:
+        raise UserError(
+            f"{_place(name, line, 'metric')}: a second regression of {fits['metric'][line]} over the same sizes; tell "
+            "them apart by column model or sizes"
+        )
+
+
+def _as_fractions(rows: pd.DataFrame, half: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return rows and half units with the regressions of shares that were printed in per cent as those of fractions."""
+    fits = regressions(rows)
+    shares = np.array([COLUMNS[metric].kind == "share" for metric in fits["metric"]], dtype=bool)
+    percent = fits.index[shares & (fits["level"] > HIGHEST_LEVEL)]
+    rows, half = rows.copy(), half.copy()
+    for column in {"intercept", "slope", "slope_se"} & set(rows):
+        rows.loc[percent, column] /= 100
+        half.loc[percent, column] /= 100
+    if "log_likelihood" in rows:
+        rows.loc[percent, "log_likelihood"] += fits["sizes"][percent].map(len) * np.log(100)
+    return rows, half

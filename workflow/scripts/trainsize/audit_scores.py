@@ -9,6 +9,7 @@ from scipy import integrate, stats
 
 from trainsize.audit_findings import CLEAR, FINDING, QUESTION, Finding, untested
 from trainsize.audit_input import Facts, Sheet
+from trainsize.errors import counted
 
 F1, FLOOR, ROW_DROPOUT, FOLDS, BEST = "f1-is-accuracy", "loss-floor", "row-dropout", "fold-order", "best-of-many"
 
@@ -42,11 +43,14 @@ def check_f1(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
         differing = int((abs(rows[accuracy] - rows[f1]) >= 0.5 * unit).sum())
         telling = ((rows[accuracy] > 0) & (rows[accuracy] < 1)).to_numpy() & ~rows[accuracy].duplicated().to_numpy()
         log_p = float(log_equal_by_chance(rows[accuracy].to_numpy()[telling], unit.to_numpy()[telling]).sum())
-        yield f1_finding(f"{f1} and {accuracy}", len(rows), differing, log_p)
+        yield f1_finding(f"{f1} and {accuracy}", len(rows), differing, log_p, facts)
 
 
-def f1_finding(subject: str, count: int, differing: int, log_p: float) -> Finding:
-    """Judge `count` pairs of numbers, of which some differ; `log_p` is that of all being equal by chance."""
+def f1_finding(subject: str, count: int, differing: int, log_p: float, facts: Facts) -> Finding:
+    """Judge `count` pairs of numbers, of which some differ; `log_p` is that of all being equal by chance.
+
+    That chance is not known for two classes, where the two differ in the second order of the recalls' difference only.
+    """
     tested, p = F1_TESTED, float(np.exp(log_p))
     telling = p < 0.05  # whether equal numbers would say anything, which does not depend on their being equal
     if differing:
@@ -57,10 +61,14 @@ def f1_finding(subject: str, count: int, differing: int, log_p: float) -> Findin
     statistic = f"all {count} numbers are the same as printed"
     if not telling:
         return untested(F1, tested, f"{statistic}, but macro F1 could be the same at so few digits", subject)
-    meaning = "F1 is micro-averaged, which is accuracy: it is no second piece of evidence"
-    return Finding(
-        F1, subject, FINDING, tested, statistic, meaning, p, otherwise="may be macro F1 that happens to agree"
-    )
+    if facts.classes == 2:
+        return untested(F1, tested, f"{statistic}, but of two classes macro F1 may print the same", subject)
+    meaning, otherwise = "F1 is micro-averaged, which is accuracy", "may be macro F1 that happens to agree"
+    if facts.classes is None:
+        asked = f"{meaning}, unless there are two classes, of which macro F1 may print the same: --classes says so"
+        return Finding(F1, subject, QUESTION, tested, statistic, asked, p, otherwise=otherwise)
+    meaning += ": it is no second piece of evidence"
+    return Finding(F1, subject, FINDING, tested, statistic, meaning, p, otherwise=otherwise)
 
 
 def check_floor(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
@@ -92,15 +100,14 @@ def check_row_dropout(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     if facts.classes is None:
         yield untested(ROW_DROPOUT, ROWS_TESTED, "the number of classes is not given (--classes)")
     elif sheet.has("train_accuracy", "train_loss"):
-        for model, rows in sheet.rows.groupby(sheet.texts("model")):
-            of_model = rows[~sheet.texts("statistic", "run").loc[rows.index].isin(("q1", "q3"))]
-            means = (
-                of_model.groupby("n").mean(numeric_only=True) if sheet.has("n") else of_model.mean(numeric_only=True)
-            )
-            test = float(means["test_accuracy"].mean()) if sheet.has("test_accuracy") else None
-            change = float(np.ptp(means["train_accuracy"])) if sheet.has("n") and len(means) > 2 else None
-            levels = float(np.mean(means["train_accuracy"])), float(np.mean(means["train_loss"]))
-            yield row_dropout_finding(str(model), *levels, test, change, facts)
+        central = ~sheet.texts("statistic", "run").isin(("q1", "q3"))
+        rows = sheet.rows[central].dropna(subset=["train_accuracy", "train_loss"])
+        columns = ["n", "train_accuracy", "train_loss", "test_accuracy"]
+        for model, of_model in rows.reindex(columns=columns).groupby(sheet.texts("model").loc[rows.index]):
+            means = of_model.groupby("n", dropna=False).mean()
+            accuracy, loss, test = (float(means[column].mean()) for column in columns[1:])
+            change = float(np.ptp(means["train_accuracy"])) if len(means) > 2 else None
+            yield row_dropout_finding(str(model), accuracy, loss, None if np.isnan(test) else test, change, facts)
     elif not sheet.has("metric"):
         yield untested(ROW_DROPOUT, ROWS_TESTED, "no training accuracy beside a training loss")
 
@@ -138,14 +145,16 @@ def check_folds(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     if not sheet.has("fold") or not names:
         yield untested(FOLDS, tested, "no column fold beside a score")
         return
-    # Models and sizes that share folds share their difficulty too, so the folds' means are the independent values.
-    folds = sheet.rows.groupby("fold")[names].mean()
-    if len(folds) < 4:
-        yield untested(FOLDS, tested, f"{len(folds)} folds; at least 4 are needed")
-        return
     for name in names:
-        scores = folds[name].dropna()
-        if len(scores) < 4 or np.ptp(scores) == 0:
+        scores = _fold_means(sheet, name)
+        if len(scores) < 4:
+            yield untested(FOLDS, tested, f"{counted(len(scores), 'fold')} with scores; at least 4 are needed", name)
+            continue
+        if scores.hasnans:
+            yield untested(FOLDS, tested, "no model has a score in every fold", name)
+            continue
+        if np.ptp(scores) == 0:
+            yield untested(FOLDS, tested, "the score is the same in every fold", name)
             continue
         better = -np.log(scores.clip(lower=1e-12)) if name.endswith("loss") else scores
         correlation = stats.pearsonr(scores.index.to_numpy(float), better, alternative="greater")
@@ -167,6 +176,16 @@ def check_folds(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
             float(correlation.pvalue),
             otherwise="no trend over the folds",
         )
+
+
+def _fold_means(sheet: Sheet, name: str) -> pd.Series:
+    """Return the mean score of each fold over the models and sizes that have all of them; nan where none has.
+
+    Models and sizes that share folds share their difficulty too, so the folds' means are the independent values.
+    """
+    rows = sheet.rows.dropna(subset=["fold", name])
+    table = rows.groupby([*sheet.settings(rows), rows["fold"]])[name].mean().unstack()
+    return table.dropna().mean()
 
 
 def _exact(better: pd.Series) -> str:
@@ -200,6 +219,9 @@ def check_best_of_many(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
         yield untested(BEST, tested, "no column evaluations (or epochs)")
     else:
         counts = (best["evaluations"] if sheet.has("evaluations") else best["epochs"]).dropna()
+        if counts.empty:
+            yield untested(BEST, tested, "no number of evaluations (or epochs) in the rows with selection best")
+            return
         accuracy = best["test_accuracy"].fillna(0.5) if sheet.has("test_accuracy") else pd.Series(0.5, index=best.index)
         bias = np.sqrt(accuracy * (1 - accuracy) / facts.n_test)[counts.index] * counts.astype(int).map(
             expected_maximum

@@ -66,8 +66,10 @@ def expected_largest_share(a: np.ndarray, b: np.ndarray, total: np.ndarray) -> f
     """Return the expected maximum over the classes of (common images) / a.
 
     From E max = ∫ (1 - Π F_c(t)) dt over the shares that can occur; classes of the same counts have the same
-    distribution F.
+    distribution F. It is 0 where a has no image.
     """
+    if not np.any(a):
+        return 0.0
     kinds, times = np.unique(np.stack([a, b, total])[:, np.asarray(a) > 0], axis=1, return_counts=True)
     distributions = [(kind[0], *common_images(*map(int, kind))) for kind in kinds.T]
     shares = [(low + np.arange(len(p))) / size for size, low, p in distributions]
