@@ -9,13 +9,32 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
+from scipy import stats
 
 from trainsize import figures_reproduction
 from trainsize.errors import UserError
 from trainsize.figures import DRAW, STYLE, draw_figures
-from trainsize.figures_axes import DASHES, line_styles, metric_axis, size_axis, spread_out
-from trainsize.figures_classes import calibration_bins, class_scores, class_ticks, confusion_shares, matrix
+from trainsize.figures_axes import (
+    DASHES,
+    counted_span,
+    line_styles,
+    log_axis,
+    mark_every,
+    metric_axis,
+    panels,
+    size_axis,
+    spread_out,
+)
+from trainsize.figures_classes import (
+    calibration_bins,
+    class_scores,
+    class_ticks,
+    confusion_shares,
+    matrix,
+    pooled_scores,
+)
 from trainsize.figures_curves import (
+    band_title,
     box_row,
     box_statistics,
     chance_level,
@@ -23,6 +42,7 @@ from trainsize.figures_curves import (
     fitted_curve,
     mean_curve,
     run_column,
+    size_intervals,
     target_interval,
 )
 from trainsize.figures_data import mosaic, sorted_shares
@@ -97,6 +117,12 @@ def runs_of(values: dict[int, list[float]], column="test_accuracy") -> pd.DataFr
     return pd.DataFrame(rows)
 
 
+def crossed(values: list[list[float]], column="test_accuracy", n=10) -> pd.DataFrame:
+    """Return runs of one size: a list of values per draw, one for each of its seeds."""
+    rows = [(n, draw, seed, value) for draw, seeds in enumerate(values) for seed, value in enumerate(seeds)]
+    return pd.DataFrame(rows, columns=["n", "draw", "seed", column])
+
+
 def line(ax, place=-1):
     return [list(map(float, data)) for data in ax.lines[place].get_data()]
 
@@ -116,6 +142,45 @@ def test_means_dots_and_intervals_are_those_of_the_runs(ax):
         assert {(n, round(low, 9)), (n, round(high, 9))} <= ends
 
 
+def test_the_interval_at_a_single_size_is_a_line(ax):
+    mean_curve(ax, runs_of({10: [0.5, 0.6, 0.7]}), "test_accuracy", "a", STYLED)
+    _, low, high = mean_interval([0.5, 0.6, 0.7])
+    assert ax.collections[0].get_segments()[0].tolist() == [[10, pytest.approx(low)], [10, pytest.approx(high)]]
+
+
+@pytest.mark.parametrize(
+    ("column", "ends"),
+    [("test_accuracy", (0, 1)), ("best_f1_macro", (0, 1)), ("gap", (-1, 2)), ("test_loss", (-1, 2))],
+)
+def test_only_intervals_of_shares_end_at_0_and_1(column, ends):
+    found = size_intervals(runs_of({10: [0.1, 0.9]}, column), column).loc[10]
+    assert (found["low"] < -1, found["high"] > 2) == (ends == (-1, 2), ends == (-1, 2))
+    assert ends == (-1, 2) or (found["low"], found["high"]) == ends
+
+
+@pytest.mark.parametrize(
+    ("low", "joined", "told"),
+    [
+        (0.5, {}, "; band: interval of the curve"),
+        (math.nan, {}, ""),
+        (math.nan, {10: [0.5], 20: [0.6]}, ""),
+        (math.nan, {10: [0.5, 0.6]}, "; band: interval of the mean"),
+        (0.5, {10: [0.5, 0.6]}, "; band: interval of the curve or the mean"),
+    ],
+)
+def test_bands_are_named_by_what_is_drawn(low, joined, told):
+    runs = runs_of(joined) if joined else runs_of({10: [0.5]}).iloc[:0]
+    assert band_title(pd.DataFrame({"low": [low]}), runs, "test_accuracy") == told
+
+
+def test_means_beside_a_curve_are_over_draws_as_its_own(ax):
+    fitted = pd.DataFrame({"n": [10.0], "value": 0.5, "low": 0.4, "high": 0.6, "extrapolated": False})
+    runs = crossed([[0.2, 0.4], [0.9]])
+    fitted_curve(ax, runs, fitted, "test_accuracy", "a: pow3", {**STYLED, "linestyle": "--"})
+    assert line(ax, 0) == [[10], [pytest.approx((0.3 + 0.9) / 2)]]
+    assert [ax.lines[place].get_linestyle() for place in (1, -1)] == ["--", "--"]  # the curve and its legend
+
+
 def test_a_fitted_curve_is_solid_within_the_sizes_and_dashed_beyond(ax):
     fitted = pd.DataFrame({"n": [10, 50, 100, 150, 200], "value": [0.5, 0.7, 0.8, 0.82, 0.83]})
     fitted = fitted.assign(low=fitted["value"] - 0.1, high=fitted["value"] + 0.1, extrapolated=fitted["n"] > 100)
@@ -133,7 +198,9 @@ def test_a_fitted_curve_is_solid_within_the_sizes_and_dashed_beyond(ax):
         (150, 100, 180, [100, 180], False, True),
         (150, 100, math.inf, [100, 200], True, True),
         (900, 300, math.inf, None, True, False),
-        (150, math.nan, math.nan, None, True, True),
+        (150, math.nan, math.nan, None, False, True),
+        (900, math.nan, math.nan, None, True, False),
+        (math.inf, math.nan, math.nan, None, True, False),
     ],
 )
 def test_a_target_has_the_interval_of_its_images(ax, estimate, low, high, bar, arrow, star):
@@ -154,6 +221,29 @@ def test_chance_is_drawn_where_it_is_near_and_told_where_it_is_not(ax):
     chance_level(ax, 0.1, "accuracy")
     assert ax.texts[-1].get_text() == "chance: 10 % ↓"
     assert len(ax.lines) == 2
+
+
+def test_chance_is_within_the_axis_of_a_curve(diverged):
+    diverged.__dict__["runs"] = runs_of({20: [0.2, 0.25], 80: [0.85, 0.9]}).assign(model="plain")
+    ax = drawn_one(diverged, "curve", metric="accuracy").axes[0]
+    low, high = ax.get_ylim()
+    assert low < 0.1 < high
+    assert [text.get_text() for text in ax.texts] == ["chance: 10 %"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "counts", "chance"),
+    [
+        ("loss", [90, 10], math.log(2)),
+        ("accuracy", [90, 10], 0.5),
+        ("f1_micro", [90, 10], 0.5),
+        ("f1_macro", [50, 50], 0.5),
+        ("f1_macro", [90, 10], (0.9 / 1.4 + 0.1 / 0.6) / 2),  # each 2 P R / (P + R), R being 1/2
+    ],
+)
+def test_chance_is_that_of_guessing(tmp_path, metric, counts, chance):
+    write_manifest(tmp_path, {"classes": ["a", "b"], "class_counts": {"train": [1, 1], "test": counts}}, [])
+    assert Tables({"models": []}, tmp_path, tmp_path).chance_of(metric) == pytest.approx(chance)
 
 
 def test_only_what_lies_beyond_the_sizes_is_shaded(ax):
@@ -177,6 +267,31 @@ def test_boxes_have_the_quartiles_that_plotly_calls_linear(ax):
     assert (box[:, 1].min(), box[:, 1].max()) == (3.0, 8.0)
     assert 10 < box[:, 0].min() < box[:, 0].max() < 100
     assert box_statistics(pd.Series([2.0]))["whishi"] == 2.0
+
+
+def test_a_box_without_height_has_its_colour(ax):
+    box_row(ax, runs_of({10: [0.5], 100: [0.5, 0.7]}), "test_accuracy", 1, "red", "test")
+    assert [median.get_color() for median in ax.lines if len(set(median.get_ydata())) == 1][-2:] == ["red", "black"]
+
+
+def test_models_of_a_sweep_at_another_size_are_named_with_it(diverged):
+    runs = pd.concat([runs_of({80: [0.5, 0.6]}).assign(model="plain"), runs_of({40: [0.7]}).assign(model="other")])
+    diverged.__dict__["runs"] = runs
+    checkpoints = [runs.assign(split="test", epoch=epoch, accuracy=0.5) for epoch in (1.0, 2.0)]
+    diverged.__dict__["history"] = pd.concat(checkpoints)
+    figure = drawn_one(diverged, "sweep", metric="accuracy", sweep="models")
+    during, final = figure.axes
+    assert (during.get_title("left"), final.get_title("left")) == ("models (n = 80)", "as scored (1-2 runs each)")
+    named = ["plain", "other (n = 40)"]
+    assert [text.get_text() for text in during.get_legend().get_texts()] == named
+    assert [label.get_text() for label in final.get_xticklabels()] == named
+
+
+def test_folds_tell_size_and_runs(diverged):
+    runs = crossed([[0.5, 0.6], [0.7]], "validation_accuracy", 40)
+    diverged.__dict__["runs"] = runs.assign(model="plain")
+    figure = drawn_one(diverged, "folds", metric="accuracy")
+    assert figure.axes[0].get_legend().get_texts()[0].get_text() == "plain, n = 40 (1-2 runs per fold)"
 
 
 def test_runs_of_a_sweep_have_their_mean_and_interval(ax):
@@ -243,6 +358,21 @@ def test_dollars_in_the_names_of_classes_are_dollars(ax, tmp_path):
     ax.figure.draw_without_rendering()
 
 
+@pytest.mark.parametrize("length", [24, 25, 77])
+def test_long_names_of_classes_are_cut(tmp_path, length):
+    write_manifest(tmp_path, {"classes": ["$" * length]}, [])
+    (name,) = Tables({"models": []}, tmp_path, tmp_path).classes
+    assert name == r"\$" * 24 if length == 24 else name == r"\$" * 23 + "…"
+
+
+def test_scores_per_class_are_of_all_runs_together():
+    """Only the first run takes an image for class 0, rightly; class 1 has no test images."""
+    runs = {"support": [10, 10, 0, 0], "predicted": [1, 0, 9, 10], "recall": [0.1, 0.0, np.nan, np.nan]}
+    scores = pooled_scores(pd.DataFrame({"label": [0, 0, 1, 1], "precision": [1.0, np.nan, 0.0, 0.0], **runs}))
+    assert scores.loc[0].tolist() == pytest.approx([1.0, 1 / 20, 2 / 21])
+    assert scores.loc[1].tolist() == pytest.approx([0.0, np.nan, 0.0], nan_ok=True)
+
+
 def test_scores_per_class(ax):
     means = pd.DataFrame({"precision": [0.1, 0.2], "recall": [0.3, 0.4], "f1": [0.5, 0.6]}, index=[7, 2])
     class_scores(ax, means)
@@ -283,6 +413,36 @@ def test_the_published_line_is_drawn_from_its_coefficients(ax):
     assert ax.lines[0].get_label() == "without 1000: R² = 0.900"
 
 
+def test_a_model_without_a_published_line_says_why(diverged):
+    why = "2 sizes with finished runs, at least 3 are needed"
+    fits = pd.DataFrame({"model": ["plain"], "method": "published", "left_out": "", "status": why, "r2": math.nan})
+    parameters = pd.DataFrame(columns=["model", "left_out", "method", "term", "estimate"]).astype({"estimate": float})
+    frames = {"fits": fits, "parameters": parameters}
+    diverged.regression = lambda name, metric: frames[name]
+    diverged.__dict__["runs"] = runs_of({20: [0.5], 40: [0.6]}).assign(model="plain")
+    figure = drawn_one(diverged, "line", metric="accuracy")
+    assert figure.axes[0].get_legend().get_title().get_text() == f"no line: {why}"
+
+
+def test_a_line_through_three_sizes_has_no_studentised_residuals(diverged):
+    rows = pd.DataFrame({"n": [20.0, 40.0, 80.0], "mean": [0.5, 0.7, 0.8], "fitted": [0.52, 0.67, 0.81]})
+    rows = rows.assign(model="plain", leverage=0.5, studentised=math.nan, cooks_distance=math.nan)
+    diverged.regression = lambda name, metric: rows
+    figure = drawn_one(diverged, "residuals", metric="accuracy")
+    by_size, by_leverage = figure.axes
+    assert (by_size.axison, by_leverage.axison) == (True, False)
+    assert "four sizes" in by_leverage.texts[0].get_text() and not by_leverage.patches
+
+
+def test_the_interval_of_the_spread_counts_draws():
+    """Runs of one draw are not independent: of 3 draws with 5 seeds each, 3 count."""
+    runs = crossed([[0.90, 0.91, 0.92, 0.93, 0.94], [0.80, 0.81, 0.82, 0.83, 0.84], [0.70, 0.71, 0.72, 0.73, 0.74]])
+    row = spreads(runs.assign(images=64), "test_accuracy", "images").loc[10]
+    assert row["sd"] == pytest.approx(100 * runs["test_accuracy"].std())
+    ends = [row["sd"] * math.sqrt(2 / stats.chi2.ppf(q, 2)) for q in (0.975, 0.025)]
+    assert [row["low"], row["high"]] == pytest.approx(ends)
+
+
 def test_the_spread_between_runs_beside_the_binomial():
     runs = runs_of({10: [0.5, 0.7], 100: [0.8, 0.8]}).assign(images=64)
     rows = spreads(runs, "test_accuracy", "images")
@@ -307,7 +467,49 @@ def test_images_lie_side_by_side(ax):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
 
 
+@pytest.mark.parametrize(("channels", "shown"), [(1, 1), (2, 1), (3, 3), (4, 3), (13, 3)])
+def test_of_other_channels_than_those_of_colours_the_first_are_shown(ax, channels, shown):
+    tiles = np.arange(channels) / channels * np.ones((2, 3, 4, 4, channels))
+    mosaic(ax, tiles, ["first", "second"])
+    assert ax.images[0].get_array().shape == ((10, 15, 3) if shown == 3 else (10, 15))
+    assert ax.images[0].get_array()[0, 0].tolist() == (tiles[0, 0, 0, 0, :3].tolist() if shown == 3 else 0)
+    assert ax.get_xlabel() == ("" if shown == channels else f"{shown} of {channels} channels")
+
+
 # Axes
+
+
+@pytest.mark.parametrize("wide", [1.05, 1.3, 1.5, 2, 3, 5, 10, 1000])
+@pytest.mark.parametrize("low", [0.011, 0.22, 0.55, 2.3])
+def test_a_logarithmic_axis_has_two_numbers_or_more(ax, low, wide):
+    ax.plot([0, 1], [low, low * wide])
+    log_axis(ax)
+    bottom, top = ax.get_ylim()
+    assert sum(bottom <= tick <= top for tick in ax.get_yticks()) >= 2
+
+
+@pytest.mark.parametrize(("second", "scale"), [([0.5, 0.0], "linear"), ([0.5, 0.2], "log"), ([], "log")])
+def test_a_loss_of_0_in_any_panel_makes_the_shared_axis_linear(second, scale):
+    figure, (first, other) = panels(2)
+    first.plot([1, 2], [0.5, 0.1])
+    other.plot(range(len(second)), second)
+    metric_axis(first, "loss")
+    assert other.get_yscale() == scale
+    plt.close(figure)
+
+
+def test_ticks_at_the_sizes_reckon_with_the_whole_axis(ax):
+    sizes = [500, 1250, 2500, 5000, 7500, 10000]
+    ax.plot(sizes, sizes)
+    assert len(size_axis(ax, sizes).get_xticks()) == 6
+    ax.plot(40000, 500)
+    size_axis(ax, sizes)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["500", "1,250", "2,500", "5,000", "7,500"]
+
+
+@pytest.mark.parametrize(("counts", "told"), [([1, 1], "1 run"), ([3], "3 runs"), ([5, 2, 3], "2-5 runs")])
+def test_numbers_of_runs_are_told_as_a_span(counts, told):
+    assert counted_span(counts) == told
 
 
 def test_axes_have_ticks_at_the_sizes_and_units(ax):
@@ -328,6 +530,12 @@ def test_lines_differ_in_more_than_colour():
     with plt.rc_context(fname=STYLE):
         looks = line_styles([str(i) for i in range(28)])
     assert len({(look["marker"], look["linestyle"]) for look in looks.values()}) == 7 * len(DASHES)
+    assert len({(look["marker"], look["color"]) for look in looks.values()}) == 28
+
+
+@pytest.mark.parametrize(("points", "every"), [(1, 1), (30, 1), (31, 2), (1000, 34)])
+def test_long_lines_keep_some_of_their_markers(points, every):
+    assert mark_every(points) == every
 
 
 # The study's choice
@@ -386,15 +594,18 @@ def all_figures(made) -> dict:
     return made.figure_settings()
 
 
-def drawn(tables: Tables) -> dict:
-    """Return every figure of the settings by name, drawn and closed."""
+def drawn_one(tables: Tables, kind: str, **of):
+    """Return a figure of `kind`, drawn in the style and closed."""
     with plt.rc_context(fname=STYLE):
-        figures = {}
-        for figure in tables.settings["figures"]:
-            of = {key: value for key, value in figure.items() if key not in ("name", "kind")}
-            figures[figure["name"]] = DRAW[figure["kind"]](tables, **of)
-            plt.close(figures[figure["name"]])
-    return figures
+        figure = DRAW[kind](tables, **of)
+    plt.close(figure)
+    return figure
+
+
+def drawn(tables: Tables) -> dict:
+    """Return every figure of the settings by name."""
+    figures = {figure["name"]: dict(figure) for figure in tables.settings["figures"]}
+    return {figure.pop("name"): drawn_one(tables, **figure) for figure in figures.values()}
 
 
 @pytest.fixture
@@ -419,7 +630,7 @@ def test_a_study_without_a_finished_run_has_figures_that_say_so(diverged, tmp_pa
         reasons = ("no finished run", "no size with", "no family", "no line", "none finished")
         assert name in of_data or any(reason in text for text in told for reason in reasons), name
     write_surfaces(diverged, ["accuracy"], "made", tmp_path / "surface.html")
-    assert "made: no finished run" in (tmp_path / "surface.html").read_text()
+    assert "made: no model with finished runs of two sizes" in (tmp_path / "surface.html").read_text()
 
 
 def test_every_kind_is_drawn_from_real_runs(finished_project):
@@ -464,10 +675,27 @@ def test_learning_rates_are_those_of_the_updates(diverged):
     assert steps.tolist() == list(range(8))
     assert rates == pytest.approx([0.05 * (1 + math.cos(math.pi * step / 8)) for step in range(8)])
     losses = pd.DataFrame({"model": "plain", "n": 80, "draw": 0, "seed": 1, "split": "validation"}, index=range(2))
-    diverged.__dict__["history"] = losses.assign(step=[4, 8], loss=[1.0, 1.0])
+    diverged.__dict__["history"] = losses.assign(step=[4, 8], loss=[1.0, 1.0], samples_seen=[64, 128], epoch=[0.8, 1.6])
     diverged.__dict__["history"].loc[2] = diverged.history.loc[0].to_dict() | {"step": 2, "loss": 0.5}
     _, rates = learning_rates(diverged, "plain", 80)
     assert rates.tolist() == [0.1] * 4 + [0.05] * 4
+
+
+def test_updates_are_those_of_the_images_that_runs_are_trained_on(diverged):
+    """Rounding per class gives a size of 80 images 81: six batches to a pass where there would be five."""
+    diverged.settings["budgets"]["other"] = {"epochs": 2}
+    assert len(learning_rates(diverged, "other", 80)[0]) == 10
+    diverged.__dict__["history"] = pd.DataFrame(
+        {"model": "other", "n": 80, "split": "test", "step": [6, 12], "samples_seen": [81, 162], "epoch": [1.0, 2.0]}
+    )
+    assert diverged.trained_on("other", 80) == 81
+    assert len(learning_rates(diverged, "other", 80)[0]) == 12
+
+
+def test_rates_of_models_differ_in_their_markers(diverged):
+    figure = drawn_one(diverged, "schedule")
+    markers = [rates.get_marker() for rates in figure.axes[0].lines]
+    assert len(set(markers)) == len(markers) > 1 and "" not in markers
 
 
 def test_augmented_images_are_what_the_recipe_makes(diverged):
@@ -494,12 +722,14 @@ def test_a_surface_to_turn_has_the_means():
 
 
 def test_the_page_stands_alone_and_text_stays_text(diverged, tmp_path):
-    rows = [("plain", n, step, split, 0.5) for n in (20, 40) for step in (4, 8) for split in ("train", "test")]
+    sizes = [("plain", 20), ("plain", 40), ("other", 20)]  # of one size there is no surface
+    rows = [(*run, step, split, 0.5) for run in sizes for step in (4, 8) for split in ("train", "test")]
     diverged.__dict__["history"] = pd.DataFrame(rows, columns=["model", "n", "step", "split", "accuracy"])
     write_surfaces(diverged, ["accuracy"], "a </title><script>alert(1)</script>", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "<script>alert" not in page
     assert "plain: accuracy, test images" in page
+    assert "other: accuracy" not in page
     tags = [part.split(">")[0] for part in page.split("<script")[1:] if part.split(">")[0].strip()]
     assert all("src=" not in tag for tag in tags)
     assert '"showSendToCloud": false' in page
@@ -529,6 +759,31 @@ def test_our_numbers_beside_the_published_ones(ax):
     assert marks["as published: differs"] == [[pytest.approx(20)], [1]]
     assert marks["corrected"][0][0] == pytest.approx(10)
     assert ax.collections[1].get_segments()[0][:, 0].tolist() == pytest.approx([-10, 50])
+
+
+def test_numbers_off_the_axis_and_intervals_that_go_on_are_marked(ax):
+    table = pd.DataFrame(
+        {
+            "quantity": ["far", "below", "wide", "near"],
+            "published": 1.0,
+            "as_published": [5.0, -3.0, 1.5, 1.0],
+            "corrected": np.nan,
+            "difference": [4.0, -4.0, 0.5, 0.0],
+            "difference_low": [-3.0, -5.0, -0.5, -0.1],
+            "difference_high": [9.0, -3.0, 2.0, 0.1],
+            "verdict": ["differs", "agrees", "differs", "agrees"],
+        }
+    )
+    figures_reproduction.differences(ax, table)
+    marks = {mark.get_marker(): mark for mark in ax.lines if len(mark.get_xdata()) == 1}
+    ends = {marker: (*mark.get_data()[0], *mark.get_data()[1]) for marker, mark in marks.items() if marker != "o"}
+    assert ends == {">": (100, 3), "<": (-100, 2), "$>$": (100, 1)} | {"$<$": (-100, 3)}
+    numbers = {mark.get_label(): mark for mark in ax.lines}
+    for marker, verdict in ((">", "differs"), ("<", "agrees")):
+        same = numbers[f"as published: {verdict}"]
+        assert marks[marker].get_color() == same.get_color()
+        assert marks[marker].get_markerfacecolor() == same.get_markerfacecolor()
+    assert "corrected" not in numbers
 
 
 def test_a_reproduction_without_numbers_of_ours_says_so():

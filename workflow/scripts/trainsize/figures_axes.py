@@ -1,7 +1,6 @@
 """What the figures share: panels, axes with their units, colours by size, and what is said where there is nothing."""
 
 from collections.abc import Sequence
-from itertools import cycle
 
 import matplotlib
 import numpy as np
@@ -11,14 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import AutoLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
-LABELS = {"accuracy": "accuracy", "f1_macro": "macro F1", "f1_micro": "micro F1", "loss": "cross-entropy (nats)"}
-NAMES = {metric: label.split(" (")[0] for metric, label in LABELS.items()}
+from trainsize.errors import counted
+from trainsize.telling import NAMES
+
+LABELS = {**NAMES, "loss": f"{NAMES['loss']} (nats)"}
 FRACTIONS = ("accuracy", "f1_macro", "f1_micro")
 SIZE = "training images n (log scale)"
 MOST_COLUMNS = 4
 NAMED_CLASSES = 62  # more are not written along an axis
+MOST_MARKS = 30  # on a line of many points
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -57,14 +59,27 @@ def colours() -> list[str]:
 
 def line_styles(names: Sequence[str]) -> dict[str, dict]:
     """Return colour, marker and dash of each name's line: no two are alike, in grey neither."""
-    looks = cycle(matplotlib.rcParams["axes.prop_cycle"])
-    several = len(matplotlib.rcParams["axes.prop_cycle"])
-    return {name: {**next(looks), "linestyle": DASHES[i // several % len(DASHES)]} for i, name in enumerate(names)}
+    looks = list(matplotlib.rcParams["axes.prop_cycle"])
+    several = len(looks)
+    return {
+        # Every round of colours has its markers shifted by one: a marker and a colour stand together only once.
+        name: {
+            "color": looks[i % several]["color"],
+            "marker": looks[(i + i // several) % several]["marker"],
+            "linestyle": DASHES[i // several % len(DASHES)],
+        }
+        for i, name in enumerate(names)
+    }
+
+
+def mark_every(count: int) -> int:
+    """Return which of a line's `count` points have a marker, every so many: those of a long line would cover it."""
+    return -(-count // MOST_MARKS)
 
 
 def size_colours(sizes: Sequence[int]) -> tuple[LogNorm, Colormap]:
     """Return norm and colours of sizes, light to dark and so told apart in grey."""
-    low, high = (min(sizes), max(sizes)) if len(sizes) else (1, 1)
+    low, high = min(sizes), max(sizes)
     low = low if low < high else high / 2
     # The lightest colours of the map are left out, which cannot be seen on white.
     shades = plt.get_cmap("viridis_r")(np.linspace(0.12, 1, 256))
@@ -80,7 +95,7 @@ def size_bar(figure: Figure, axes: list[Axes], sizes: Sequence[int]) -> None:
     bar.minorticks_off()
 
 
-def spread_out(sizes: list[int], most: int = 12) -> list[int]:
+def spread_out(sizes: list[int], most: float = 12) -> list[int]:
     """Return the sizes that can be written along a logarithmic axis with room for `most` without touching."""
     shown = sizes[:1]
     for size in sizes[1:]:
@@ -89,10 +104,11 @@ def spread_out(sizes: list[int], most: int = 12) -> list[int]:
     return shown
 
 
-def size_axis(ax: Axes, sizes: list[int], most: int = 12) -> Axes:
-    """Make the x axis the size: logarithmic, a tick at each size unless they would touch."""
+def size_axis(ax: Axes, sizes: list[int], most: int = 13) -> Axes:
+    """Make the x axis the size: logarithmic, with room for `most` ticks, one at each size unless they would touch."""
     ax.set_xscale("log")
-    ticks = spread_out(sizes, most)
+    left, right = ax.get_xlim()
+    ticks = spread_out(sizes, most * np.log(sizes[-1] / sizes[0]) / np.log(right / left))
     ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(SIZE)
@@ -100,12 +116,15 @@ def size_axis(ax: Axes, sizes: list[int], most: int = 12) -> Axes:
 
 
 def metric_axis(ax: Axes, metric: str, split: str = "") -> Axes:
-    """Label the y axis with the metric and its unit, fractions as per cent and losses on a log scale."""
+    """Label the y axis with the metric and its unit, fractions as per cent and losses on a log scale.
+
+    Panels that share the axis have a linear one if any of them has a loss of 0, which a log scale would leave out.
+    """
     if metric in FRACTIONS:
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         low, high = ax.get_ylim()
         ax.set_ylim(max(-0.005, low), min(1.005, high))
-    elif ax.dataLim.ymin > 0:
+    elif all(panel.dataLim.y0 > 0 for panel in ax.get_shared_y_axes().get_siblings(ax)):
         log_axis(ax)
     ax.set_ylabel(f"{split} {LABELS[metric]}".strip())
     return ax
@@ -115,7 +134,9 @@ def log_axis(ax: Axes) -> Axes:
     """Make the y axis logarithmic, with plain numbers."""
     ax.set_yscale("log")
     decades = np.ptp(np.log10(ax.get_ylim()))
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
+    # Within a decade there may be one number of 1, 2 and 5, or none.
+    logarithmic = LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,))
+    ax.yaxis.set_major_locator(AutoLocator() if decades < 0.8 else logarithmic)
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
     return ax
@@ -159,7 +180,10 @@ def updates_axis(ax: Axes) -> Axes:
 def runs_per_size(runs: pd.DataFrame) -> str:
     """Return in words how many runs there are of each size."""
     counts = runs.groupby("n").size()
-    if not len(counts):
-        return "no finished run"
-    span = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()}-{counts.max()}"
-    return f"{span} runs per size" if span != "1" else "1 run per size"
+    return f"{counted_span(counts)} per size" if len(counts) else "no finished run"
+
+
+def counted_span(counts: Sequence[int]) -> str:
+    """Return the fewest and the most runs in words: "3 runs", "2-5 runs"."""
+    low, high = min(counts), max(counts)
+    return counted(high) if low == high else f"{low}-{high} runs"

@@ -133,26 +133,37 @@ def per_class(tables: Tables) -> Figure:
             empty(ax, "no finished run")
             continue
         runs = len(of_model[COORDINATES].drop_duplicates())
-        means = of_model.groupby("label")[["precision", "recall", "f1"]].mean().sort_values("f1")
-        class_scores(ax, means)
+        scores = pooled_scores(of_model).sort_values("f1")
+        class_scores(ax, scores)
         if named:
-            ax.set_yticks(range(len(means)), [names[label] for label in means.index], fontsize=7)
+            ax.set_yticks(range(len(scores)), [names[label] for label in scores.index], fontsize=7)
         ax.set_ylabel("class" if named else "class, by F1")
         ax.set_title(f"{model}, n = {of_model['n'].iloc[0]:,} ({counted(runs)})")
     legend_of(axes, 0)
     return figure
 
 
-def class_scores(ax: Axes, means: pd.DataFrame) -> Axes:
-    """Draw the columns precision, recall and f1 of `means`, a row per class, from below."""
+def pooled_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return precision, recall and F1 of each class, of the images of all runs together.
+
+    A mean over the runs would leave out of a class's precision the runs that never predict it.
+    """
+    hits = (rows["recall"].fillna(0) * rows["support"]).groupby(rows["label"]).sum()
+    support, predicted = (rows.groupby("label")[name].sum() for name in ("support", "predicted"))
+    scores = {"precision": hits / predicted, "recall": hits / support, "f1": 2 * hits / (support + predicted)}
+    return pd.DataFrame(scores)
+
+
+def class_scores(ax: Axes, scores: pd.DataFrame) -> Axes:
+    """Draw the columns precision, recall and f1 of `scores`, a row per class, from below."""
     looks = line_styles(["precision", "recall", "f1"])
     for name, look in looks.items():
         shown = {**look, "linestyle": "", "markersize": 5 if name == "f1" else 4}
-        ax.plot(means[name], range(len(means)), label="F1" if name == "f1" else name, **shown)
-    ax.set_ylim(-0.7, len(means) - 0.3)
+        ax.plot(scores[name], range(len(scores)), label="F1" if name == "f1" else name, **shown)
+    ax.set_ylim(-0.7, len(scores) - 0.3)
     per_cent(ax.xaxis)
     ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.set_xlabel("score, mean of the runs")
+    ax.set_xlabel("score, all runs together")
     return ax
 
 

@@ -8,11 +8,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainsize.errors import counted
 from trainsize.figures_axes import (
     FRACTIONS,
-    NAMES,
     colours,
+    counted_span,
     difference_unit,
     empty,
     firsts,
@@ -25,7 +24,8 @@ from trainsize.figures_axes import (
     size_axis,
 )
 from trainsize.figures_tables import COORDINATES, Tables, run_means
-from trainsize.intervals import independent_values, mean_interval, size_interval
+from trainsize.intervals import size_interval
+from trainsize.telling import NAMES
 
 BEYOND = 2.001  # times the largest size that curves are drawn to, and to twice that for a target
 
@@ -35,7 +35,7 @@ def curve(tables: Tables, metric: str) -> Figure:
 
     A model without a curve gets the means of its sizes, joined.
     """
-    runs = tables.runs
+    runs, column = tables.runs, f"test_{metric}"
     predictions, targets = (tables.regression(name, metric) for name in ("predictions", "targets"))
     predictions = predictions[predictions["chosen"] & predictions["value"].notna()]
     targets = targets[targets["chosen"]].drop_duplicates("model")
@@ -51,41 +51,58 @@ def curve(tables: Tables, metric: str) -> Figure:
             continue
         if len(fitted):
             label = f"{model}: {fitted['family'].iloc[0]} ({runs_per_size(of_model)})"
-            fitted_curve(ax, of_model, fitted[fitted["n"] <= end], f"test_{metric}", label, style)
+            fitted_curve(ax, of_model, fitted[fitted["n"] <= end], column, label, style)
             for row in targets[targets["model"] == model].itertuples():
                 target_interval(ax, row.target, row.estimate, row.low, row.high, end, style["color"])
         else:
-            mean_curve(ax, of_model, f"test_{metric}", f"{model}: means ({runs_per_size(of_model)})", style)
+            mean_curve(ax, of_model, column, f"{model}: means ({runs_per_size(of_model)})", style)
     size_axis(ax, sorted(runs["n"].unique()))
+    chance_level(ax, tables.chance_of(metric), metric)  # before the axis has its limits
     metric_axis(ax, metric, "test")
     extrapolation_zone(ax, largest)
-    chance_level(ax, tables.chance_of(metric), metric)
-    title = f"dots: runs; markers: means; band: interval of the {'curve' if len(predictions) else 'mean'}"
+    joined = runs[~runs["model"].isin(predictions["model"])]
+    title = f"dots: runs; markers: means{band_title(predictions, joined, column)}"
     title += "\nbar: images for the dotted target, with interval" if len(targets) else ""
     ax.legend(title=title, alignment="left", title_fontsize=8)
     return figure
 
 
+def band_title(predictions: pd.DataFrame, joined: pd.DataFrame, column: str) -> str:
+    """Say what the bands are of: fitted curves, or the means of the runs `joined`; nothing where there is no band."""
+    lows = [low for _, of_model in joined.groupby("model") for low in size_intervals(of_model, column)["low"]]
+    banded = [name for name, ends in {"curve": predictions["low"], "mean": lows}.items() if np.isfinite(ends).any()]
+    return f"; band: interval of the {' or the '.join(banded)}" if banded else ""
+
+
+def size_intervals(runs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return by size the mean of `column` and its 95 % t-interval (low, high), that of a share within 0 and 1."""
+    rows = {n: size_interval(runs, column, n) for n in sorted(runs["n"].unique())}
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
+    return found.clip(0, 1) if column.endswith(FRACTIONS) else found
+
+
 def mean_curve(ax: Axes, runs: pd.DataFrame, column: str, label: str, style: dict) -> Axes:
     """Draw every run as a dot and, through the means of the sizes, a line with the 95 % t-interval of the mean."""
-    sizes, intervals = zip(*((n, size_interval(runs, column, n)) for n in sorted(runs["n"].unique())), strict=True)
-    means, low, high = zip(*intervals, strict=True)
-    ax.plot(sizes, means, markersize=5, label=label, zorder=3, **style)
-    ax.fill_between(sizes, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=1)
-    ax.scatter(runs["n"], runs[column], s=9, color=style["color"], alpha=0.55, linewidth=0, zorder=2)
+    found, colour = size_intervals(runs, column), style["color"]
+    ax.plot(found.index, found["mean"], markersize=5, label=label, zorder=3, **style)
+    if len(found) > 1:
+        ax.fill_between(found.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
+    else:  # a band at one size would have no width
+        ax.vlines(found.index, found["low"], found["high"], color=colour, alpha=0.5, linewidth=2, zorder=1)
+    ax.scatter(runs["n"], runs[column], s=9, color=colour, alpha=0.55, linewidth=0, zorder=2)
     return ax
 
 
 def fitted_curve(ax: Axes, runs: pd.DataFrame, fitted: pd.DataFrame, column: str, label: str, style: dict) -> Axes:
     """Draw the runs as dots, their means as markers, and the fitted curve with its band, dashed beyond the sizes."""
-    means, colour = runs.groupby("n")[column].mean(), style["color"]
+    means, colour = size_intervals(runs, column)["mean"], style["color"]
     ax.plot(means.index, means, linestyle="", markersize=5, zorder=3, color=colour, marker=style["marker"])
     seen, beyond = fitted[~fitted["extrapolated"]], fitted[fitted["n"] >= means.index[-1]]
-    ax.plot(seen["n"], seen["value"], color=colour, marker="", zorder=2)
+    ax.plot(seen["n"], seen["value"], color=colour, marker="", linestyle=style["linestyle"], zorder=2)
     ax.plot(beyond["n"], beyond["value"], color=colour, marker="", linestyle=(0, (3, 2)), linewidth=1.2, zorder=2)
     ax.fill_between(fitted["n"], fitted["low"], fitted["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
     ax.scatter(runs["n"], runs[column], s=9, color=colour, alpha=0.4, linewidth=0, zorder=2)
-    ax.plot([], [], color=colour, marker=style["marker"], markersize=5, label=label)
+    ax.plot([], [], markersize=5, label=label, **style)
     return ax
 
 
@@ -96,7 +113,7 @@ def target_interval(ax: Axes, target: float, estimate: float, low: float, high: 
         ax.plot(
             [low, min(high, end)], [target, target], color=colour, marker="|", markersize=7, linewidth=2.4, zorder=4
         )
-    if not high <= end:
+    if (estimate if np.isnan(high) else high) > end:
         ax.plot(end, target, color=colour, marker=">", markersize=6, zorder=4, clip_on=False)
     if estimate < end:
         ax.plot(estimate, target, color=colour, marker="*", markersize=11, markeredgecolor="white", zorder=5)
@@ -174,8 +191,9 @@ def box_row(ax: Axes, runs: pd.DataFrame, column: str, side: int, colour: str, l
     step = min((b / a for (a, _), (b, _) in pairwise(groups)), default=2.0)
     half = min(step, 1.6) ** 0.2
     positions = [n * half**side for n, _ in groups]
+    statistics = [box_statistics(values) for _, values in groups]
     parts = ax.bxp(
-        [box_statistics(values) for _, values in groups],
+        statistics,
         positions=positions,
         widths=[0.75 * p * (half - 1 / half) for p in positions],
         patch_artist=True,
@@ -186,6 +204,9 @@ def box_row(ax: Axes, runs: pd.DataFrame, column: str, side: int, colour: str, l
         capprops={"color": colour, "marker": ""},
         flierprops={"marker": "o", "markersize": 2.5, "markeredgecolor": colour},
     )
+    for median, of_box in zip(parts["medians"], statistics, strict=True):
+        if of_box["q1"] == of_box["q3"]:  # a box without height is its median alone
+            median.set(color=colour, linewidth=2)
     parts["boxes"][0].set_label(label)
     return ax
 
@@ -216,8 +237,9 @@ def best_last(tables: Tables, metric: str) -> Figure:
     """Draw the best test checkpoint and the last one of each run by size, a panel per model."""
     figure, axes = panels(len(tables.models))
     rows = tables.history[tables.history["split"] == "test"].sort_values("step").groupby(COORDINATES)[metric]
-    values = pd.DataFrame({"best": rows.min() if metric == "loss" else rows.max(), "last": rows.last()}).reset_index()
-    looks = line_styles(["best", "last"])
+    found = {"best": rows.min() if metric == "loss" else rows.max(), "last": rows.last()}
+    values = pd.DataFrame({f"{name}_{metric}": of_runs for name, of_runs in found.items()}).reset_index()
+    looks = line_styles(list(found))
     for ax, model in zip(axes, tables.models, strict=True):
         of_model = values[values["model"] == model]
         ax.set_title(f"{model} ({runs_per_size(of_model)})")
@@ -225,7 +247,7 @@ def best_last(tables: Tables, metric: str) -> Figure:
             empty(ax, "no finished run")
             continue
         for name, style in looks.items():
-            mean_curve(ax, of_model, name, name, style)
+            mean_curve(ax, of_model, f"{name}_{metric}", name, style)
         size_axis(ax, sorted(of_model["n"].unique()), 8)
     for ax in firsts(axes):
         metric_axis(ax, metric, "test")
@@ -234,40 +256,45 @@ def best_last(tables: Tables, metric: str) -> Figure:
 
 
 def sweep(tables: Tables, metric: str, sweep: str) -> Figure:
-    """Draw the models of a sweep: the test metric by passes at the largest size, and every run's score."""
+    """Draw the models of a sweep: the test metric by passes at the largest size, and every run's score.
+
+    A model that has no finished run of that size is drawn at the largest of its own, and named with it.
+    """
     models = tables.settings["sweeps"][sweep]
     figure, (during, final) = plt.subplots(
         1, 2, sharey=True, figsize=(8.2, max(3.4, 1.2 + 0.14 * len(models))), width_ratios=(1.5, 1)
     )
-    rows = tables.history[tables.history["split"] == "test"]
-    if not rows["model"].isin(models).any():
+    scored = {model: tables.of_largest(tables.runs, model) for model in models}
+    sizes = {model: int(runs["n"].iloc[0]) for model, runs in scored.items() if len(runs)}
+    if not sizes:
         empty(during, "no finished run")
         final.set_axis_off()
         return figure
+    rows = tables.history[tables.history["split"] == "test"]
+    largest = max(sizes.values())
+    smaller = {model: f"{model} (n = {n:,})" for model, n in sizes.items() if n < largest}
     for place, (model, style) in enumerate(line_styles(models).items()):
-        of_model = tables.of_largest(rows, model)
-        if not len(of_model):
+        if model not in sizes:
             final.annotate("none finished", (place, 0.02), xycoords=("data", "axes fraction"), rotation=90, ha="center")
             continue
-        means = run_means(of_model, metric, at="epoch").droplevel("n")
-        during.plot(means.index, means, label=model, **style)
-        run_column(final, place, tables.of_largest(tables.runs, model), f"test_{metric}", style)
+        means = run_means(tables.of_largest(rows, model), metric, at="epoch").droplevel("n")
+        during.plot(means.index, means, label=smaller.get(model, model), **style)
+        run_column(final, place, scored[model], f"test_{metric}", style)
     during.set_xlabel("passes over the training images")
     metric_axis(during, metric, "test")
-    final.set_xticks(range(len(models)), models, rotation=90 if len(models) > 5 else 30, fontsize=8)
+    names = [smaller.get(model, model) for model in models]
+    final.set_xticks(range(len(models)), names, rotation=90 if len(models) > 5 else 30, fontsize=8)
     final.set_xlim(-0.6, len(models) - 0.4)
     final.grid(visible=False, axis="x")
-    most = max(len(tables.of_largest(tables.runs, model)) for model in models)
-    final.set_title(f"as scored ({counted(most)} each)")
-    sizes = {int(tables.of_largest(rows, model)["n"].max()) for model in models if (rows["model"] == model).any()}
-    during.set_title(f"{sweep.replace('-', ' ')} ({', '.join(f'n = {n:,}' for n in sorted(sizes))})")
+    final.set_title(f"as scored ({counted_span([len(scored[model]) for model in sizes])} each)")
+    during.set_title(f"{sweep.replace('-', ' ')} (n = {largest:,})")
     during.legend(ncols=1 + (len(models) > 7))
     return figure
 
 
 def run_column(ax: Axes, place: int, runs: pd.DataFrame, column: str, style: dict) -> Axes:
     """Draw runs of one size as dots at `place`, and their mean with its 95 % t-interval."""
-    mean, low, high = mean_interval(independent_values(runs, column))
+    ((mean, low, high),) = size_intervals(runs, column).to_numpy()
     ax.scatter([place + 0.18] * len(runs), runs[column], s=10, color=style["color"], alpha=0.5, linewidth=0)
     ax.vlines(place, low, high, color=style["color"], linewidth=2)
     ax.plot(place, mean, color=style["color"], marker=style["marker"], markersize=6)
@@ -284,11 +311,12 @@ def folds(tables: Tables, metric: str) -> Figure:
         return figure
     for model, style in line_styles(tables.models).items():
         of_model = tables.of_largest(runs, model)
-        means = of_model.groupby("draw")[column].mean()
-        if not len(means):
+        if not len(of_model):
             continue
-        each = len(of_model) / len(means)
-        ax.plot(means.index + 1, means, label=f"{model} ({counted(round(each))} per fold)", **style)
+        of_folds = of_model.groupby("draw")[column]
+        means, each = of_folds.mean(), counted_span(of_folds.size())
+        label = f"{model}, n = {of_model['n'].iloc[0]:,} ({each} per fold)"
+        ax.plot(means.index + 1, means, label=label, **style)
         ax.scatter(of_model["draw"] + 1, of_model[column], s=9, color=style["color"], alpha=0.5, linewidth=0)
     ax.set_xticks(sorted(runs["draw"].unique() + 1))
     ax.set_xlabel("fold")

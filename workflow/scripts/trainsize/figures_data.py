@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trainsize.chance import sorted_share_band
-from trainsize.figures_axes import NAMED_CLASSES, empty, per_cent
+from trainsize.figures_axes import NAMED_CLASSES, empty, mark_every, per_cent
 from trainsize.figures_tables import Tables
 
 MOST_ROWS = 16  # of classes below each other
@@ -78,8 +78,8 @@ def sorted_shares(ax: Axes, pairs: pd.DataFrame, most: int = 3) -> Axes:
             ax.fill_between(ranks, low, high, color="0.85", linewidth=0, label="95 % by chance")
         if number == most:
             break
-        marker = "" if len(pair) > 60 else None
-        ax.plot(ranks, np.sort(pair["share"])[::-1], marker=marker, linewidth=1, label=f"draws {a} and {b}")
+        every = mark_every(len(pair))
+        ax.plot(ranks, np.sort(pair["share"])[::-1], markevery=every, linewidth=1, label=f"draws {a} and {b}")
     per_cent(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
@@ -90,8 +90,8 @@ def classes(tables: Tables) -> Figure:
     figure, ax = plt.subplots()
     for split, counts in tables.data.manifest["class_counts"].items():
         ranks = np.arange(1, len(counts) + 1)
-        kind = {"marker": ""} if len(counts) > 60 else {}
-        ax.plot(ranks, np.sort(counts)[::-1], label=f"{split} ({sum(counts):,} images)", **kind)
+        every = mark_every(len(counts))
+        ax.plot(ranks, np.sort(counts)[::-1], markevery=every, label=f"{split} ({sum(counts):,} images)")
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_formatter("{x:,.0f}")
@@ -120,16 +120,21 @@ def samples(tables: Tables) -> Figure:
 
 
 def mosaic(ax: Axes, tiles: np.ndarray, names: list[str]) -> Axes:
-    """Draw images (rows × columns × height × width × channels, from 0 to 1) side by side, the rows with their names."""
+    """Draw images (rows × columns × height × width × channels, from 0 to 1) side by side, the rows with their names.
+
+    They are in colour, of three channels, or in grey, of one; of other numbers of channels the first are shown.
+    """
     rows, columns, height, width, channels = tiles.shape
-    rim = max(1, height // 16)
-    framed = np.ones((rows, columns, height + rim, width + rim, channels))
-    framed[:, :, :height, :width] = tiles.clip(0, 1)
-    whole = framed.swapaxes(1, 2).reshape(rows * (height + rim), columns * (width + rim), channels)
+    rim, shown = max(1, height // 16), 3 if channels >= 3 else 1
+    framed = np.ones((rows, columns, height + rim, width + rim, shown))
+    framed[:, :, :height, :width] = tiles[..., :shown].clip(0, 1)
+    whole = framed.swapaxes(1, 2).reshape(rows * (height + rim), columns * (width + rim), shown)
     ax.imshow(whole.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_yticks((np.arange(rows) + 0.5) * (height + rim) - rim / 2, names)
     ax.set_xticks([])
     ax.grid(visible=False)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    if shown < channels:
+        ax.set_xlabel(f"{shown} of {channels} channels")
     return ax

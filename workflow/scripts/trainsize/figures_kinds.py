@@ -84,8 +84,8 @@ KINDS = {
         needs=("checkpoints",),
     ),
     "best-last": Kind(
-        "Test {metric} at the best and at the last checkpoint: runs as dots, their means joined. The best of several "
-        "checkpoints is the better for being chosen on the test set.",
+        "Test {metric} at the best and at the last checkpoint: runs as dots, their means joined, with the 95 % "
+        "interval. The best of several checkpoints is the better for being chosen on the test set.",
         each=("metric",),
         needs=("checkpoints",),
     ),
@@ -142,7 +142,7 @@ KINDS = {
         "What the test images of each class are taken for, at the largest size, all runs together.",
         usual=("few models",),
     ),
-    "per-class": Kind("Precision, recall and F1 of each class at the largest size, the mean of the runs."),
+    "per-class": Kind("Precision, recall and F1 of each class at the largest size, all runs together."),
     "neurons": Kind(
         "Correlations between the units of a layer over test images, the mean of the runs of the largest size.",
         needs=("neurons",),
@@ -154,7 +154,7 @@ KINDS = {
         usual=(),
     ),
     "overlap-classes": Kind(
-        "Share in common of every class, sorted, for two draws of one size, over what chance gives.",
+        "Share in common of every class, sorted, for up to three pairs of draws of one size, over what chance gives.",
         needs=("draws",),
         usual=(),
     ),

@@ -8,7 +8,7 @@ from matplotlib.ticker import NullFormatter
 
 from trainsize.augmentation import Augmentation
 from trainsize.budget import total_updates, updates_per_pass
-from trainsize.figures_axes import line_styles, updates_axis
+from trainsize.figures_axes import line_styles, mark_every, updates_axis
 from trainsize.figures_data import mosaic
 from trainsize.figures_tables import Tables
 from trainsize.optimisation import rate_factor
@@ -30,7 +30,7 @@ def schedule(tables: Tables) -> Figure:
             drawn.setdefault((tuple(steps), tuple(rates)), []).append(f"{model}, n = {n:,}")
     labels = [_joined(names) if len(drawn) > 1 else "all models and sizes" for names in drawn.values()]
     for (steps, rates), (label, style) in zip(drawn, line_styles(labels).items(), strict=True):
-        ax.plot(steps, rates, label=label, **{**style, "marker": ""})
+        ax.plot(steps, rates, label=label, markevery=mark_every(len(steps)), **style)
     positive = [rate for _, rates in drawn for rate in rates if rate > 0]
     if max(positive) > 100 * min(positive) and len(drawn) > 1:
         ax.set_yscale("log")
@@ -52,11 +52,11 @@ def learning_rates(tables: Tables, model: str, n: int) -> tuple[np.ndarray, np.n
 
     A rate that falls on a plateau is that of the first run of the size, whose validation losses say when.
     """
-    recipe = tables.settings["recipes"][model]
-    total = total_updates(tables.settings["budgets"][model], n, recipe["batch_size"])
+    recipe, images = tables.settings["recipes"][model], tables.trained_on(model, n)
+    total = total_updates(tables.settings["budgets"][model], images, recipe["batch_size"])
     steps = np.unique(np.linspace(0, total - 1, MOST_STEPS).astype(int))
     reductions = _reductions(tables, model, n, recipe["schedule"], steps)
-    per_pass = updates_per_pass(n, recipe["batch_size"])
+    per_pass = updates_per_pass(images, recipe["batch_size"])
     factors = [
         rate_factor(recipe["schedule"], int(step), total, per_pass, made)
         for step, made in zip(steps, reductions, strict=True)

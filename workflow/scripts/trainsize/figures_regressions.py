@@ -10,7 +10,6 @@ from scipy import stats
 from trainsize.figures_axes import (
     FRACTIONS,
     LABELS,
-    NAMES,
     colours,
     difference_unit,
     empty,
@@ -26,6 +25,8 @@ from trainsize.figures_axes import (
     size_axis,
 )
 from trainsize.figures_tables import Tables
+from trainsize.intervals import unit_of
+from trainsize.telling import NAMES
 
 COMPONENTS = {
     "runs": "between runs",
@@ -98,10 +99,15 @@ def line(tables: Tables, metric: str) -> Figure:
         means = runs.groupby("n")[f"test_{metric}"].mean()
         ax.scatter(runs["n"], runs[f"test_{metric}"], s=9, color=colours()[0], alpha=0.4, linewidth=0)
         ax.plot(means.index, means, color=colours()[0], linestyle="", marker="o", markersize=5)
-        for row in lines[lines["model"] == model].itertuples():
+        of_model = lines[lines["model"] == model]
+        for row in of_model.itertuples():
             published_line(ax, means.index.to_numpy(float), row)
         size_axis(ax, sorted(runs["n"].unique()), 8)
-        ax.legend()
+        if len(of_model):
+            ax.legend()
+        else:
+            why = fits.loc[fits["model"] == model, "status"].iloc[0]
+            ax.legend(handles=[], title=f"no line: {why}", title_fontsize=8)
     for ax in firsts(axes):
         if metric in FRACTIONS:
             per_cent(ax.yaxis)
@@ -119,18 +125,22 @@ def published_line(ax: Axes, sizes: np.ndarray, fit: tuple) -> Axes:
 
 
 def residuals(tables: Tables, metric: str) -> Figure:
-    """Draw the published line's residuals by size, and its studentised residuals by leverage, all models on each."""
+    """Draw the published line's residuals by size, and its studentised residuals by leverage, all models on each.
+
+    A line through three sizes has no studentised residuals.
+    """
     rows = tables.regression("influence", metric)
     figure, (by_size, by_leverage) = plt.subplots(1, 2, figsize=(8.2, 3.4))
-    rows = rows[rows["model"].isin(tables.models)]
     if not len(rows):
         empty(by_size, "no line fitted")
         by_leverage.set_axis_off()
         return figure
+    studentised = rows[rows["studentised"].notna()]
     for model, style in line_styles(tables.models).items():
         of_model = rows[rows["model"] == model].sort_values("n")
         if len(of_model):
             by_size.plot(of_model["n"], of_model["mean"] - of_model["fitted"], label=model, **style)
+        if model in set(studentised["model"]):
             leverages(by_leverage, of_model, {**style, "linestyle": ""})
     by_size.axhline(0, color="0.35", linewidth=0.8, marker="")
     if metric in FRACTIONS:
@@ -138,9 +148,12 @@ def residuals(tables: Tables, metric: str) -> Figure:
     by_size.set_ylabel(f"mean - line, test {NAMES[metric]} ({difference_unit(metric)})")
     size_axis(by_size, sorted(rows["n"].astype(int).unique()), 9)
     by_size.legend()
-    by_leverage.set_xlabel("leverage (average: 2 / sizes)")
-    by_leverage.set_ylabel("studentised residual")
-    by_leverage.set_title("named: beyond ±2 or Cook's distance > 1")
+    if len(studentised):
+        by_leverage.set_xlabel("leverage (average: 2 / sizes)")
+        by_leverage.set_ylabel("studentised residual")
+        by_leverage.set_title("named: beyond ±2 or Cook's distance > 1")
+    else:
+        empty(by_leverage, "no line through four sizes or more,\nwhich studentised residuals need")
     return figure
 
 
@@ -222,10 +235,11 @@ def spread_line(ax: Axes, rows: pd.DataFrame, look: dict) -> Axes:
 def spreads(runs: pd.DataFrame, column: str, images: str) -> pd.DataFrame:
     """Return by size, in points: sd of `column` with its 95 % interval, and √(p (1 - p) / images).
 
-    The interval is that of normal values, (k - 1) s² / χ². Sizes with one run, or none that differ, are left out.
+    The interval is that of k normal values, (k - 1) s² / χ². Where there are several draws it counts these: runs of one
+    draw are not independent. Sizes with one run, or none that differ, are left out.
     """
     groups = runs.groupby("n")[column]
-    k, sd, p = groups.count(), groups.std(ddof=1), groups.mean()
+    k, sd, p = runs.groupby("n")[unit_of(runs)].nunique(), groups.std(ddof=1), groups.mean()
     low, high = (sd * np.sqrt((k - 1) / stats.chi2.ppf(q, k - 1)) for q in (0.975, 0.025))
     counts = runs.groupby("n")[images].median()
     expected = np.sqrt(p * (1 - p) / counts)

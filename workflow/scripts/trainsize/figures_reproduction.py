@@ -1,5 +1,6 @@
 """The figure of a reproduction: our numbers beside the published ones."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,45 +33,60 @@ def reproduction(table: pd.DataFrame) -> Figure:
     for ax, (name, rows) in zip(axes, groups, strict=False):
         differences(ax, rows)
         ax.set_title(name)
-        ax.set_xlabel("ours - published (% of the published)")
-    legend_below(figure, axes, 3)
+        ax.set_xlabel("ours - published (% of the published; arrows: beyond)")
+    legend_below(figure, axes, 1 + min(len(groups), 2))
     return figure
 
 
 def differences(ax: Axes, rows: pd.DataFrame) -> Axes:
     """Draw the differences of both modes with the interval of that as published, from above; what differs is filled.
 
-    A number off the axis is an arrow at its end.
+    A number off the axis is an arrowhead at its end, and an interval that goes on there ends in an angle.
     """
-    percent = 100 / rows["published"].abs()
-    place = np.arange(len(rows))[::-1]
+    place = pd.Series(np.arange(len(rows))[::-1], rows.index)
     ax.axvline(0, color="0.5", linewidth=0.8)
-    looks = {
-        "agrees": (colours()[0], "white"),
-        "differs": (colours()[1], colours()[1]),
-        "not comparable": ("0.6", "white"),
-    }
-    for verdict, (colour, fill) in looks.items():
-        some = rows["verdict"].eq(verdict).to_numpy()
-        if some.any():
-            low, middle, high = (rows[f"difference{end}"][some] * percent[some] for end in ("_low", "", "_high"))
-            ax.hlines(place[some], low, high, color=colour, linewidth=1.2)
-            look = {"color": colour, "linestyle": "", "marker": "o", "markerfacecolor": fill}
-            ax.plot(middle, place[some], label=f"as published: {verdict}", **look)
-    corrected = (rows["corrected"] - rows["published"]) * percent
-    ax.plot(corrected, place, color="0.45", linestyle="", marker="s", markersize=3.5, label="corrected", zorder=1)
-    ax.set_xlim(*np.clip(ax.get_xlim(), -WIDEST, WIDEST))
-    for values, size in ((rows["difference"] * percent, 5), (corrected, 3.5)):
-        off_the_axis(ax, values.to_numpy(), place, size)
+    drawn = list(series(rows))
+    for label, values, look in drawn:
+        ax.hlines(place[values.index], values["low"], values["high"], color=look["color"], linewidth=1.2)
+        ax.plot(values["difference"], place[values.index], label=label, linestyle="", **look)
+    left, right = np.clip(ax.get_xlim(), -WIDEST, WIDEST)
+    ax.set_xlim(left, right)
+    for _, values, look in drawn:
+        middle = values["difference"]
+        at_the_ends(ax, (middle < left, middle > right), place, "<>", look)
+        cut = (values["low"] < left) & (middle >= left), (values["high"] > right) & (middle <= right)
+        at_the_ends(ax, cut, place, ("$<$", "$>$"), {"color": look["color"], "markersize": 4})
     ax.set_yticks(place, rows["quantity"], fontsize=7)
     ax.set_ylim(-0.7, len(rows) - 0.3)
     return ax
 
 
-def off_the_axis(ax: Axes, values: np.ndarray, place: np.ndarray, size: float) -> None:
-    """Mark at the ends of the axis the values (m) that lie beyond them."""
-    low, high = ax.get_xlim()
-    for end, arrow, beyond in ((low, "<", values < low), (high, ">", values > high)):
-        if beyond.any():
-            look = {"color": "0.45", "linestyle": "", "marker": arrow, "markersize": size, "clip_on": False}
-            ax.plot(np.full(beyond.sum(), end), place[beyond], label="off the axis", **look)
+def series(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict]]:
+    """Yield label, differences (low, difference, high: % of the published) and look: by verdict, and corrected."""
+    percent = 100 / rows["published"].abs()
+    columns = {"difference_low": "low", "difference": "difference", "difference_high": "high"}
+    found = rows[list(columns)].rename(columns=columns).mul(percent, axis=0)
+    fills = {
+        "agrees": (colours()[0], "white"),
+        "differs": (colours()[1], colours()[1]),
+        "not comparable": ("0.6", "white"),
+    }
+    for verdict, (colour, fill) in fills.items():
+        of_verdict = found[rows["verdict"].eq(verdict) & found["difference"].notna()]
+        if len(of_verdict):
+            look = {"color": colour, "marker": "o", "markersize": 5, "markerfacecolor": fill}
+            yield f"as published: {verdict}", of_verdict, look
+    corrected = ((rows["corrected"] - rows["published"]) * percent).dropna()
+    if len(corrected):
+        look = {"color": "0.45", "marker": "s", "markersize": 4.5, "markeredgecolor": "white"}
+        yield "corrected", pd.DataFrame({"difference": corrected, "low": np.nan, "high": np.nan}), look
+
+
+def at_the_ends(
+    ax: Axes, beyond: tuple[pd.Series, pd.Series], place: pd.Series, marks: Sequence[str], look: dict
+) -> None:
+    """Mark at the left and the right end of the axis the rows that go beyond it there."""
+    for end, mark, rows in zip(ax.get_xlim(), marks, beyond, strict=True):
+        if rows.any():
+            places = place[rows.index[rows]]
+            ax.plot([end] * len(places), places, **{**look, "linestyle": "", "marker": mark, "clip_on": False})

@@ -33,13 +33,13 @@ PAGE = """<!doctype html>
 def write_surfaces(tables: Tables, metrics: list[str], title: str, page: Path) -> None:
     """Write the page with a surface for every model, metric and training or test images, chosen from a menu.
 
-    It holds plotly's own program and needs no network.
+    A model with finished runs of one size alone has none. The page holds plotly's own program and needs no network.
     """
     figure = go.Figure()
     choices = []
     for model, metric, split in product(tables.models, metrics, ("test", "train")):
         means = surface_means(tables.history, model, split, metric)
-        if len(means):
+        if means.index.unique("n").size > 1:  # a surface has a width
             scale = 100 if metric in FRACTIONS else 1
             unit = f"{LABELS[metric]} (%)" if metric in FRACTIONS else LABELS[metric]
             figure.add_trace(surface_of(means * scale, unit, visible=not choices))
@@ -99,7 +99,7 @@ def _layout(title: str, choices: list[tuple]) -> dict:
         "camera": {"eye": {"x": -1.5, "y": -1.5, "z": 1}},
     }
     menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    told = title if choices else f"{title}: no finished run"
+    told = title if choices else f"{title}: no model with finished runs of two sizes"
     return {
         "title": {"text": escape(told), "y": 0.98, "yanchor": "top"},
         "scene": axes,

@@ -11,6 +11,7 @@ from trainsize.runs import Run
 from trainsize.tables import read_table
 
 COORDINATES = ["model", "n", "draw", "seed"]
+LONGEST_NAME = 24  # characters of a class; longer names would leave no room for the figure
 
 
 def run_means(history: pd.DataFrame, metric: str, at: str = "step") -> pd.Series:
@@ -59,6 +60,14 @@ class Tables:
         rows = rows[rows["model"] == model]
         return rows[rows["n"] == rows["n"].max()]
 
+    def trained_on(self, model: str, n: int) -> int:
+        """Return how many images a size's runs are trained on, which rounding per class may make another number than n.
+
+        It is n where no run has finished.
+        """
+        rows = self.history[(self.history["model"] == model) & (self.history["n"] == n)]
+        return round((rows["samples_seen"] / rows["epoch"]).iloc[0]) if len(rows) else n
+
     def predictions(self, runs: pd.DataFrame) -> list[pd.DataFrame]:
         """Return the predictions of each of `runs`."""
         found = runs[COORDINATES].itertuples(index=False)
@@ -78,9 +87,18 @@ class Tables:
 
     @property
     def classes(self) -> list[str]:
-        """The names of the classes, as matplotlib writes them: what stands between dollars it takes for a formula."""
-        return [name.replace("$", r"\$") for name in self.data.manifest["classes"]]
+        """The names of the classes, long ones cut, as matplotlib writes them, which takes $…$ for a formula."""
+        names = self.data.manifest["classes"]
+        cut = (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names)
+        return [name.replace("$", r"\$") for name in cut]
 
     def chance_of(self, metric: str) -> float:
         """Return the metric of guessing every class with the same probability."""
-        return float(np.log(len(self.classes))) if metric == "loss" else 1 / len(self.classes)
+        count = len(self.classes)
+        if metric == "loss":
+            return float(np.log(count))
+        if metric == "f1_macro":  # a class that is the share s of the images has precision s and recall 1 / count
+            images = np.array(self.data.manifest["class_counts"]["test"])
+            shares = images / images.sum()
+            return float(np.mean(2 * shares / (count * shares + 1)))
+        return 1 / count

@@ -115,7 +115,7 @@ def training(tables: Tables, metric: str, model: str) -> Figure:
     if not sizes:
         empty(axes[0], f"{model}: no finished run")
         return figure
-    held_out = "validation" if (rows["split"] == "validation").any() else "test"
+    held_out = held_out_split(rows)
     recipe, budget = tables.settings["recipes"][model], tables.settings["budgets"][model]
     looks = {"train": {"color": colours()[1], "linestyle": "--"}, held_out: {"color": colours()[0], "linestyle": "-"}}
     for ax, n in zip(axes, sizes, strict=True):
@@ -124,7 +124,7 @@ def training(tables: Tables, metric: str, model: str) -> Figure:
             run_lines(ax, rows[(rows["n"] == n) & (rows["split"] == split)], metric, look)
         mark_selected(ax, rows[(rows["n"] == n) & (rows["split"] == held_out)], of_size, metric, recipe["selection"])
         if recipe["restart"]:
-            total = total_updates(budget, n, recipe["batch_size"])
+            total = total_updates(budget, tables.trained_on(model, n), recipe["batch_size"])
             ax.axvline(round(recipe["restart"]["at"] * total), color="0.2", linestyle=":", linewidth=1.2)
         ax.set_title(f"n = {n:,} ({counted(len(of_size))})")
         updates_axis(ax)
@@ -133,6 +133,11 @@ def training(tables: Tables, metric: str, model: str) -> Figure:
     figure.suptitle(model, **TITLE)
     figure.legend(handles=_training_legend(looks, runs, recipe), loc="outside lower left", ncols=min(5, 1 + len(sizes)))
     return figure
+
+
+def held_out_split(history: pd.DataFrame) -> str:
+    """Return the split that shows how a model does on images it is not trained on: validation where there is one."""
+    return "validation" if (history["split"] == "validation").any() else "test"
 
 
 def run_lines(ax: Axes, rows: pd.DataFrame, metric: str, look: dict) -> Axes:
@@ -171,7 +176,7 @@ def _training_legend(looks: dict[str, dict], runs: pd.DataFrame, recipe: dict) -
 def margins(tables: Tables, model: str) -> Figure:
     """Draw the mean margins of right and wrong predictions, on the training images above those held out."""
     rows = tables.history[tables.history["model"] == model]
-    held_out = "validation" if (rows["split"] == "validation").any() else "test"
+    held_out = held_out_split(rows)
     figure, axes = panels(4, height=2.5, columns=2)
     sizes = sorted(rows["n"].unique())
     places = [(split, name) for split in ("train", held_out) for name in ("correct", "wrong")]

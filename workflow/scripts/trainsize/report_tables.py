@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from trainsize.figures_axes import FRACTIONS
+from trainsize.curves import LOSS, kind_of
 from trainsize.intervals import share_interval, size_interval
 from trainsize.tables import FINDINGS, FITS, OVERLAP, RUNS
 from trainsize.telling import NAMES
@@ -139,7 +139,7 @@ def by_size(runs: pd.DataFrame) -> list[dict]:
     done = runs[runs["status"] == "finished"]
     for (model, n), group in done.groupby(["model", "n"], sort=False):
         means = {name: size_interval(done[done["model"] == model], f"test_{name}", n) for name in NAMES}
-        means = {f"test_{name}": share_interval(of) if name in FRACTIONS else of for name, of in means.items()}
+        means = {f"test_{name}": of if kind_of(name) == LOSS else share_interval(of) for name, of in means.items()}
         seen, gap = group["images_seen"].mean(), float((group["train_accuracy"] - group["test_accuracy"]).mean())
         rows.append({"model": model, "n": n, "runs": len(group), "images_seen": seen, "gap": gap, **means})
     return rows
