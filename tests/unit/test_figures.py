@@ -142,10 +142,14 @@ def test_means_dots_and_intervals_are_those_of_the_runs(ax):
         assert {(n, round(low, 9)), (n, round(high, 9))} <= ends
 
 
-def test_the_interval_at_a_single_size_is_a_line(ax):
-    mean_curve(ax, runs_of({10: [0.5, 0.6, 0.7]}), "test_accuracy", "a", STYLED)
+@pytest.mark.parametrize(
+    ("others", "segments"), [({}, 1), ({20: [0.5], 40: [0.6]}, 1), ({20: [0.5, 0.6], 40: [0.6]}, 0)]
+)
+def test_an_interval_without_neighbours_is_a_line(ax, others, segments):
+    mean_curve(ax, runs_of({10: [0.5, 0.6, 0.7], **others}), "test_accuracy", "a", STYLED)
     _, low, high = mean_interval([0.5, 0.6, 0.7])
-    assert ax.collections[0].get_segments()[0].tolist() == [[10, pytest.approx(low)], [10, pytest.approx(high)]]
+    drawn_lines = [segment.tolist() for segment in ax.collections[-1].get_segments()]
+    assert drawn_lines == [[[10, pytest.approx(low)], [10, pytest.approx(high)]]] * segments
 
 
 @pytest.mark.parametrize(
@@ -224,7 +228,7 @@ def test_chance_is_drawn_where_it_is_near_and_told_where_it_is_not(ax):
 
 
 def test_chance_is_within_the_axis_of_a_curve(diverged):
-    diverged.__dict__["runs"] = runs_of({20: [0.2, 0.25], 80: [0.85, 0.9]}).assign(model="plain")
+    diverged.__dict__["runs"] = runs_of({20: [0.2], 80: [0.9]}).assign(model="plain")
     ax = drawn_one(diverged, "curve", metric="accuracy").axes[0]
     low, high = ax.get_ylim()
     assert low < 0.1 < high
@@ -271,7 +275,8 @@ def test_boxes_have_the_quartiles_that_plotly_calls_linear(ax):
 
 def test_a_box_without_height_has_its_colour(ax):
     box_row(ax, runs_of({10: [0.5], 100: [0.5, 0.7]}), "test_accuracy", 1, "red", "test")
-    assert [median.get_color() for median in ax.lines if len(set(median.get_ydata())) == 1][-2:] == ["red", "black"]
+    medians = ax.lines[4::6]  # after two whiskers and two caps, before the outliers
+    assert [median.get_color() for median in medians] == ["red", "black"]
 
 
 def test_models_of_a_sweep_at_another_size_are_named_with_it(diverged):

@@ -85,11 +85,12 @@ def mean_curve(ax: Axes, runs: pd.DataFrame, column: str, label: str, style: dic
     """Draw every run as a dot and, through the means of the sizes, a line with the 95 % t-interval of the mean."""
     found, colour = size_intervals(runs, column), style["color"]
     ax.plot(found.index, found["mean"], markersize=5, label=label, zorder=3, **style)
-    if len(found) > 1:
-        ax.fill_between(found.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
-    else:  # a band at one size would have no width
-        ax.vlines(found.index, found["low"], found["high"], color=colour, alpha=0.5, linewidth=2, zorder=1)
+    ax.fill_between(found.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
     ax.scatter(runs["n"], runs[column], s=9, color=colour, alpha=0.55, linewidth=0, zorder=2)
+    known = found["low"].notna()
+    # Of a size whose neighbours have no interval a band would have no width.
+    alone = found[known & ~known.shift(fill_value=False) & ~known.shift(-1, fill_value=False)]
+    ax.vlines(alone.index, alone["low"], alone["high"], color=colour, alpha=0.5, linewidth=2, zorder=1)
     return ax
 
 
