@@ -51,6 +51,15 @@ class Processes:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(distributed.get_rank(), distributed.get_world_size())
 
+    def leave(self) -> None:
+        """Leave the processes, when all of them have done their work.
+
+        PyTorch's threads would outlive the interpreter otherwise, which now and then aborts the process at its end.
+        After an error the others may be waiting for this one: torchrun ends them.
+        """
+        if self.count > 1:
+            distributed.destroy_process_group()
+
     @property
     def first(self) -> bool:
         """Whether this is the one that writes the files."""

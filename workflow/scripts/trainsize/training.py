@@ -71,6 +71,7 @@ def train_runs(settings: dict, code: str, dataset: Path, threads: int, device: s
                 continue
             traceback.print_exc()
             failed.append(f"{folders[0]}: {type(error).__name__}: {error}")
+    processes.leave()
     if failed:
         raise UserError("\n".join([f"{len(failed)} of {len(records)} runs failed; the others are kept:", *failed]))
 
