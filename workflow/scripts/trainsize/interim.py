@@ -37,7 +37,10 @@ NAME = "interim"
 
 
 def write_interim(study: Study, results: Path) -> Path:
-    """Write the interim report of a study and return its page. Raises UserError when no run is finished."""
+    """Write the interim report of a study and return its page.
+
+    Raises UserError when no run is finished, or none with the study's present settings and images.
+    """
     prepared = Prepared(results / "datasets" / study.dataset.name)
     manifest, folder = prepared.folder / "manifest.json", results / study.name / NAME
     records = read_records(study, results) if manifest.exists() else {}

@@ -119,6 +119,7 @@ def answer(done: pd.DataFrame, model: str, regressions: dict[str, pd.DataFrame])
         "runs": len(done),
         "sizes": sizes,
         "accuracy": accuracy,
+        "images": int(done["test_images"].min()) if sizes else 0,
         # sizes that have no draw (or seed) in common cannot be compared
         **{name: gain for name, gain in gains.items() if not math.isnan(gain[0])},
         "metric": NAMES[metric],
