@@ -24,7 +24,7 @@ from trainsize.figures_axes import (
     size_axis,
 )
 from trainsize.figures_tables import COORDINATES, Tables, run_means
-from trainsize.intervals import size_interval
+from trainsize.intervals import share_interval, size_interval
 from trainsize.telling import NAMES
 
 BEYOND = 2.001  # times the largest size that curves are drawn to, and to twice that for a target
@@ -77,8 +77,9 @@ def band_title(predictions: pd.DataFrame, joined: pd.DataFrame, column: str) -> 
 def size_intervals(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return by size the mean of `column` and its 95 % t-interval (low, high), that of a share within 0 and 1."""
     rows = {n: size_interval(runs, column, n) for n in sorted(runs["n"].unique())}
-    found = pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
-    return found.clip(0, 1) if column.endswith(FRACTIONS) else found
+    if column.endswith(FRACTIONS):
+        rows = {n: share_interval(interval) for n, interval in rows.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
 
 
 def mean_curve(ax: Axes, runs: pd.DataFrame, column: str, label: str, style: dict) -> Axes:

@@ -136,12 +136,12 @@ _RUNS = (
 def by_size(runs: pd.DataFrame) -> list[dict]:
     """Return one row per model and size: runs, the mean and interval of the test metrics, and the gap to training."""
     rows = []
-    done = runs[runs["status"] == "finished"]
-    for (model, n), group in done.groupby(["model", "n"], sort=False):
-        means = {name: size_interval(done[done["model"] == model], f"test_{name}", n) for name in NAMES}
-        means = {f"test_{name}": of if kind_of(name) == LOSS else share_interval(of) for name, of in means.items()}
-        seen, gap = group["images_seen"].mean(), float((group["train_accuracy"] - group["test_accuracy"]).mean())
-        rows.append({"model": model, "n": n, "runs": len(group), "images_seen": seen, "gap": gap, **means})
+    for model, of_model in runs[runs["status"] == "finished"].groupby("model", sort=False):
+        for n, group in of_model.groupby("n", sort=False):
+            means = {name: size_interval(of_model, f"test_{name}", n) for name in NAMES}
+            means = {f"test_{name}": of if kind_of(name) == LOSS else share_interval(of) for name, of in means.items()}
+            seen, gap = group["images_seen"].mean(), float((group["train_accuracy"] - group["test_accuracy"]).mean())
+            rows.append({"model": model, "n": n, "runs": len(group), "images_seen": seen, "gap": gap, **means})
     return rows
 
 

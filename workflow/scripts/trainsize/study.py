@@ -210,7 +210,7 @@ class _Reader:
         sizes = self.sizes(value["sizes"], dataset, subset)
         if {"points", "every"} <= set(raw.get("evaluation", {})):
             self.fail("evaluation", "found points and every, expected one of them")
-        models = {n: self.model(n, value, dataset, subset) for n in value["models"] if n not in self.left_out}
+        models = {n: self.model(n, value, dataset, subset) for n in self.kept(value["models"])}
         if not models:
             self.fail("models", f"the variants {'+'.join(self.variants)} together leave none")
         model_sizes = {
@@ -254,7 +254,8 @@ class _Reader:
                     self.fail_name(f"figures.{key}", name, allowed)
         return {**value, "models": drawn, "sweeps": {s: n for s, n in sweeps.items() if n} or {"models": drawn}}
 
-    def kept(self, models: list[str]) -> list[str]:
+    def kept(self, models: Iterable[str]) -> list[str]:
+        """Return the models that no variant leaves out."""
         return [name for name in models if name not in self.left_out]
 
     def check_figures(self, study: Study) -> None:
