@@ -1,5 +1,8 @@
 """Lines against certified and published values, answers against planted truths, and bad input as explained rows."""
 
+import json
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +13,7 @@ from trainsize import answers, comparisons, linear, planning, shape, variance
 from trainsize.bootstrap import inflation, interval, resampled_means
 from trainsize.choice import DEFAULT_FAMILIES, criteria
 from trainsize.correctness import Correctness, read_correctness
-from trainsize.curves import LOSS, SCORE, clean, make_curve
+from trainsize.curves import KINDS, LOSS, SCORE, by_chance, clean, make_curve
 from trainsize.errors import UserError
 from trainsize.families import FAMILIES
 from trainsize.files import write_text
@@ -390,7 +393,7 @@ def test_runs_that_differ_by_test_noise_alone_have_no_lasting_variance():
 def test_scores_of_the_last_batch_are_not_taken_for_those_of_all_test_images():
     runs = made(power).assign(test_images=48)
     correctness = Correctness({("a", n): np.full(1000, 3) for n in DOUBLING})
-    found = analyse(runs, ["a"], [ACCURACY], QUICK, Data(n_test=1000, classes=10), correctness)["variance"]
+    found = analyse(runs, ["a"], [ACCURACY], QUICK, Data(n_test=1000, class_counts=[100] * 10), correctness)["variance"]
     assert {row["repeats"] for row in found if row["component"] == "test set"} == {48}
     assert "runs, on any test set" not in {row["component"] for row in found}
     whole = analyse(runs.assign(test_images=1000), ["a"], [ACCURACY], QUICK, UNKNOWN, correctness)["variance"]
@@ -590,7 +593,8 @@ def test_the_stage_reads_predictions(tmp_path):
         for s in seeds:
             images = {"index": np.arange(n), "label": np.arange(n) % 4, "role": ["train"] * n}
             write_table(tmp_path / "subsets" / f"n{n}" / f"draw{s}.parquet", SUBSET, images)
-    write_text(tmp_path / "manifest.json", '{"n_train": 1000, "n_test": 200, "classes": ["p", "q", "r", "s"]}')
+    facts = {"n_train": 1000, "n_test": 200, "class_counts": {"test": [50, 50, 50, 50]}}
+    write_text(tmp_path / "manifest.json", json.dumps(facts))
     settings = {"grid": grid, "metrics": ["accuracy"], "families": ["log2", "pow3"], "targets": {}, "leave_out": []}
     settings |= {"equivalence_margin": {"accuracy": 0.005}, "confidence": 0.95, "bootstrap": 200}
     settings |= {"allow_few_seeds": False, "robust": False, "planning": {"purpose": "curve"}}
@@ -655,6 +659,8 @@ def test_anybodys_table(tmp_path, capsys, suffix):
         ("n,seed,accuracy\n1,1,0.5\n", ["--target", "acc=0.9"], "--target acc=0.9: no metric 'acc'"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--target", "accuracy=high"], "'high' is no number"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--confidence", "95"], "--confidence: found 95.0, must be"),
+        ("n,seed,accuracy\n1,1,0.5\n", ["--hours", "-1"], "--hours: found -1.0, must be more than 0"),
+        ("n,seed,accuracy\n1,1,0.5\n", ["--hours", "nan"], "--hours: found nan, must be more than 0"),
         ("", [], "cannot be read as csv"),
     ],
 )
@@ -665,3 +671,38 @@ def test_a_table_that_is_none(tmp_path, content, arguments, message):
     with pytest.raises(SystemExit) as stopped:
         main([str(path), *arguments])
     assert message in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--classes", "1"], ["--classes", "1,000,001"], ["--n-test", "0"], ["--n-train", "-3"]]
+)
+def test_a_count_that_is_none(tmp_path, capsys, arguments):
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "curves.csv"), *arguments])
+    assert f"argument {arguments[0]}: '{arguments[1]}' is not a whole number from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("metric", "counts", "expected"),
+    [
+        ("accuracy", [90, 10], 0.5),
+        ("accuracy_top5", [1] * 20, 0.25),
+        ("accuracy_top5", [1, 1, 1], 1.0),
+        ("f1_micro", [90, 10], 0.5),
+        ("f1_macro", [50, 50], 0.5),
+        ("f1_macro", [90, 10], (0.9 / 1.4 + 0.1 / 0.6) / 2),  # each 2 P R / (P + R), R being 1/2
+        ("error", [1] * 10, 0.9),
+        ("loss", [90, 10], math.log(2)),
+        ("brier", [1] * 10, 0.9),  # 0.9² + 9 · 0.1²
+        ("calibration_error", [1] * 10, math.nan),
+        ("accuracy", None, math.nan),
+    ],
+)
+def test_chance_is_that_of_guessing(metric, counts, expected):
+    assert by_chance(metric, KINDS[metric], counts) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(("metric", "error"), [("accuracy", 0.5), ("f1_macro", 1 - (0.9 / 1.4 + 0.1 / 0.6) / 2)])
+def test_a_curve_knows_the_error_of_guessing(metric, error):
+    runs = made(power).rename(columns={"accuracy": metric})
+    assert make_curve(runs, metric, SCORE, chance=by_chance(metric, SCORE, [90, 10])).chance == pytest.approx(error)

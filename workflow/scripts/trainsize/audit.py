@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from trainsize.arguments import whole_number
 from trainsize.audit_design import (
     check_f1_of_regressions,
     check_labels,
@@ -27,7 +28,7 @@ from trainsize.audit_design import (
 )
 from trainsize.audit_findings import CLEAR, FINDING, QUESTION, STATUSES, UNTESTED, Finding, judged, summed_up
 from trainsize.audit_grid import check_grid
-from trainsize.audit_input import LARGEST_COUNT, SPLITS, Facts, Sheet, facts_of, read_sheet, sheet_of_numbers
+from trainsize.audit_input import SPLITS, Facts, Sheet, facts_of, read_sheet, sheet_of_numbers
 from trainsize.audit_scores import check_best_of_many, check_f1, check_floor, check_folds, check_row_dropout
 from trainsize.errors import UserError
 from trainsize.tables import FINDINGS, read_table, write_table
@@ -191,24 +192,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("tables", nargs="*", type=Path, metavar="TABLE.csv", help="tables of one study")
     parser.add_argument("--published", metavar="STUDY", help="the tables of a study in published/")
     parser.add_argument("--dataset", metavar="NAME", help="data set, which gives the next three if trainsize knows it")
-    parser.add_argument("--n-test", type=_count, metavar="N", help="images in the test set")
-    parser.add_argument("--n-train", type=_count, metavar="N", help="images in the whole training set")
-    parser.add_argument("--classes", type=partial(_count, least=2), metavar="K", help="classes of the data set")
-    parser.add_argument("--n-validation", type=_count, metavar="N", help="validation images")
-    parser.add_argument("--batch-size", type=_count, metavar="B", help="images in a batch, in training and evaluation")
+    parser.add_argument("--n-test", type=whole_number, metavar="N", help="images in the test set")
+    parser.add_argument("--n-train", type=whole_number, metavar="N", help="images in the whole training set")
+    parser.add_argument("--classes", type=partial(whole_number, least=2), metavar="K", help="classes of the data set")
+    parser.add_argument("--n-validation", type=whole_number, metavar="N", help="validation images")
+    parser.add_argument(
+        "--batch-size", type=whole_number, metavar="B", help="images in a batch of training or evaluation"
+    )
     parser.add_argument("--dropout", type=_rate, metavar="RATE", help="rate of the dropout (default 0.5)")
     parser.add_argument(
         "--alpha", type=_rate, default=ALPHA, metavar="RATE", help=f"false-alarm rate of all tests (default {ALPHA})"
     )
     parser.add_argument("--format", choices=("text", "json", "tsv"), default="text", help="how findings are printed")
     return parser
-
-
-def _count(text: str, least: int = 1) -> int:
-    plain = text.replace(",", "").replace("_", "")
-    if not plain.isdecimal() or not least <= float(plain) <= LARGEST_COUNT:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {least} to {LARGEST_COUNT:,}")
-    return int(plain)
 
 
 def _rate(text: str) -> float:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from trainsize.arguments import LARGEST_COUNT
 from trainsize.catalogue import DATASETS, Dataset
 from trainsize.errors import UserError, listing, near, nearest
 
@@ -122,7 +123,6 @@ STATISTICS = ("run", "mean", "median", "q1", "q3", "whisker_low", "whisker_high"
 SELECTIONS = ("best", "validation", "last")
 SINGLE = ("run", "whisker_low", "whisker_high", "outlier")  # printed numbers that are one run's own value
 
-LARGEST_COUNT = 10**9  # of images, classes and whatever else is counted
 HIGHEST_LEVEL = 1.5  # of a share in the middle of a regression's sizes; above, it was printed in per cent
 LIKELY_SIZE = 1000  # where a regression's sizes are not given
 FINEST = 5e-16  # half units; double precision holds no finer shares

@@ -1,5 +1,6 @@
 """Learning curves as the regressions see them: errors of independent units (draws or seeds) by size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,11 +102,21 @@ def kind_of(metric: str) -> str | None:
     return KINDS.get(metric)
 
 
-def chance_error(kind: str, classes: int | None) -> float:
-    """Return the error of guessing one of `classes` classes; nan where it is not known."""
-    if classes is None:
+def by_chance(metric: str, kind: str, class_counts: Sequence[int] | None) -> float:
+    """Return what a metric is where every class is guessed with the same probability; nan where that is not known.
+
+    `class_counts` (K,) are the images per class.
+    """
+    if class_counts is None or metric == "calibration_error":
         return float("nan")
-    return float(np.log(classes)) if kind == LOSS else 1 - 1 / classes
+    count = len(class_counts)
+    if metric == "f1_macro":  # a class that is the share s of the images has precision s and recall 1 / K
+        shares = np.array(class_counts) / sum(class_counts)
+        return float(np.mean(2 * shares / (count * shares + 1)))
+    if kind == LOSS and metric != "brier":
+        return float(np.log(count))
+    right = min(1.0, 5 / count) if metric == "accuracy_top5" else 1 / count
+    return right if kind == SCORE else 1 - right
 
 
 def clean(runs: pd.DataFrame, column: str, kind: str) -> tuple[pd.DataFrame, str]:
@@ -126,9 +137,9 @@ def clean(runs: pd.DataFrame, column: str, kind: str) -> tuple[pd.DataFrame, str
 
 
 def make_curve(
-    runs: pd.DataFrame, column: str, kind: str, n_test: int | None = None, classes: int | None = None
+    runs: pd.DataFrame, column: str, kind: str, n_test: int | None = None, chance: float = float("nan")
 ) -> Curve:
-    """Gather `column` of one model's runs, as of `clean`, into a curve of errors."""
+    """Gather `column` of one model's runs, as of `clean`, into a curve of errors; `chance` is as of `by_chance`."""
     unit = unit_of(runs)
     errors = 1 - runs[column] if kind == SCORE else runs[column]
     table = runs.assign(error=errors).pivot_table(index=unit, columns="n", values="error", aggfunc="mean")
@@ -139,5 +150,5 @@ def make_curve(
         values=table.to_numpy(dtype=float),
         unit=unit,
         n_test=n_test,
-        chance=chance_error(kind, classes),
+        chance=1 - chance if kind == SCORE else chance,
     )

@@ -3,9 +3,9 @@
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from trainsize.curves import KINDS, by_chance
 from trainsize.prepared import Prepared
 from trainsize.runs import Run
 from trainsize.tables import read_table
@@ -94,11 +94,4 @@ class Tables:
 
     def chance_of(self, metric: str) -> float:
         """Return the metric of guessing every class with the same probability."""
-        count = len(self.classes)
-        if metric == "loss":
-            return float(np.log(count))
-        if metric == "f1_macro":  # a class that is the share s of the images has precision s and recall 1 / count
-            images = np.array(self.data.manifest["class_counts"]["test"])
-            shares = images / images.sum()
-            return float(np.mean(2 * shares / (count * shares + 1)))
-        return 1 / count
+        return by_chance(metric, KINDS[metric], self.data.manifest["class_counts"]["test"])

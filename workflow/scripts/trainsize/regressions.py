@@ -4,8 +4,11 @@ python -m trainsize.regressions TABLE       (any table of learning curves, CSV o
 """
 
 import argparse
+import math
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -13,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from trainsize import answers, comparisons, linear, planning, shape, variance
+from trainsize.arguments import whole_number
 from trainsize.bootstrap import resampled_means
 from trainsize.choice import ALL_FAMILIES, DEFAULT_FAMILIES, Candidate, candidates, family_of, usable
 from trainsize.correctness import Correctness, class_counts, read_correctness
-from trainsize.curves import ERROR, KINDS, LOSS, SCORE, Curve, clean, kind_of, make_curve
+from trainsize.curves import ERROR, KINDS, LOSS, SCORE, Curve, by_chance, clean, kind_of, make_curve
 from trainsize.errors import UserError, listing, nearest
 from trainsize.families import FAMILIES, Array
 from trainsize.files import read_json, write_text
@@ -50,14 +54,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Data:
-    """What is known of the data set: numbers of test images, classes and training images."""
+    """What is known of the data set: numbers of test images, of test images per class, and of training images."""
 
     n_test: int | None = None
-    classes: int | None = None
+    class_counts: Sequence[int] | None = None
     n_train: int | None = None
 
 
 UNKNOWN = Data()
+MOST_CLASSES = 10**6
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def regress(settings: dict, results: Path, manifest: Path) -> None:
     ]
     runs = read_table(results / "metrics" / "runs.parquet")
     correctness = read_correctness(grid, results)
-    data = Data(facts["n_test"], len(facts["classes"]), facts["n_train"])
+    data = Data(facts["n_test"], facts["class_counts"]["test"], facts["n_train"])
     found = analyse(runs, grid["models"], responses, options, data, correctness)
     found["classes"] = class_rows(correctness, class_counts(grid, results))
     write(found, results / "regressions")
@@ -134,7 +139,8 @@ def analyse(
             told = {"n_sizes": good["n"].nunique(), "n_runs": len(good), "runs_left_out": left_out}
             _lines(found, about, told, good, response, options)
             if response.split == "test":
-                curve = make_curve(good, response.column, response.kind, _scored(good, data), data.classes)
+                chance = by_chance(response.metric, response.kind, data.class_counts)
+                curve = make_curve(good, response.column, response.kind, _scored(good, data), chance)
                 analysed[model, response.metric] = _curves(found, about, told, curve, options)
                 _spread(found, about, good, response, curve, options, correctness)
                 _next(found, about, good, analysed[model, response.metric], options, data)
@@ -539,9 +545,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bootstrap", type=int, default=2000, help="resamples (default: 2000)")
     parser.add_argument("--allow-few-seeds", action="store_true", help="give intervals with two seeds too")
     parser.add_argument("--robust", action="store_true", help="fit the curves with Huber's loss")
-    parser.add_argument("--classes", type=int, help="number of classes, for the error of chance")
-    parser.add_argument("--n-test", type=int, help="number of test images, for their share in the spread")
-    parser.add_argument("--n-train", type=int, help="number of training images there are, for the next runs")
+    parser.add_argument(
+        "--classes",
+        type=partial(whole_number, least=2, most=MOST_CLASSES),
+        help="number of classes, all as large, for the error of chance",
+    )
+    parser.add_argument("--n-test", type=whole_number, help="number of test images, for their share in the spread")
+    parser.add_argument("--n-train", type=whole_number, help="number of training images there are, for the next runs")
     parser.add_argument(
         "--purpose", choices=("target", "curve"), default="target", help="what the next runs are to narrow"
     )
@@ -559,6 +569,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise UserError(f"--confidence: found {given.confidence}, must be at least 0.5 and less than 1")
         if given.bootstrap < 100:
             raise UserError(f"--bootstrap: found {given.bootstrap}, must be at least 100")
+        if given.hours is not None and not 0 < given.hours < math.inf:
+            raise UserError(f"--hours: found {given.hours}, must be more than 0")
         table = read_curves(given.table)
         responses = responses_of(table, given.metric, given.table)
         options = Options(
@@ -573,7 +585,8 @@ def main(arguments: list[str] | None = None) -> None:
             hours=given.hours,
         )
         models = list(dict.fromkeys(table["model"]))
-        found = analyse(table, models, responses, options, Data(given.n_test, given.classes, given.n_train))
+        per_class = [1] * given.classes if given.classes else None
+        found = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
         if given.output:
             write(found, given.output)
         print(

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from trainsize.arguments import whole_number
 from trainsize.errors import UserError
 from trainsize.files import read_json
 from trainsize.fingerprint import fingerprint
@@ -61,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m trainsize.verify", description="Train finished runs again.")
     parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder")
-    parser.add_argument("--runs", type=int, default=3, help="how many (default: 3)")
+    parser.add_argument("--runs", type=whole_number, default=3, help="how many (default: 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the random choice (default: 0)")
     options = parser.parse_args()
     different = 0
