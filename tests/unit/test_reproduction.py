@@ -16,7 +16,7 @@ from trainsize.files import write_json
 from trainsize.forms import REPRODUCED, forms, mistakes, roles
 from trainsize.report_reproduction import _effect
 from trainsize.reproduction import compare, describe, main, reproduce, write_reproduction
-from trainsize.reproduction_forms import effects_table, settings_table
+from trainsize.reproduction_forms import effect, effects_table, settings_table
 from trainsize.study import load_study
 from trainsize.tables import FORMS, MISTAKES, OVERLAP, REPRODUCTION, RUNS, read_table, write_table
 
@@ -191,6 +191,20 @@ def test_what_a_mistake_did_to_the_mean_and_the_spread(letters):
     half = 2.262157 * 0.015 * math.sqrt(10 / 9) / math.sqrt(10)
     assert (row["difference_low"], row["difference_high"]) == pytest.approx((0.01 - half, 0.01 + half))
     assert set(table.index.unique("role")) == {"corrected", "whole-test-set"}
+
+
+def test_means_are_of_the_seeds_that_both_forms_have():
+    """Seeds 1 and 2 have both sizes in both forms, seed 3 lacks one without the mistake, and seed 4 is of one form."""
+    base = pd.DataFrame(
+        [(seed, n, 0.1 * seed + n) for seed in (1, 2, 3, 4) for n in (10, 20)], columns=["seed", "n", "x"]
+    )
+    other = base[(base["seed"] < 3) | ((base["seed"] == 3) & (base["n"] == 10))].assign(x=lambda runs: runs["x"] + 0.5)
+    row = effect(base, other, "x")
+    assert (row["as_published"], row["without"]) == pytest.approx((15.15, 15.65))
+    assert row["difference"] == pytest.approx(0.5)
+    row = effect(base[base["seed"] == 4], other, "x")  # all seeds there are, every size counting the same
+    assert (row["as_published"], row["without"]) == pytest.approx((15.4, (10 + 0.7 + 20 + 0.65) / 2))
+    assert math.isnan(row["difference_low"])
 
 
 def test_the_settings_of_both_forms_side_by_side(letters):

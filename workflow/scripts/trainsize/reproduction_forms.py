@@ -54,11 +54,14 @@ def effect(base: pd.DataFrame, other: pd.DataFrame, metric: str) -> dict:
     """Return how a metric differs between two sets of runs over the same sizes, every size counting the same.
 
     The difference is the mean of the seeds' own mean differences, with their interval: the runs of a seed at several
-    sizes are not independent. Without a seed that has all sizes in both, it is that of the means, without an interval.
+    sizes are not independent. The means are of the same seeds. Without a seed that has all sizes in both, they are of
+    all seeds, and the difference has no interval.
     """
     cells = [runs.groupby(["seed", "n"])[metric].mean().unstack("n") for runs in (base, other)]
     differences = (cells[1] - cells[0]).dropna().mean(axis=1)
-    means = [runs.groupby("n")[metric].mean().mean() for runs in (base, other)]
+    if len(differences):
+        cells = [side.loc[differences.index] for side in cells]
+    means = [side.mean().mean() for side in cells]
     difference, low, high = mean_interval(differences) if len(differences) else (means[1] - means[0], np.nan, np.nan)
     spread = [np.sqrt(runs.groupby("n")[metric].var(ddof=1).mean()) for runs in (base, other)]
     return {

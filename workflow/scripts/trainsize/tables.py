@@ -596,7 +596,9 @@ EFFECTS = Table(
         Column("model", _TEXT, "name of the model"),
         Column("metric", _TEXT, "name of the metric"),
         Column("sizes", _INT, "sizes that both forms have, over which all is averaged"),
-        Column("as_published", _REAL, "mean with the mistake"),
+        Column(
+            "as_published", _REAL, "mean with the mistake, of the seeds that both forms have with all sizes, if any"
+        ),
         Column("without", _REAL, "mean without it"),
         Column("difference", _REAL, "without - as_published"),
         Column("difference_low", _REAL, "lower end of its 95 % t-interval, paired by seed"),
