@@ -333,6 +333,22 @@ VARIANTS = {
 }
 
 
+@pytest.mark.parametrize(("share", "budgets"), [(1, [400, 3]), (0.25, [100, 1]), (0.5, [200, 2]), (1e-9, [1, 1])])
+def test_a_share_of_every_budget(load, share, budgets):
+    study = load(
+        budget={"updates": 400},
+        budget_share=share,
+        models={**STUDY["models"], "cnn": {**STUDY["models"]["cnn"], "budget": {"epochs": 3}}},
+    )
+    assert study.budgets == {"mlp": {"updates": budgets[0]}, "cnn": {"epochs": budgets[1]}}
+
+
+def test_the_quick_form_keeps_what_other_forms_say_of_the_budget():
+    corrected = load_study("ga-letters+corrected+quick", ROOT / "studies").budgets
+    assert corrected == load_study("ga-letters+quick+corrected", ROOT / "studies").budgets == {"cnn": {"updates": 500}}
+    assert load_study("imagenet-volume+tiny+quick", ROOT / "studies").budgets["resnet-12.5"] == {"samples": 20000}
+
+
 def test_variants_change_what_they_say_and_can_be_put_together(load, tmp_path):
     load(variants=VARIANTS)
     plain, quick, both = (load_study(name, tmp_path) for name in ("s", "s+quick", "s+wide+quick"))

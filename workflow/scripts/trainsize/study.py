@@ -217,7 +217,8 @@ class _Reader:
             name: self.own_sizes(name, recipe.pop("sizes", None), sizes, dataset, subset)
             for name, recipe in models.items()
         }
-        budgets = {name: recipe.pop("budget", value["budget"]) for name, recipe in models.items()}
+        whole = {name: recipe.pop("budget", value["budget"]) for name, recipe in models.items()}
+        budgets = {name: _part(budget, value["budget_share"]) for name, budget in whole.items()}
         for size in value["regressions"]["leave_out"]:
             if size not in sizes:
                 self.fail("regressions.leave_out", f"found {size}, which is no size of the study ({listing(sizes)})")
@@ -499,6 +500,11 @@ def _merge(below: dict, above: dict, rules: dict) -> dict:
         else:
             merged[key] = value
     return merged
+
+
+def _part(budget: dict, share: float) -> dict:
+    """Return a share of a budget, in whole units of it and at least one."""
+    return {unit: max(1, round(share * amount)) for unit, amount in budget.items()}
 
 
 def _count(spec: int | str, whole: int) -> int:
