@@ -11,7 +11,7 @@ from scipy import stats
 
 from trainsize import answers, comparisons, linear, planning, shape, variance
 from trainsize.bootstrap import inflation, interval, resampled_means
-from trainsize.choice import DEFAULT_FAMILIES, criteria
+from trainsize.choice import DEFAULT_FAMILIES, criteria, p_fit, problem_of
 from trainsize.correctness import Correctness, read_correctness
 from trainsize.curves import KINDS, LOSS, SCORE, by_chance, clean, make_curve
 from trainsize.errors import UserError
@@ -21,6 +21,7 @@ from trainsize.fitting import Problem, fit
 from trainsize.regressions import UNKNOWN, Data, Options, Response, analyse, main, regress
 from trainsize.runs import grid_runs
 from trainsize.tables import PREDICTIONS, REGRESSIONS, RUNS, SUBSET, write_table
+from trainsize.telling import tell
 
 GA_SIZES = [12_000, 6_000, 4_000, 3_000, 2_400, 2_000, 1_500, 1_200, 1_000, 800, 750]
 DOUBLING = [100 * 2**k for k in range(9)]
@@ -270,6 +271,112 @@ def test_the_family_that_made_the_curve_is_chosen():
         assert fits.loc[name, "starts_agreeing"] > 20
         assert not fits.loc[name, "distinguishable"]
         assert fits.loc["log2", "distinguishable"]
+
+
+def told(runs: pd.DataFrame, options: Options = QUICK) -> str:
+    return tell(tables(runs, options))
+
+
+def chosen_fit(runs: pd.DataFrame, options: Options) -> pd.Series:
+    fits = tables(runs, options)["fits"]
+    return fits[fits["chosen"].eq(True)].iloc[0]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_a_family_that_made_the_curve_goes_through_its_means(seeds):
+    """The p-value of the lack of fit is below 0.05 in no more than about 5 of 100 curves, with few seeds too."""
+    found = []
+    for seed in range(100):
+        curve = make_curve(made(power, DOUBLING[:6], seeds, noise=0.006, seed=seed), "accuracy", SCORE)
+        problem = problem_of(curve)
+        found.append(p_fit(curve, fit(FAMILIES["pow3"], problem, curve.means, np.random.default_rng(0))))
+    assert sum(p < 0.05 for p in found) <= 11  # of 5 expected; 12 or more have a probability of 0.4 %
+    assert min(found) > 0.0005
+
+
+def test_five_sizes_are_enough_to_tell_a_floor_from_a_line():
+    """Too few to hold some out: AIC decides, and four times the largest size is foretold."""
+    options = Options(bootstrap=200, families=DEFAULT_FAMILIES, targets={"accuracy": [0.9]})
+    held = 0
+    for seed in range(12):
+        found = tables(made(lambda n: 0.05 + 3 * n**-0.4, [250 * 2**k for k in range(5)], 5, 0.008, seed), options)
+        fit = found["fits"][found["fits"]["chosen"].eq(True)].iloc[0]
+        assert (fit["method"], fit["chosen_by"]) == ("pow3", "AIC")
+        row = found["targets"].query("chosen").iloc[0]
+        held += row["low"] < 60**2.5 < row["high"]
+    assert held >= 9
+
+
+def test_a_tail_is_believed_where_nothing_goes_through_all_sizes():
+    """Nothing is learnt up to 500 images; then errors follow a power law that families of all sizes miss."""
+
+    def late(n: float) -> float:
+        return 0.9 - 0.02 * np.log10(n) if n <= 500 else 0.02 + 20 * n**-0.55
+
+    for seed in range(3):
+        sizes = [125 * 2**k for k in range(10)]
+        found = tables(made(late, sizes, noise=0.004, seed=seed), Options(bootstrap=200, families=DEFAULT_FAMILIES))
+        fits = found["fits"].set_index("method")
+        assert fits.index[fits["chosen"].eq(True)].tolist() == ["pow3_tail"]
+        assert fits.loc[["log2", "pow3", "pow4"], "p_fit"].max() < 0.001 < fits.loc["pow3_tail", "p_fit"]
+        row = found["predictions"].query("chosen and n == @sizes[-1]").iloc[0]
+        assert row["low"] < 1 - late(sizes[-1]) < row["high"]
+
+
+def test_what_decided_the_choice_is_said():
+    few = Options(bootstrap=200, families=DEFAULT_FAMILIES)
+    four = told(made(power, DOUBLING[:4]), few)
+    assert "Curve: log2, the only family that could be fitted. It knows no floor, so sizes ahead may take" in four
+    assert "Curve: pow3, chosen by AIC, there being too few sizes to hold some out." in told(
+        made(power, DOUBLING[:5]), few
+    )
+    assert "Curve: pow3, which foretold held-out sizes with a mean error of" in told(made(power), few)
+    assert chosen_fit(made(power, DOUBLING[:5], seeds=1), few)["chosen_by"] == "AICc"  # no spread to judge by
+    missed = told(
+        made(lambda n: 0.3 if n < 1000 else 0.1, noise=0.001), Options(bootstrap=200, families=("log2", "exp3"))
+    )
+    assert "No family goes through the means of the sizes: what is said beyond them is a guess." in missed
+
+
+def test_families_that_few_sizes_do_not_tell_apart_are_named():
+    narrow = made(lambda n: 0.05 + 3 * n**-0.4, [1000 * k for k in range(1, 8)], 5, 0.008, seed=1)
+    options = Options(bootstrap=200, families=DEFAULT_FAMILIES, targets={"accuracy": [0.88]})
+    fits = tables(narrow, options)["fits"]
+    assert fits.loc[fits["as_good"].eq(True), "method"].tolist() == ["log2", "pow3"]
+    assert "Families that do as well say: log2" in told(narrow, options)
+
+
+def test_a_robust_fit_has_robust_intervals():
+    runs = made(power, noise=0.002)
+    runs.loc[runs["n"] == 800, "accuracy"] -= 0.08
+    options = Options(bootstrap=200, families=("pow3",), robust=True)
+    rows = tables(runs, options)["predictions"].query("family == 'pow3' and not extrapolated")
+    assert ((rows["low"] < rows["value"]) & (rows["value"] < rows["high"])).all()
+
+
+def test_variances_of_few_seeds_are_not_smoothed_too_small():
+    """The mean logarithm of variances of three values is 0.58 below that of the variance itself."""
+    curves = [make_curve(made(power, seeds=3, noise=0.006, seed=s), "accuracy", SCORE) for s in range(100)]
+    ratios = [np.log(curve.variances() / (0.006**2 + 0.003**2)).mean() for curve in curves]
+    assert abs(np.mean(ratios)) < 0.15
+    uneven = pd.concat([made(power, DOUBLING[:7], seeds=2), made(power, DOUBLING[7:], seeds=3)])
+    assert np.ptp(make_curve(uneven, "accuracy", SCORE).variances()) == 0  # two sizes say nothing of a slope
+
+
+def test_equal_means_are_no_rise():
+    """Runs stuck at chance at several sizes: the distance from a falling curve is that of rounding."""
+    for seed in range(4):
+        runs = made(power, noise=0.002, seed=seed)
+        runs.loc[runs["n"] <= 400, "accuracy"] = 0.1
+        assert shape.p_monotone(make_curve(runs, "accuracy", SCORE)) == 1
+
+
+def test_a_gain_beyond_what_can_be_is_not_told():
+    runs = made(lambda n: 0.5 - 0.118 * np.log10(n), noise=0.001)  # 1.8 % of errors left, and 3.6 points per doubling
+    options = Options(bootstrap=200, families=("log2",))
+    last = tables(runs, options)["saturation"].iloc[-1]
+    assert np.isnan(last["gain"]) and np.isnan(last["gain_low"])
+    assert "Twice as many" not in told(runs, options)
 
 
 def test_a_line_that_leaves_0_to_1_is_refused():

@@ -277,6 +277,8 @@ def _returns(candidate: Candidate, curve: Curve, n: float, margin: float, sure: 
     near = np.array([n * 0.999, n * 1.001])
     row = _no_returns()
     first, second = candidate.errors(pair)
+    if second < 0:  # what cannot be has no gain
+        return row
     exponents = _exponent(candidate.fit.curve[None], candidate, near)
     slope = float(np.diff(candidate.errors(near))[0] / np.diff(near)[0])
     row["gain"], row["exponent"] = float(first - second), float(exponents[0])

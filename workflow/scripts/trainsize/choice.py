@@ -1,8 +1,9 @@
-"""Which family to believe: extrapolation to held-out sizes first, then AICc."""
+"""Which family to believe: one that goes through the means, by extrapolation to held-out sizes first, then by AIC."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy import stats
 
 from trainsize.bootstrap import inflation, quantile
 from trainsize.curves import LOSS, Curve
@@ -15,6 +16,10 @@ DEFAULT_FAMILIES = (BASELINE, "log2", "pow3", TAIL, "pow4", "exp3", "mmf4")
 ALL_FAMILIES = (*FAMILIES, TAIL)
 CUTS = (2, 4)  # fits see sizes up to n_max / 2 and n_max / 4
 HOLDOUT_RESAMPLES = 100
+LACK_OF_FIT = 0.001  # p-value below which a family does not go through the means
+SAME_AIC = 2  # families closer than that are not told apart (Burnham and Anderson 2002)
+# What decided which family to believe.
+HELD_OUT, KNOWN_AIC, AICC, ALONE = "hold-out", "AIC", "AICc", "alone"
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,10 @@ class Candidate:
     aicc: float = float("nan")
     bic: float = float("nan")
     weight: float = float("nan")
+    p_fit: float = float("nan")  # that the means lie about the curve as the spread between units lets expect
     chosen: bool = False
-    alike: bool = False  # whether it foretells held-out sizes as well as the best, to one standard error
+    chosen_by: str | None = None
+    as_good: bool = False  # whether it does as well as the best, by what decided
     resampled: Array | None = field(default=None, repr=False)
 
     @property
@@ -65,6 +72,11 @@ class Candidate:
     @property
     def family(self) -> Family:
         return family_of(self.name)
+
+    @property
+    def misses(self) -> bool:
+        """Whether the curve misses the means by more than chance."""
+        return self.p_fit < LACK_OF_FIT
 
     def errors(self, n: Array) -> Array:
         """Return the fitted errors (m,) at sizes `n`."""
@@ -128,8 +140,19 @@ def _fitted(curve: Curve, name: str, means: Array | None, robust: bool, rng: np.
         holdout=hold_out(curve, family, kept, means),
         aicc=aicc,
         bic=bic,
-        resampled=None if means is None else fit_many(family, problem, means[:, kept], found.curve),
+        p_fit=float("nan") if robust else p_fit(curve, found),
+        resampled=None if means is None else fit_many(family, found.problem, means[:, kept], found.curve),
     )
+
+
+def p_fit(curve: Curve, found: Fit) -> float:
+    """Return the p-value of the test for lack of fit: weighted residuals over the spread between units, against F.
+
+    It is nan where there are no more sizes than parameters, or a single unit.
+    """
+    free = len(found.problem.sizes) - len(found.family.terms)
+    within = int((curve.counts - 1).sum())
+    return float(stats.f.sf(found.cost / free, free, within)) if free > 0 and within > 0 else float("nan")
 
 
 def criteria(cost: float, sizes: int, parameters: int) -> tuple[float, float]:
@@ -195,7 +218,8 @@ def _inside(curve: Curve, foretold: Array, rest: Array) -> Array:
 
 def _weighed(found: list[Candidate]) -> list[Candidate]:
     """Return the candidates with their Akaike weights, over those that were fitted to all sizes."""
-    aicc = np.array([c.aicc if usable(c) else np.nan for c in found])
+    kept = [c.name for c in fitting([c for c in found if usable(c)])]
+    aicc = np.array([c.aicc if c.name in kept else np.nan for c in found])
     if not np.isfinite(aicc).any():
         return found
     weights = np.exp(-(aicc - np.nanmin(aicc)) / 2)
@@ -207,28 +231,43 @@ def usable(candidate: Candidate) -> bool:
     return candidate.fit is not None and not candidate.status.startswith("refused")
 
 
+def fitting(found: list[Candidate]) -> list[Candidate]:
+    """Return the candidates that go through the means, or all where none does."""
+    return [c for c in found if not c.misses] or found
+
+
 def chosen(found: list[Candidate]) -> list[Candidate]:
-    """Mark the family to believe.
+    """Mark the family to believe, of those that go through the means if any does.
 
     It is the one with the smallest error at the held-out sizes or, of those within one standard error of it (of the
     difference, over resampled units), the one with the fewest parameters. The baseline is no curve and is never chosen.
-    Where no curved family has enough sizes for the hold-out, AICc decides and, where that is not
-    defined either, the family with the most parameters.
+    Where no curved family has enough sizes for the hold-out, AIC decides: with the variance between units where there
+    is one, else AICc and, where that is not defined either, the number of parameters, of which more are better.
     """
-    open_to = [c for c in found if usable(c) and c.name != BASELINE]
+    could = [c for c in found if usable(c) and c.name != BASELINE]
+    open_to = fitting(could)
     if not open_to:
         return found
     tested, cuts = _tested(open_to)
-    if tested:
+    if len(could) == 1:
+        near, pick, how = [], could[0], ALONE
+    elif tested:
         scores = {c.name: c.holdout.at(cuts) for c in tested}
         best = min(tested, key=lambda c: scores[c.name][0])
         near = [c for c in tested if _within_one_error(scores[c.name], scores[best.name])]
-        pick = min(near, key=lambda c: (c.parameters, scores[c.name][0]))
+        pick, how = min(near, key=lambda c: (c.parameters, scores[c.name][0])), HELD_OUT
+    elif all(np.isfinite(c.p_fit) for c in open_to):
+        aic = {c.name: c.fit.cost + 2 * c.parameters for c in open_to}
+        pick, how = min(open_to, key=lambda c: aic[c.name]), KNOWN_AIC
+        near = [c for c in open_to if aic[c.name] < aic[pick.name] + SAME_AIC]
     else:
-        near = []
         known = [c for c in open_to if np.isfinite(c.aicc)]
         pick = min(known, key=lambda c: c.aicc) if known else max(open_to, key=lambda c: (c.parameters, -c.fit.cost))
-    return [replace(c, chosen=c is pick, alike=any(c is other for other in near)) for c in found]
+        near, how = [], AICC
+    return [
+        replace(c, chosen=c is pick, chosen_by=how if c is pick else None, as_good=any(c is other for other in near))
+        for c in found
+    ]
 
 
 def _tested(open_to: list[Candidate]) -> tuple[list[Candidate], tuple[int, ...]]:

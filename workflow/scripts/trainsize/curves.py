@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import digamma
 
 from trainsize.intervals import unit_of
 
@@ -15,6 +16,7 @@ KINDS = {
     **dict.fromkeys(("error", "calibration_error"), ERROR),
     **dict.fromkeys(("loss", "cross_entropy", "brier"), LOSS),
 }
+FEWEST_FOR_SLOPE = 4  # sizes whose variances a line is drawn through
 SMALLEST_SHARE = 1e-6  # of the squared mean: what a variance is held above, so that no size has all the weight
 
 
@@ -60,8 +62,8 @@ class Curve:
     def variances(self) -> np.ndarray:
         """Return the variance between units at each size (m,), smoothed: its logarithm is a line in ln n.
 
-        Sizes with fewer than three units, or equal values, do not count; with fewer than two sizes left the variance is
-        pooled. It is held above that of the test set's sampling, p (1 - p) / n_test.
+        Sizes with fewer than three units, or equal values, do not count; with fewer than four sizes left, which say
+        little of a slope, the variance is pooled. It is held above that of the test set's sampling, p (1 - p) / n_test.
         """
         floor = np.maximum(SMALLEST_SHARE * self.means**2, 1e-12)
         if self.n_test and self.kind != LOSS:
@@ -72,10 +74,13 @@ class Curve:
             squares = np.nansum((self.values - self.means) ** 2, axis=0)
             seen = np.where(counts > 1, squares / (counts - 1), np.nan)
         usable = (counts >= 3) & (seen > 0)
-        if usable.sum() < 2:
+        if usable.sum() < FEWEST_FOR_SLOPE:
             pooled = squares.sum() / max((counts - 1).sum(), 1)
             return np.maximum(np.full(len(self.sizes), pooled), floor.max() if pooled == 0 else floor)
-        slope, intercept = np.polyfit(np.log(self.sizes[usable]), np.log(np.maximum(seen, floor)[usable]), 1)
+        half = (counts[usable] - 1) / 2
+        bias = digamma(half) - np.log(half)  # of the logarithm of a variance from few units: -0.58 from three
+        logarithms = np.log(np.maximum(seen, floor)[usable]) - bias
+        slope, intercept = np.polyfit(np.log(self.sizes[usable]), logarithms, 1)
         return np.maximum(np.exp(intercept + slope * np.log(self.sizes)), floor)
 
     def weights(self) -> np.ndarray:

@@ -6,7 +6,7 @@ is polished by scipy over all parameters.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -272,7 +272,8 @@ def polish(
 ):
     """Return scipy's bounded least-squares result for the parameters of `curve(parameters) -> (m,)`, from one start.
 
-    `robust` means Huber's loss at 1.345 times the scaled median absolute residual of the plain fit.
+    `robust` means Huber's loss at 1.345 times the scaled median absolute residual of the plain fit. The result's
+    `shares` (m,) are what is left of each weight with that loss.
     """
     root = np.sqrt(weights)
     low, high = (np.asarray(bound, dtype=float) for bound in bounds)
@@ -283,10 +284,13 @@ def polish(
         return root * (curve(parameters) - y)
 
     result = least_squares(residuals, np.clip(start, low, high), **options, **tight)
+    shares = np.ones(len(y))
     if robust:
         scale = 1.345 * np.median(np.abs(result.fun)) / 0.6745
         if scale > 0:
             result = least_squares(residuals, result.x, loss="huber", f_scale=scale, **options, **tight)
+            shares = scale / np.maximum(np.abs(result.fun), scale)
+    result.shares = shares
     return result
 
 
@@ -317,6 +321,7 @@ def _polished(
 
         result = polish(fitted, errors, problem.weights, curve[list(places)], (low, high), robust)
         polished = replaced(curve, places, result.x)
+        problem = replace(problem, weights=problem.weights * result.shares)  # so that resamples are fitted as robustly
         if robust or _cost(family, problem, errors, polished) <= _cost(family, problem, errors, curve):
             curve = polished
         if result.status <= 0:

@@ -18,7 +18,7 @@ import pandas as pd
 from trainsize import answers, comparisons, linear, planning, shape, variance
 from trainsize.arguments import whole_number
 from trainsize.bootstrap import resampled_means
-from trainsize.choice import ALL_FAMILIES, DEFAULT_FAMILIES, Candidate, candidates, family_of, usable
+from trainsize.choice import ALL_FAMILIES, DEFAULT_FAMILIES, SAME_AIC, Candidate, candidates, family_of, usable
 from trainsize.correctness import Correctness, class_counts, read_correctness
 from trainsize.curves import ERROR, KINDS, LOSS, SCORE, Curve, by_chance, clean, kind_of, make_curve
 from trainsize.errors import UserError, listing, nearest
@@ -287,6 +287,7 @@ def _curves(found: dict, about: dict, told: dict, curve: Curve, options: Options
 
 def _fit_row(c: Candidate, lowest: float) -> dict:
     row = {"method": c.name, "left_out": "", "status": c.status, "chosen": c.chosen, "n_parameters": c.parameters}
+    row |= {"chosen_by": c.chosen_by, "as_good": c.as_good, "p_fit": c.p_fit}
     if c.fit is None:
         return row
     delta = c.aicc - lowest
@@ -298,7 +299,7 @@ def _fit_row(c: Candidate, lowest: float) -> dict:
         "bic": c.bic,
         "akaike_weight": c.weight,
         "delta_aicc": delta,
-        "distinguishable": bool(delta >= 2) if np.isfinite(delta) else None,
+        "distinguishable": bool(delta >= SAME_AIC) if np.isfinite(delta) else None,
         "starts": c.fit.starts,
         "starts_agreeing": c.fit.agreeing,
         "condition_number": c.fit.condition,
@@ -307,7 +308,6 @@ def _fit_row(c: Candidate, lowest: float) -> dict:
     if c.holdout:
         row |= {
             "holdout_error": c.holdout.error,
-            "holdout_alike": c.alike,
             "holdout_log_error": c.holdout.log_error,
             "holdout_coverage": c.holdout.coverage,
         }

@@ -10,6 +10,7 @@ from trainsize.families import Array
 
 FLAT = 0.05  # a curve whose error falls by no more than this share is flat
 SEED = 20_260_102
+ROUNDING = 1e-20  # share of the means' squares: a distance from a falling curve below it is that of rounding
 
 
 def steps(curve: Curve) -> list[dict]:
@@ -59,6 +60,8 @@ def p_monotone(curve: Curve, count: int = 500) -> float:
     noise = (times @ residuals) / np.maximum(times @ present, 1)
     distances = [_distance(falling + shift, weights) for shift in noise]
     seen = _distance(curve.means, weights)
+    if seen <= ROUNDING * float(weights @ curve.means**2):
+        return 1.0
     return float((1 + np.sum(np.array(distances) >= seen * (1 - 1e-12))) / (1 + count))
 
 

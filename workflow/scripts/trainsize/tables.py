@@ -304,6 +304,11 @@ FITS = Table(
             "of the design matrix; of a curve, that of its normal equations, columns of length 1",
         ),
         Column("chosen", _FLAG, "whether it is the family to believe"),
+        Column("chosen_by", _TEXT, "what decided that: hold-out, AIC, AICc, or alone"),
+        Column(
+            "as_good", _FLAG, "whether it does as well: within one standard error at held-out sizes, or 2 of the AIC"
+        ),
+        Column("p_fit", _REAL, "p-value that the means lie about the curve by chance; below 0.001 it misses them"),
         Column("start", _REAL, "smallest size in the fit of a tail", "images"),
         Column("n_parameters", _INT, "parameters of the family"),
         Column("weighted_rss", _REAL, "residual sum of squares of the size means, weighted by units / variance"),
@@ -314,7 +319,6 @@ FITS = Table(
         Column(
             "holdout_error", _REAL, "mean absolute error at sizes above n_max/2 and n_max/4, foretold from the others"
         ),
-        Column("holdout_alike", _FLAG, "whether that is within one standard error of the best family's"),
         Column("holdout_log_error", _REAL, "root mean square of the difference in ln error there"),
         Column("holdout_coverage", _REAL, "share of those means inside their 95 % prediction interval", "fraction"),
         Column("starts", _INT, "starts of the search"),

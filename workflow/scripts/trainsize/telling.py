@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from trainsize.choice import ALONE, HELD_OUT, KNOWN_AIC, LACK_OF_FIT
 from trainsize.curves import LOSS, kind_of
 
 NAMES = {"accuracy": "accuracy", "f1_macro": "macro F1", "f1_micro": "micro F1", "loss": "cross-entropy"}
@@ -73,18 +74,26 @@ def _of(frame: pd.DataFrame, model: str, metric: str) -> pd.DataFrame:
 
 
 def _choice(fit: pd.Series, families: pd.DataFrame) -> str:
-    """Say which family is believed and why, and which others the AICc cannot tell apart."""
-    how = "chosen by AICc, there being too few sizes to hold some out"
-    if np.isfinite(fit["holdout_error"]):
+    """Say which family is believed, why, whether it goes through the means, and which others AICc cannot tell apart."""
+    decided = fit["chosen_by"]
+    if decided == HELD_OUT:
         how = f"which foretold held-out sizes with a mean error of {fit['holdout_error']:.2g}"
-    baseline = families.loc[families["method"] == "last1", "holdout_error"]
-    if (baseline <= fit["holdout_error"]).any():
-        how += ", no better than the last of the other sizes itself"
-    alike = list(families[families["distinguishable"].eq(False)]["method"])
+        baseline = families.loc[families["method"] == "last1", "holdout_error"]
+        if (baseline <= fit["holdout_error"]).any():
+            how += ", no better than the last of the other sizes itself"
+    elif decided == ALONE:
+        how = "the only family that could be fitted"
+    else:
+        how = f"chosen by {decided}, there being too few sizes to hold some out"
     told = f"Curve: {fit['method']}, {how}."
-    if len(alike) > 1:
+    if fit["method"] == "log2":
+        told += " It knows no floor, so sizes ahead may take many more images than it says."
+    if fit["p_fit"] < LACK_OF_FIT:
+        told += " No family goes through the means of the sizes: what is said beyond them is a guess."
+    alike = list(families[families["distinguishable"].eq(False) & ~(families["p_fit"] < LACK_OF_FIT)]["method"])
+    if decided != KNOWN_AIC and len(alike) > 1:
         told += f" AICc does not distinguish {', '.join(alike)}."
-    elif alike and alike != [fit["method"]]:
+    elif decided == HELD_OUT and alike and alike != [fit["method"]]:
         told += f" AICc prefers {alike[0]}."
     return f"{told} {_capital(fit['intervals'])}."
 
@@ -96,7 +105,7 @@ def _now(of: dict, metric: str) -> str:
     told = f"At {images(last['n'])} images the curve is at {value(metric, here['value'])}"
     if np.isfinite(here["low"]):
         told += f" ({value(metric, here['low'], here['high'])})"
-    return f"{told}. {_gain(last, metric)}"
+    return f"{told}. {_gain(last, metric)}" if np.isfinite(last["gain"]) else f"{told}."
 
 
 def _gain(last: pd.Series, metric: str) -> str:
@@ -109,7 +118,7 @@ def _gain(last: pd.Series, metric: str) -> str:
 
 def _targets(of: dict, metric: str) -> list[str]:
     fits, targets = of["fits"], of["targets"]
-    alike = targets[targets["family"].isin(fits.loc[fits["holdout_alike"].eq(True), "method"]) & ~targets["chosen"]]
+    alike = targets[targets["family"].isin(fits.loc[fits["as_good"].eq(True), "method"]) & ~targets["chosen"]]
     return [
         target_sentence(row, metric) + _others(alike[alike["target"] == row["target"]])
         for _, row in targets[targets["chosen"].eq(True)].iterrows()
@@ -117,9 +126,9 @@ def _targets(of: dict, metric: str) -> list[str]:
 
 
 def _others(rows: pd.DataFrame) -> str:
-    """Say what the families that foretell held-out sizes as well as the chosen one answer."""
+    """Say what the families that do as well as the chosen one answer."""
     told = [f"{row.family} {images(row.estimate)}" for row in rows.itertuples()]
-    return f" Families that foretold the held-out sizes as well say: {', '.join(told)}." if told else ""
+    return f" Families that do as well say: {', '.join(told)}." if told else ""
 
 
 def target_sentence(row: pd.Series, metric: str) -> str:
@@ -146,10 +155,11 @@ def short_answers(frames: dict[str, pd.DataFrame], model: str, metric: str) -> d
     """
     of = {name: _of(frames[name], model, metric) for name in ("saturation", "targets", "fits")}
     last, fits = of["saturation"].tail(1), of["fits"][of["fits"]["chosen"].eq(True)]
-    if not len(last) or not np.isfinite(last["gain"].iloc[0]):
+    if not len(fits):
         return {"doubling": "", "enough": sentences(frames, model, metric)[0], "saturation": "", "sure": ""}
+    doubling = f"By the curve, {_gain(last.iloc[0], metric).replace('T', 't', 1)}"
     return {
-        "doubling": f"By the curve, {_gain(last.iloc[0], metric).replace('T', 't', 1)}",
+        "doubling": doubling if np.isfinite(last["gain"].iloc[0]) else "",
         "enough": " ".join(_targets(of, metric)[:1]),
         "saturation": _saturation(of, metric),
         "sure": f"{_capital(fits['intervals'].iloc[0])}.",
