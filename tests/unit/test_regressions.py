@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from trainsize import answers, comparisons, linear, planning, shape, variance
+from trainsize import answers, comparisons, linear, planning, shape, telling, variance
 from trainsize.bootstrap import inflation, interval, resampled_means
 from trainsize.choice import DEFAULT_FAMILIES, criteria, p_fit, problem_of
 from trainsize.correctness import Correctness, read_correctness
@@ -26,6 +27,7 @@ from trainsize.telling import tell
 GA_SIZES = [12_000, 6_000, 4_000, 3_000, 2_400, 2_000, 1_500, 1_200, 1_000, 800, 750]
 DOUBLING = [100 * 2**k for k in range(9)]
 ACCURACY = Response("accuracy", "accuracy", "test", SCORE)
+FAST = ["--families", "log2", "pow3", "--bootstrap", "100"]
 QUICK = Options(bootstrap=400, families=("last1", "log2", "pow3", "exp3"))
 
 
@@ -394,6 +396,31 @@ def test_a_line_that_leaves_0_to_1_is_refused():
 # Answers
 
 
+@pytest.mark.parametrize(
+    ("p_never", "told"),
+    [
+        (0.0, ""),
+        (0.003, "; less than 1 % of the resampled curves never get there"),
+        (0.25, "; 25 % of the resampled curves never get there"),
+        (0.997, "; more than 99 % of the resampled curves never get there"),
+        (1.0, "; 100 % of the resampled curves never get there"),
+    ],
+)
+def test_few_curves_are_not_none(p_never, told):
+    row = {"target": 0.9, "origin": "stated", "median": 500.0, "low": 400.0, "high": 600.0, "confidence": 0.95}
+    row |= {"low_80": 450.0, "high_80": 550.0, "p_never": p_never, "status": "within the sizes"}
+    interval = "95 % interval 400 to 600; 80 % 450 to 550"
+    expected = f"For 90.00 %: about 500 images ({interval}){told}. Within the sizes."
+    assert telling.target_sentence(pd.Series(row), "%") == expected
+
+
+def test_no_errors_have_no_default_target():
+    found = tables(made(lambda n: 0.0 if n == DOUBLING[-1] else 0.5 * n**-0.3, noise=0.0))
+    assert not len(found["targets"])
+    assert "No target: the runs of the largest size are perfect." in telling.sentences(found, "a", "accuracy")
+    assert telling.short_answers(found, "a", "accuracy")["enough"].startswith("No target: ")
+
+
 def test_images_for_a_target():
     n_for_8_percent = (2.5 / 0.05) ** 2
     options = Options(bootstrap=400, families=("pow3",), targets={"accuracy": [0.92, 0.98]})
@@ -588,6 +615,16 @@ def test_seconds_of_a_run_never_fall_with_the_size():
     assert planning.seconds_model(np.array([10, 20, 40.0]), np.array([5, 4, 3.0]))[1] == 0
 
 
+@pytest.mark.parametrize("odd", [math.nan, 0.0, -3.0, math.inf])
+def test_runs_without_a_time_do_not_count_in_the_plan(odd):
+    runs = made(power).assign(seconds_total=lambda t: t["n"] / 100)
+    expected = runs["seconds_total"].iloc[2:].sum()
+    runs.loc[[0, 1], "seconds_total"] = odd
+    planned = tables(runs)["planning"]
+    assert planned["budget"].iloc[0] == pytest.approx(expected)
+    assert not len(tables(runs.assign(seconds_total=odd))["planning"])
+
+
 # Bad input
 
 
@@ -622,6 +659,24 @@ def test_what_cannot_be_made_says_why(runs, method, status):
     fits = tables(runs)["fits"].set_index("method")
     assert fits.loc[method, "status"] == status
     assert set(fits.index) == {"published", "ols_cluster", "ols_hc3", "wls", "rlm", "mixed", "anova", *QUICK.families}
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "told"),
+    [
+        ("accuracy", 88.6, "54 out of range"),
+        ("accuracy", "88.6%", "54 missing or not finite"),
+        ("accuracy", "", "54 missing or not finite"),
+        ("status", "ok", "54 ok"),
+        ("status", 1, "54 1"),
+    ],
+)
+def test_without_a_curve_the_runs_left_out_are_told(tmp_path, capsys, column, cells, told):
+    path = tmp_path / "curves.csv"
+    made(power).assign(**{column: cells}).to_csv(path, index=False)
+    main([str(path), *FAST])
+    needed = "A run counts when its status is 'finished' and its accuracy a number from 0 to 1, not in per cent."
+    assert capsys.readouterr().out == f"a: accuracy\n- No curve: no finished run.\n- Runs left out: {told}. {needed}\n"
 
 
 ODD_CURVES = {
@@ -778,6 +833,27 @@ def test_a_table_that_is_none(tmp_path, content, arguments, message):
     with pytest.raises(SystemExit) as stopped:
         main([str(path), *arguments])
     assert message in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "target", "difference"),
+    [
+        ("nll", ":loss", "For 0.1:", r"b has 0\.01\d? less error"),
+        ("cross_entropy", "", "For 0.1 nats:", r"b has 0\.01\d? nats less error"),
+        ("wrong", ":error", "For 10.00 %:", r"b has 1\.\d\d points less error"),
+    ],
+)
+def test_a_metric_is_told_in_the_unit_of_its_kind(tmp_path, capsys, metric, kind, target, difference):
+    b = made(lambda n: power(n) - 0.015, noise=0.002, seed=1, model="b")
+    table = pd.concat([made(power, noise=0.002), b])
+    table.assign(**{metric: 1 - table["accuracy"]}).to_csv(tmp_path / "curves.csv", index=False)
+    arguments = ["--metric", f"{metric}{kind}", "--target", f"{metric}=0.1", "--output", str(tmp_path)]
+    main([str(tmp_path / "curves.csv"), *arguments, *FAST])
+    printed = capsys.readouterr().out
+    assert printed.count(target) == 2
+    assert re.search(difference, printed)
+    assert (" points" in printed) == (kind == ":error")
+    assert (tmp_path / "answers.txt").read_text() == printed
 
 
 @pytest.mark.parametrize(

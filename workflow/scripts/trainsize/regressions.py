@@ -6,7 +6,7 @@ python -m trainsize.regressions TABLE       (any table of learning curves, CSV o
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import combinations
@@ -325,6 +325,8 @@ def _targets(metric: str, curve: Curve, options: Options) -> list[tuple[float, s
     """Return the metric's targets and what they are: those stated, or shares of the errors at the largest size."""
     if options.targets.get(metric):
         return [(float(value), "stated") for value in options.targets[metric]]
+    if not curve.means[-1]:
+        return []  # of no errors there is no quarter
     return [(float(curve.shown((1 - share) * curve.means[-1])), text) for share, text in FEWER_ERRORS.items()]
 
 
@@ -352,14 +354,17 @@ def _next(found: dict, about: dict, good: pd.DataFrame, one: Analysed, options: 
     pick, curve = one.chosen, one.curve
     if pick is None or not one.sure.allowed or "seconds_total" not in good or not pick.fit.free:
         return
+    timed = good[np.isfinite(good["seconds_total"]) & (good["seconds_total"] > 0)]
+    if not len(timed):
+        return
     error, purpose = None, "curve"
-    if options.purpose == "target":
-        value, _ = _targets(about["metric"], curve, options)[0]
-        error = float(curve.shown(np.array(value)))
+    targets = _targets(about["metric"], curve, options)
+    if options.purpose == "target" and targets:
+        error = float(curve.shown(np.array(targets[0][0])))
         reached = np.isfinite(answers.target_size(pick, curve, error))
         error, purpose = (error, "target") if reached else (None, "curve")
-    seconds = planning.seconds_model(good["n"].to_numpy(), good["seconds_total"].to_numpy())
-    budget = 3600 * options.hours if options.hours else float(good["seconds_total"].sum())
+    seconds = planning.seconds_model(timed["n"].to_numpy(), timed["seconds_total"].to_numpy())
+    budget = 3600 * options.hours if options.hours else float(timed["seconds_total"].sum())
     steps = planning.best_next(pick.fit, curve, seconds, budget, error, data.n_train or np.inf)
     found["planning"] += [
         {"model": about["model"], "metric": about["metric"], "purpose": purpose, "budget": budget, **asdict(step)}
@@ -442,14 +447,21 @@ def _class_curve(curve: Curve, images: Array) -> Array:
     return 1 - answers.predict(family, found, images, problem.n0, problem.chance)[0]
 
 
-def write(found: dict, folder: Path) -> None:
-    """Write every table, the summaries as `summary.txt` and the answers in words as `answers.txt`."""
-    frames = {}
+def write(found: dict, folder: Path, kinds: Mapping[str, str] = KINDS) -> None:
+    """Write every table, the summaries as `summary.txt` and the answers in words as `answers.txt`.
+
+    `kinds` says what each metric is, for those that are not known by name.
+    """
+    frames = frames_of(found)
     for name, table in REGRESSIONS.items():
-        frames[name] = pd.DataFrame(found[name], columns=table.schema.names)
         write_table(folder / f"{name}.parquet", table, frames[name])
     write_text(folder / "summary.txt", "\n\n".join(found["summary"]))
-    write_text(folder / "answers.txt", tell(frames))
+    write_text(folder / "answers.txt", tell(frames, kinds))
+
+
+def frames_of(found: dict) -> dict[str, pd.DataFrame]:
+    """Return the tables of `analyse` by their names."""
+    return {name: pd.DataFrame(found[name], columns=table.schema.names) for name, table in REGRESSIONS.items()}
 
 
 def read_curves(path: Path) -> pd.DataFrame:
@@ -573,9 +585,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise UserError(f"--hours: found {given.hours}, must be more than 0")
         table = read_curves(given.table)
         responses = responses_of(table, given.metric, given.table)
+        kinds = {response.metric: response.kind for response in responses}
         options = Options(
             families=tuple(given.families),
-            targets=_stated_targets(given.target, [response.metric for response in responses]),
+            targets=_stated_targets(given.target, list(kinds)),
             leave_out=tuple(given.leave_out),
             confidence=given.confidence,
             bootstrap=given.bootstrap,
@@ -588,10 +601,8 @@ def main(arguments: list[str] | None = None) -> None:
         per_class = [1] * given.classes if given.classes else None
         found = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
         if given.output:
-            write(found, given.output)
-        print(
-            tell({name: pd.DataFrame(found[name], columns=t.schema.names) for name, t in REGRESSIONS.items()}), end=""
-        )
+            write(found, given.output, kinds)
+        print(tell(frames_of(found), kinds), end="")
     except UserError as error:
         sys.exit(str(error))
 

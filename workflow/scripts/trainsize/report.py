@@ -17,7 +17,7 @@ from trainsize.report_reproduction import embedded, reproduction
 from trainsize.report_tables import cell, study_tables
 from trainsize.runs import MISSING, NOT_BEGUN, Run
 from trainsize.tables import REGRESSIONS, read_table
-from trainsize.telling import NAMES, comparison_sentences, sentences, short_answers, value
+from trainsize.telling import NAMES, comparison_sentences, measured_in, sentences, short_answers, value
 
 HERE = Path(__file__).parent
 OF_DATA = ("overlap", "overlap-classes", "classes", "samples", "augmentation")
@@ -182,9 +182,9 @@ def shown_figure(figure: dict, folder: Path, done: pd.DataFrame) -> dict:
 def seen(metric: str, done: pd.DataFrame) -> str:
     """Return in words how the test metric moves from the smallest to the largest size of each model."""
     means = done.groupby(["model", "n"], sort=False)[f"test_{metric}"].mean()
-    parts = []
+    unit, parts = measured_in(metric), []
     for model in means.index.unique("model"):
         sizes = sorted(means[model].index)
-        first, last = (f"{value(metric, means[model, n])} with {n:,} images" for n in (sizes[0], sizes[-1]))
+        first, last = (f"{value(unit, means[model, n])} with {n:,} images" for n in (sizes[0], sizes[-1]))
         parts.append(f"{model} has {first}" + (f" and {last}" if len(sizes) > 1 else ""))
     return f"{'; '.join(parts)}." if parts else "No run has finished."

@@ -9,7 +9,7 @@ import pandas as pd
 from trainsize.forms import AS_PUBLISHED, CORRECTED
 from trainsize.report_tables import Column, Shown
 from trainsize.tables import CLAIMS, EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS, read_table
-from trainsize.telling import NAMES, change, value
+from trainsize.telling import NAMES, change, measured_in, value
 
 _NUMBERS = (
     Column("artefact", "artefact"),
@@ -126,13 +126,14 @@ def _told(mistake: dict, effects: pd.DataFrame, forms: pd.DataFrame) -> dict:
 
 def _effect(row: dict, several: bool) -> str:
     split, metric = row["metric"].split("_", 1)
-    with_it, without = (value(metric, row[name]) for name in ("as_published", "without"))
+    unit = measured_in(metric)
+    with_it, without = (value(unit, row[name]) for name in ("as_published", "without"))
     told = f"{row['model']}: " if several else ""
     told += f"{split} {NAMES[metric]} {without} instead of {with_it}"
     if row["difference_low"] == row["difference_low"]:
-        interval = change(metric, row["difference_low"], row["difference_high"])
-        told += f", a difference of {change(metric, row['difference'])} ({interval})"
+        interval = change(unit, row["difference_low"], row["difference_high"])
+        told += f", a difference of {change(unit, row['difference'])} ({interval})"
     if row["without_sd"] == row["without_sd"]:
-        with_it, without = (change(metric, row[f"{name}_sd"]) for name in ("as_published", "without"))
+        with_it, without = (change(unit, row[f"{name}_sd"]) for name in ("as_published", "without"))
         told += f", spread between runs {without} instead of {with_it}"
     return f"{told}."
