@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from trainsize import answers, comparisons, linear, planning, shape, telling, variance
+from trainsize import answers, comparisons, linear, planning, regressions, shape, telling, variance
 from trainsize.bootstrap import inflation, interval, resampled_means
 from trainsize.choice import DEFAULT_FAMILIES, criteria, p_fit, problem_of
 from trainsize.correctness import Correctness, read_correctness
@@ -669,6 +669,7 @@ def test_what_cannot_be_made_says_why(runs, method, status):
         ("accuracy", "", "54 missing or not finite"),
         ("status", "ok", "54 ok"),
         ("status", 1, "54 1"),
+        ("status", "", "54 no status"),
     ],
 )
 def test_without_a_curve_the_runs_left_out_are_told(tmp_path, capsys, column, cells, told):
@@ -683,6 +684,7 @@ ODD_CURVES = {
     "one run": lambda n, s: 0.5 if (n, s) == (10, 0) else np.nan,
     "one size": lambda n, s: 0.5 + 0.01 * s if n == 10 else np.nan,
     "perfect": lambda n, s: 1.0,
+    "perfect at last": lambda n, s: 1.0 if n == 640 else 1 - n**-0.5 - 0.001 * s,
     "nearly perfect": lambda n, s: 1.0 - 0.01 * s * (n == 10),
     "getting worse": lambda n, s: 0.9 - 0.1 * np.log10(n) + 0.001 * s,
     "no curve": lambda n, s: (n * 7 + s * 11) % 13 / 13,
@@ -807,6 +809,9 @@ def test_anybodys_table(tmp_path, capsys, suffix):
     assert (tmp_path / "out" / "answers.txt").read_text() == printed
 
 
+PLAIN = "n,seed,accuracy\n1,1,0.5\n"
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
@@ -824,6 +829,24 @@ def test_anybodys_table(tmp_path, capsys, suffix):
         ("n,seed,accuracy\n1,1,0.5\n", ["--hours", "-1"], "--hours: found -1.0, must be more than 0"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--hours", "nan"], "--hours: found nan, must be more than 0"),
         ("", [], "cannot be read as csv"),
+        ("n,seed,accuracy\n", [], "curves.csv: has columns but no rows"),
+        ("n,seed,accuracy\n1,,0.5\n", [], "row 1, column 'seed': found nothing, expected a whole number"),
+        ("n,seed,accuracy\n1,1,0.5\n1e20,1,0.5\n", [], "row 2, column 'n': found 1e+20, expected a whole number of"),
+        ("n,seed,accuracy\n1,100000000000000000000,0.5\n", [], "column 'seed': found 100000000000000000000, expected"),
+        ("n,seed,draw,accuracy\n1,1,1,0.5\n2,1,,0.5\n", [], "row 2, column 'draw': found nothing, expected a value"),
+        ("n,seed,model,accuracy\n1,1,a,0.5\n2,1, ,0.5\n", [], "row 2, column 'model': found nothing, expected a"),
+        ("n,seed,accuracy,seconds\n1,1,0.5,80\n2,1,0.5,1:20\n", [], "row 2, column 'seconds': found 1:20, expected"),
+        ("n,seed,accuracy,seconds,seconds_total\n1,1,0.5,8,8\n", [], "columns 'seconds' and 'seconds_total' mean"),
+        ("n,seed,accuracy,test_accuracy\n1,1,0.5,0.5\n", [], "columns 'accuracy' and 'test_accuracy' mean the same"),
+        (PLAIN, ["--metric", "accuracy", "--metric", "accuracy:error"], "--metric accuracy:error: found 'accuracy' tw"),
+        (PLAIN, ["--leave-out", "1", "777"], "--leave-out: found 777, which is no size of the table (1)"),
+        (PLAIN, ["--target", "accuracy=95"], "accuracy=95: found 95, must be more than 0 and less than 1; did you mea"),
+        *((PLAIN, ["--target", f"accuracy={value}"], "and less than 1") for value in ("nan", "0", "1", "1.1", "-1")),
+        (PLAIN, ["--metric", "accuracy:error", "--target", "accuracy=inf"], "must be more than 0 and less than 1"),
+        *(
+            (PLAIN, ["--metric", "accuracy:loss", "--target", f"accuracy={value}"], "must be more than 0 and finite")
+            for value in ("nan", "0", "-1", "inf")
+        ),
     ],
 )
 def test_a_table_that_is_none(tmp_path, content, arguments, message):
@@ -854,6 +877,21 @@ def test_a_metric_is_told_in_the_unit_of_its_kind(tmp_path, capsys, metric, kind
     assert re.search(difference, printed)
     assert (" points" in printed) == (kind == ":error")
     assert (tmp_path / "answers.txt").read_text() == printed
+
+
+def test_models_may_have_numbers_for_names(tmp_path):
+    table = pd.concat([made(power, model=32), made(power, seed=1, model=64)])
+    table.to_csv(tmp_path / "curves.csv", index=False)
+    main([str(tmp_path / "curves.csv"), *FAST, "--output", str(tmp_path)])
+    assert set(pd.read_parquet(tmp_path / "targets.parquet")["model"]) == {"32", "64"}
+
+
+@pytest.mark.parametrize("folder", ["curves.csv", "curves.csv/below"])
+def test_an_output_that_cannot_be_is_told_before_the_work(tmp_path, monkeypatch, folder):
+    monkeypatch.setattr(regressions, "analyse", lambda *_: pytest.fail("analysed first"))
+    (tmp_path / "curves.csv").write_text(PLAIN)
+    with pytest.raises(SystemExit, match=f"--output {tmp_path / folder}: cannot be made a folder"):
+        main([str(tmp_path / "curves.csv"), "--output", str(tmp_path / folder)])
 
 
 @pytest.mark.parametrize(
