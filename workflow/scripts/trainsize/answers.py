@@ -223,8 +223,8 @@ def predictions(candidate: Candidate, curve: Curve, n: Array, sure: Sureness) ->
 
 
 def _new_run_variance(curve: Curve, n: Array, errors: Array) -> Array:
-    """Return the variance of a new run about the curve: that between runs and that of another test set."""
-    between = np.exp(np.interp(np.log(n), np.log(curve.sizes), np.log(curve.variances())))
+    """Return the variance of a new run about the curve: that of single runs and that of another test set."""
+    between = np.exp(np.interp(np.log(n), np.log(curve.sizes), np.log(curve.run_variances())))
     share = np.clip(errors, 0, 1)
     test = share * (1 - share) / curve.n_test if curve.n_test and curve.highest == 1 else 0.0
     return between + test

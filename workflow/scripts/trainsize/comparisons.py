@@ -29,7 +29,7 @@ def difference(a: Curve, b: Curve, at: tuple[int, int], means: tuple[Array, Arra
         "low": NAN,
         "high": NAN,
         "p": _p_paired(shared),
-        "p_improvement": p_improvement(left[np.isfinite(left)], right[np.isfinite(right)]),
+        "p_improvement": p_improvement(a.runs_at(at[0]), b.runs_at(at[1])),
         "pairs": len(shared),
     }
     if sure.allowed and a.units == b.units:

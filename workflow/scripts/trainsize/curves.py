@@ -1,12 +1,13 @@
 """Learning curves as the regressions see them: errors of independent units (draws or seeds) by size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.special import digamma
 
+from trainsize.crossed import is_crossed, run_variance
 from trainsize.intervals import unit_of
 
 # What a metric is: a share to be high, a share to be low, or a loss. All are fitted as errors, which are to be low.
@@ -24,7 +25,8 @@ SMALLEST_SHARE = 1e-6  # of the squared mean: what a variance is held above, so 
 class Curve:
     """Errors `values` (S, m) of S units at the ascending `sizes` (m,), nan where a unit has no run.
 
-    Units are independent: draws, or seeds where there is a single draw.
+    Units are independent: draws, or seeds where there is a single draw. Where draws have several seeds, `values` are
+    their means, and `runs` (m, S, k) the errors of the single runs, nan where there is none; else `runs` is None.
     """
 
     kind: str
@@ -34,6 +36,7 @@ class Curve:
     unit: str
     n_test: int | None
     chance: float
+    runs: np.ndarray | None = None
 
     @property
     def counts(self) -> np.ndarray:
@@ -82,6 +85,21 @@ class Curve:
         logarithms = np.log(np.maximum(seen, floor)[usable]) - bias
         slope, intercept = np.polyfit(np.log(self.sizes[usable]), logarithms, 1)
         return np.maximum(np.exp(intercept + slope * np.log(self.sizes)), floor)
+
+    def run_variances(self) -> np.ndarray:
+        """Return the variance of a single run at each size (m,), of its draw, its seed and the rest, smoothed alike."""
+        if self.runs is None:
+            return self.variances()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            of_units = np.nansum((self.values - self.means) ** 2, axis=0) / (self.counts - 1)
+            stretch = np.sqrt([run_variance(table) for table in self.runs] / of_units)
+        stretch = np.where(np.isfinite(stretch), stretch, 1.0)  # one draw, or draws with the same mean
+        return replace(self, values=self.means + stretch * (self.values - self.means)).variances()
+
+    def runs_at(self, size: int) -> np.ndarray:
+        """Return the errors of the single runs (runs,) of the size with this place."""
+        errors = self.values[:, size] if self.runs is None else self.runs[size]
+        return errors[np.isfinite(errors)]
 
     def weights(self) -> np.ndarray:
         """Return the weight of each size's mean (m,): its units by their variance."""
@@ -147,7 +165,8 @@ def make_curve(
     """Gather `column` of one model's runs, as of `clean`, into a curve of errors; `chance` is as of `by_chance`."""
     unit = unit_of(runs)
     errors = 1 - runs[column] if kind == SCORE else runs[column]
-    table = runs.assign(error=errors).pivot_table(index=unit, columns="n", values="error", aggfunc="mean")
+    runs = runs.assign(error=errors)
+    table = runs.pivot_table(index=unit, columns="n", values="error", aggfunc="mean")
     return Curve(
         kind=kind,
         sizes=table.columns.to_numpy(dtype=float),
@@ -156,4 +175,13 @@ def make_curve(
         unit=unit,
         n_test=n_test,
         chance=1 - chance if kind == SCORE else chance,
+        runs=_single_runs(runs) if unit == "draw" and is_crossed(runs) else None,
     )
+
+
+def _single_runs(runs: pd.DataFrame) -> np.ndarray:
+    """Return the errors of the runs by size, draw and seed (m, S, k), nan where there is none."""
+    places = [np.unique(runs[name], return_inverse=True) for name in ("n", "draw", "seed")]
+    errors = np.full([len(values) for values, _ in places], np.nan)
+    errors[tuple(place for _, place in places)] = runs["error"]
+    return errors

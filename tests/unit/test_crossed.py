@@ -1,0 +1,89 @@
+"""Draws that are each trained with several seeds: what is said of single runs holds for single runs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from trainsize import answers, comparisons
+from trainsize.bootstrap import resampled_means
+from trainsize.choice import candidates
+from trainsize.crossed import is_crossed, run_variance
+from trainsize.curves import SCORE, make_curve
+from trainsize.regressions import Data, Options, Response, analyse
+
+SIZES = np.array([200 * 2**k for k in range(7)])
+
+
+def error(n):
+    return 0.05 + 3 * n**-0.5
+
+
+def made(rng, draws, seeds, of_draw, of_seed=0.0, of_run=0.0, sizes=SIZES) -> pd.DataFrame:
+    """Return runs of every draw with every seed, with an effect of each of these standard deviations at each size."""
+    shapes = {(draws, 1): of_draw, (1, seeds): of_seed, (draws, seeds): of_run}
+    accuracy = 1 - error(sizes) + sum(rng.normal(0, sd, (*shape, len(sizes))) for shape, sd in shapes.items())
+    grid = pd.MultiIndex.from_product([range(draws), range(seeds), sizes], names=["draw", "seed", "n"])
+    return grid.to_frame(index=False).assign(model="m", status="finished", accuracy=accuracy.ravel())
+
+
+def test_the_variance_of_a_run_is_that_of_pairs_that_share_nothing():
+    rng = np.random.default_rng(0)
+    table = np.where(rng.random((4, 6)) < 0.7, rng.normal(0.9, 0.01, (4, 6)), np.nan)
+    cells = [(i, j) for i, j in np.ndindex(table.shape) if np.isfinite(table[i, j])]
+    halves = [(table[a] - table[b]) ** 2 / 2 for a in cells for b in cells if a[0] != b[0] and a[1] != b[1]]
+    assert run_variance(table) == pytest.approx(np.mean(halves))
+    values = rng.normal(size=5)
+    assert run_variance(np.where(np.eye(5) > 0, values, np.nan)) == pytest.approx(values.var(ddof=1))
+    assert np.isnan(run_variance(table[:1])) and np.isnan(run_variance(table[:, :1]))
+    assert run_variance(np.full((3, 4), 0.1)) == 0
+
+
+@pytest.mark.parametrize(("draw", "run"), [(0.002, 0.01), (0.01, 0.002)])
+def test_the_band_for_a_new_run_holds_new_runs(draw, run):
+    rng, inside = np.random.default_rng(0), []
+    for _ in range(40):
+        curve = make_curve(made(rng, 5, 8, draw, 0.0, run), "accuracy", SCORE)
+        (candidate,) = candidates(curve, ("pow3",), resampled_means(curve, 300))
+        row = answers.predictions(candidate, curve, SIZES[-1:], answers.sureness(curve, 0.95, False)).iloc[0]
+        new = 1 - error(SIZES[-1]) + rng.normal(0, np.hypot(draw, run), 200)
+        inside.append(((row["low_run"] <= new) & (new <= row["high_run"])).mean())
+    assert 0.93 < np.mean(inside) < 0.998
+
+
+def test_the_probability_that_a_run_is_better_is_of_runs():
+    rng, found = np.random.default_rng(1), []
+    for _ in range(60):
+        a, b = (made(rng, 5, 8, 0.002, 0.0, 0.01) for _ in range(2))
+        curves = [make_curve(t, "accuracy", SCORE) for t in (a, b.assign(accuracy=b["accuracy"] + 0.005))]
+        sure = answers.Sureness(0.95, 5, "draw", "no intervals")
+        found += [comparisons.difference(*curves, (j, j), (None, None), sure)["p_improvement"] for j in range(7)]
+    assert np.mean(found) == pytest.approx(stats.norm.cdf(0.005 / np.hypot(0.002, 0.01) / np.sqrt(2)), abs=0.02)
+
+
+@pytest.mark.parametrize("design", ["one draw", "a seed per draw", "one seed"])
+def test_draws_with_one_seed_each_and_one_draw_are_as_they_were(design):
+    draws, seeds = {"one draw": (1, 6)}.get(design, (6, 1))
+    data = made(np.random.default_rng(0), draws, seeds, 0.01, 0.0, 0.01)
+    if design == "a seed per draw":
+        data["seed"] = data["draw"] + 100
+    curve = make_curve(data, "accuracy", SCORE)
+    assert not is_crossed(data) and curve.runs is None
+    assert np.array_equal(curve.run_variances(), curve.variances())
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_missing_runs_and_draws_leave_the_answers_finite():
+    """A run is missing here and there, one size has a single draw so far, and at one the draws' means are the same."""
+    rng = np.random.default_rng(0)
+    data = made(rng, 4, 3, 0.004, 0.0, 0.004)
+    data.loc[data["n"] == 800, "accuracy"] = 0.8 + 0.01 * data["seed"]
+    data = data.drop(index=[0, 9, 40])
+    alone = data[(data["n"] < 12_800) | (data["draw"] == 0)].assign(seconds_total=1.0)
+    for runs in (data, alone):
+        curve = make_curve(runs, "accuracy", SCORE)
+        assert np.isfinite(curve.run_variances()).all()
+        assert [len(curve.runs_at(j)) for j in range(7)] == list(runs.groupby("n").size())
+    found = analyse(alone, ["m"], [Response("accuracy", "accuracy", "test", SCORE)], Options(bootstrap=200), Data(1000))
+    rows = pd.DataFrame(found["variance"]).query("component == 'runs'")
+    assert len(rows) == 7 and np.isfinite(rows["variance"]).all()
