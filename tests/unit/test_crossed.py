@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from trainsize import answers, comparisons
+from trainsize import answers, comparisons, planning
 from trainsize.bootstrap import resampled_means
 from trainsize.choice import candidates
 from trainsize.crossed import is_crossed, run_variance
 from trainsize.curves import SCORE, make_curve
+from trainsize.families import FAMILIES, size_for
+from trainsize.fitting import Problem, fit, fit_many
 from trainsize.regressions import Data, Options, Response, analyse
 
 SIZES = np.array([200 * 2**k for k in range(7)])
@@ -59,6 +61,36 @@ def test_the_probability_that_a_run_is_better_is_of_runs():
         sure = answers.Sureness(0.95, 5, "draw", "no intervals")
         found += [comparisons.difference(*curves, (j, j), (None, None), sure)["p_improvement"] for j in range(7)]
     assert np.mean(found) == pytest.approx(stats.norm.cdf(0.005 / np.hypot(0.002, 0.01) / np.sqrt(2)), abs=0.02)
+
+
+def test_the_width_after_the_next_runs_is_what_they_make_it():
+    """40 draws with 8 seeds, so that the variances are known well, and worlds in which the planned runs are made."""
+    rng = np.random.default_rng(0)
+    curve = make_curve(made(rng, 40, 8, 0.002, 0.0, 0.01), "accuracy", SCORE)
+    sizes = SIZES.astype(float)
+    found = fit(FAMILIES["pow3"], Problem(sizes, curve.weights(), (0.0, 1.0)), curve.means, rng)
+    steps = planning.best_next(found, curve, (0.0, 1.0), 500 * sizes.sum(), 0.1, most=sizes[-1])
+    added = np.array([next((step.seeds for step in steps if step.n == n), 0) for n in sizes])
+    draw, run = 0.002**2 + 0.01**2 / 8, 0.002**2 + 0.01**2
+    spreads = [_log_size_spread(40 / draw + runs / run) for runs in (added, 0 * added)]
+    assert steps[0].width == pytest.approx(spreads[0] / spreads[1], rel=0.12)
+
+
+def _log_size_spread(weights: np.ndarray) -> float:
+    """Return the standard deviation over 400 worlds of ln n for 10 % of errors, with means of these weights."""
+    means = error(SIZES) + np.random.default_rng(1).normal(size=(400, 7)) / np.sqrt(weights)
+    problem = Problem(SIZES.astype(float), weights, (0.0, 1.0))
+    curves = fit_many(FAMILIES["pow3"], problem, means)
+    return float(np.log(size_for(FAMILIES["pow3"], curves, 0.1, problem.n0, problem.chance, (100, 1e9))).std())
+
+
+def test_the_next_runs_are_of_sizes_in_the_fit():
+    rng = np.random.default_rng(0)
+    curve, kept = make_curve(made(rng, 5, 1, 0.005), "accuracy", SCORE), slice(2, None)
+    sizes = curve.sizes[kept]
+    found = fit(FAMILIES["pow3"], Problem(sizes, curve.weights()[kept], (0.0, 1.0)), curve.means[kept], rng)
+    steps = planning.best_next(found, curve, (0.0, 1.0), 10 * SIZES.sum(), error=None)
+    assert steps and min(step.n for step in steps) >= sizes[0]
 
 
 @pytest.mark.parametrize("design", ["one draw", "a seed per draw", "one seed"])

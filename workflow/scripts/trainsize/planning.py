@@ -16,7 +16,7 @@ RIDGE = 1e-9
 
 @dataclass(frozen=True)
 class Step:
-    """Seeds to add at a size, with what they cost, and the factor by which the interval's width then changes."""
+    """Runs to add at a size, with what they cost, and the factor by which the interval's width then changes."""
 
     n: float
     seeds: int
@@ -39,12 +39,19 @@ def best_next(
 
     The answer is ln n for `error` or, without one, the mean over the sizes of the variance of ln e (a narrower curve).
     Variances follow from the linear approximation: information sum_n S_n / s²(n) J_n J_n', J being the derivatives by
-    the fit's free parameters. Twice and four times the largest size are offered too, where they are at most `most`.
+    the fit's free parameters. Sizes are those of the fit. Twice and four times the largest are offered too, where they
+    are at most `most`. A run added is a new draw with one seed: where the curve's draws have several, it counts for
+    less than one of them, by the ratio of the variance of their means to that of a single run.
     """
-    sizes = curve.sizes
+    sizes = curve.sizes[curve.sizes >= fit.problem.sizes[0]]
     offered = np.array([*sizes, *(factor * sizes[-1] for factor in NEW_SIZES if factor * sizes[-1] <= most)])
-    runs = np.array([curve.counts[list(sizes).index(n)] if n in sizes else 0 for n in offered], dtype=float)
-    variances = np.exp(np.interp(np.log(offered), np.log(sizes), np.log(curve.variances())))
+    counts = dict(zip(curve.sizes, curve.counts, strict=True))
+    units = np.array([counts.get(n, 0) for n in offered], dtype=float)
+    variances, of_runs = (
+        np.exp(np.interp(np.log(offered), np.log(curve.sizes), np.log(found)))
+        for found in (curve.variances(), curve.run_variances())
+    )
+    worth = variances / of_runs
     costs = seconds[0] + seconds[1] * offered
     jacobian = _derivatives(fit, lambda c: predict(fit.family, c, offered, fit.problem.n0, fit.problem.chance))
     asked = _question(fit, sizes, error)
@@ -53,13 +60,13 @@ def best_next(
         return []
     jacobian, asked = jacobian / scale, asked / scale
     added, left = np.zeros(len(offered), dtype=int), budget
-    before = now = _variance(jacobian, runs / variances, asked)
+    before = now = _variance(jacobian, units / variances, asked)
     if not (np.isfinite(before) and before > 0):  # a flat curve: nothing that more runs would narrow
         return []
     more = np.diag(np.maximum(1, budget / STEPS // costs).astype(int))
     prices = more @ costs
     while (prices <= left).any():
-        after = np.array([_variance(jacobian, (runs + added + few) / variances, asked) for few in more])
+        after = np.array([_variance(jacobian, (units + worth * (added + few)) / variances, asked) for few in more])
         gain = np.where(prices <= left, (now - after) / prices, 0.0)
         pick = int(np.argmax(gain))
         if gain[pick] <= 0:
