@@ -5,16 +5,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from trainsize import answers, comparisons, planning
+from trainsize import answers, comparisons, planning, variance
 from trainsize.bootstrap import resampled_means
 from trainsize.choice import candidates
-from trainsize.crossed import is_crossed, run_variance
+from trainsize.claims import TESTS, Untestable
+from trainsize.crossed import is_crossed, run_variance, table_of
 from trainsize.curves import SCORE, make_curve
 from trainsize.families import FAMILIES, size_for
 from trainsize.fitting import Problem, fit, fit_many
 from trainsize.regressions import Data, Options, Response, analyse
 
 SIZES = np.array([200 * 2**k for k in range(7)])
+ONE_SIZE = SIZES[:1]
 
 
 def error(n):
@@ -39,6 +41,44 @@ def test_the_variance_of_a_run_is_that_of_pairs_that_share_nothing():
     assert run_variance(np.where(np.eye(5) > 0, values, np.nan)) == pytest.approx(values.var(ddof=1))
     assert np.isnan(run_variance(table[:1])) and np.isnan(run_variance(table[:, :1]))
     assert run_variance(np.full((3, 4), 0.1)) == 0
+
+
+def test_the_components_of_a_complete_table_sum_to_the_variance_of_a_run():
+    data = made(np.random.default_rng(0), 6, 8, 0.01, 0.01, 0.01, ONE_SIZE)
+    rows = {row["component"]: row["variance"] for row in variance.components(data, "accuracy", None, None, 0.005)}
+    assert rows["runs"] == pytest.approx(rows["draw"] + rows["seed"] + rows["draw with seed"])
+
+
+@pytest.mark.parametrize("missing", [0, 8])
+def test_the_variance_of_a_run_is_unbiased_with_two_draws_of_many_seeds(missing):
+    rng, found = np.random.default_rng(2), []
+    for _ in range(400):
+        data = made(rng, 2, 20, 0.01, 0.002, 0.002, ONE_SIZE).drop(index=rng.permutation(40)[:missing])
+        found.append(variance.between_runs(data, "accuracy"))
+    assert abs(np.mean(found) - 1.08e-4) < 3 * np.std(found) / np.sqrt(len(found))
+
+
+def test_seeds_of_their_own_in_every_draw_leave_the_variance_unbiased():
+    rng, found = np.random.default_rng(3), []
+    for _ in range(400):
+        data = made(rng, 3, 6, 0.01, 0.0, 0.005, ONE_SIZE)
+        data["seed"] += 100 * data["draw"]
+        (row,) = variance.draw_and_seed(data, "accuracy")
+        found.append(row["variance"])
+    assert row["component"] == "draw and seed together"
+    assert abs(np.mean(found) - 1.25e-4) < 3 * np.std(found) / np.sqrt(len(found))
+
+
+def test_the_spread_on_any_test_set_is_that_of_other_draws_too():
+    """Every draw has images of its own that it gets wrong, and 2 draws × 20 seeds differ little within a draw."""
+    rng, found = np.random.default_rng(4), []
+    for _ in range(300):
+        chances = np.clip(0.9 + rng.normal(0, 0.02, (2, 1, 1)) + rng.normal(0, 0.005, (2, 20, 1)), 0, 1)
+        right = rng.random((2, 20, 500)) < chances
+        data = made(rng, 2, 20, 0.0, sizes=ONE_SIZE).assign(accuracy=right.mean(2).ravel())
+        rows = variance.components(data, "accuracy", 500, right.sum((0, 1)), 0.005)
+        found.append(rows[-1]["variance"])
+    assert abs(np.mean(found) - (0.02**2 + 0.005**2)) < 3 * np.std(found) / np.sqrt(len(found))
 
 
 @pytest.mark.parametrize(("draw", "run"), [(0.002, 0.01), (0.01, 0.002)])
@@ -102,6 +142,11 @@ def test_draws_with_one_seed_each_and_one_draw_are_as_they_were(design):
     curve = make_curve(data, "accuracy", SCORE)
     assert not is_crossed(data) and curve.runs is None
     assert np.array_equal(curve.run_variances(), curve.variances())
+    group = data[data["n"] == 200]
+    assert variance.between_runs(group, "accuracy") == group["accuracy"].var(ddof=1)
+    own = data.groupby("n")["accuracy"].var(ddof=1).mean()
+    found = TESTS["spread"](data, {"metric": "accuracy", "model": "m", "margin": 0.01})
+    assert (found.value, found.repeats) == (pytest.approx(1.96 * np.sqrt(own)), 42)
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -119,3 +164,30 @@ def test_missing_runs_and_draws_leave_the_answers_finite():
     found = analyse(alone, ["m"], [Response("accuracy", "accuracy", "test", SCORE)], Options(bootstrap=200), Data(1000))
     rows = pd.DataFrame(found["variance"]).query("component == 'runs'")
     assert len(rows) == 7 and np.isfinite(rows["variance"]).all()
+
+
+@pytest.mark.parametrize(("draw", "seed", "run"), [(0.006, 0, 0.002), (0.006, 0.002, 0.002), (0.002, 0, 0.006)])
+def test_the_claim_that_one_run_is_enough_is_judged_by_draws(draw, seed, run):
+    """300 designs of 3 draws with 5 seeds: the intervals hold, and few say of a larger spread that it is small."""
+    rng, truth = np.random.default_rng(4), 1.96 * np.sqrt(draw**2 + seed**2 + run**2)
+    held = holds = 0
+    for _ in range(300):
+        data = made(rng, 3, 5, draw, seed, run, ONE_SIZE)
+        found = TESTS["spread"](data, {"metric": "accuracy", "model": "m", "margin": 0.99 * truth})
+        held += found.low <= truth <= found.high
+        holds += found.verdict == "holds"
+    assert 278 <= held <= 297
+    assert holds <= 14
+
+
+def test_the_spread_of_crossed_runs_with_missing_ones():
+    claim = {"metric": "accuracy", "model": "m", "margin": 0.1}
+    data = made(np.random.default_rng(0), 3, 5, 0.006, 0.0, 0.002, ONE_SIZE)
+    whole, lacking = TESTS["spread"](data, claim), TESTS["spread"](data.drop(index=7), claim)
+    assert (whole.repeats, lacking.repeats) == (15, 12)
+    assert whole.value == pytest.approx(1.96 * np.sqrt(run_variance(table_of(data, "accuracy"))))
+    same = TESTS["spread"](data.assign(accuracy=0.5), claim)
+    assert (same.low, same.high, same.verdict) == (0, 0, "holds")
+    apart = data.assign(seed=data["seed"] + 10 * data["draw"])
+    with pytest.raises(Untestable, match="no two draws with runs of the same two seeds"):
+        TESTS["spread"](apart, claim)

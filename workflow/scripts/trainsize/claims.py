@@ -14,6 +14,7 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
+from trainsize.crossed import complete_table, is_crossed, run_variance_interval, table_of
 from trainsize.intervals import mean_interval, unit_of
 from trainsize.published import claims
 from trainsize.tables import CLAIMS
@@ -166,15 +167,32 @@ def not_above(runs: pd.DataFrame, claim: dict) -> Measured:
 
 
 def spread(runs: pd.DataFrame, claim: dict) -> Measured:
-    """Measure how far a single run may be off: 1.96 standard deviations between runs of a size, pooled over sizes."""
-    scores = of_model(runs, claim["model"]).groupby("n")[claim["metric"]]
-    groups = [group.dropna() for _, group in scores if group.notna().any()]
+    """Measure how far a single run may be off: 1.96 standard deviations between runs of a size, pooled over sizes.
+
+    Where draws have several seeds, it is that between runs which have each a draw and a seed of their own.
+    """
+    own = of_model(runs, claim["model"]).dropna(subset=claim["metric"])
+    ends, count = (_crossed_spread if is_crossed(own) else _plain_spread)(own, claim["metric"])
+    return Measured(*(1.96 * np.sqrt(ends)), count, below=claim["margin"])
+
+
+def _plain_spread(runs: pd.DataFrame, metric: str) -> tuple[np.ndarray, int]:
+    """Return the variance between independent runs with the ends of its interval, and how many runs it is of."""
+    groups = [group for _, group in runs.groupby("n")[metric]]
     degrees = sum(len(group) - 1 for group in groups)
     if not degrees:
         raise Untestable("one run of each size")
     squares = sum(((group - group.mean()) ** 2).sum() for group in groups)
-    ends = squares / np.array([degrees, *stats.chi2.ppf([0.975, 0.025], degrees)])
-    return Measured(*(1.96 * np.sqrt(ends)), degrees + len(groups), below=claim["margin"])
+    return squares / np.array([degrees, *stats.chi2.ppf([0.975, 0.025], degrees)]), degrees + len(groups)
+
+
+def _crossed_spread(runs: pd.DataFrame, metric: str) -> tuple[np.ndarray, int]:
+    """Return the same of draws crossed with seeds, of the runs that make complete tables."""
+    tables = [complete_table(table_of(group, metric)) for _, group in runs.groupby("n")]
+    tables = [table for table in tables if min(table.shape) > 1]
+    if not tables:
+        raise Untestable("no two draws with runs of the same two seeds")
+    return np.array(run_variance_interval(tables)), sum(table.size for table in tables)
 
 
 def draws(runs: pd.DataFrame, claim: dict) -> Measured:

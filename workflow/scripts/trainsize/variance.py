@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from trainsize.answers import NAN
+from trainsize.crossed import complete_table, is_crossed, mean_squares, run_variance, table_of
 from trainsize.families import Array
 
 MOST_RUNS = 100_000
@@ -32,29 +33,25 @@ def draw_and_seed(runs: pd.DataFrame, column: str) -> list[dict]:
     together.
     """
     several = runs["draw"].nunique() > 1, runs["seed"].nunique() > 1
-    values = _complete(runs, column) if all(several) else np.zeros((0, 0))
+    values = complete_table(table_of(runs, column)) if all(several) else np.zeros((0, 0))
     draws, seeds = values.shape
     if draws > 1 and seeds > 1:
-        of_draws, of_seeds = values.mean(1), values.mean(0)
-        rest = values - of_draws[:, None] - of_seeds + values.mean()
-        squares = (rest**2).sum() / ((draws - 1) * (seeds - 1))
+        (of_draws, of_seeds, rest), _ = mean_squares(values)
         return [
-            {"component": "draw", "variance": _positive(of_draws.var(ddof=1) - squares / seeds), "repeats": draws},
-            {"component": "seed", "variance": _positive(of_seeds.var(ddof=1) - squares / draws), "repeats": seeds},
-            {"component": "draw with seed", "variance": float(squares), "repeats": draws * seeds},
+            {"component": "draw", "variance": _positive((of_draws - rest) / seeds), "repeats": draws},
+            {"component": "seed", "variance": _positive((of_seeds - rest) / draws), "repeats": seeds},
+            {"component": "draw with seed", "variance": float(rest), "repeats": draws * seeds},
         ]
     name = {(True, False): "draw", (False, True): "seed"}.get(several, "draw and seed together")
-    values = runs[column].dropna()
-    return [{"component": name, "variance": _spread(values), "repeats": len(values)}]
+    return [{"component": name, "variance": between_runs(runs, column), "repeats": int(runs[column].notna().sum())}]
 
 
-def _complete(runs: pd.DataFrame, column: str) -> Array:
-    """Return the table draws × seeds of `column` without the seeds, or else the draws, that miss a run."""
-    draws, seeds = (pd.factorize(runs[name])[0] for name in ("draw", "seed"))
-    table = np.full((draws.max() + 1, seeds.max() + 1), np.nan)
-    table[draws, seeds] = runs[column]
-    whole = np.isfinite(table).all(0)
-    return table[:, whole] if whole.sum() > 1 else table[np.isfinite(table).all(1)]
+def between_runs(runs: pd.DataFrame, column: str) -> float:
+    """Return the variance of `column` between runs of one size that have each a draw and a seed of their own.
+
+    Runs of one draw are more alike: where draws have several seeds, it is `run_variance`.
+    """
+    return run_variance(table_of(runs, column)) if is_crossed(runs) else _spread(runs[column].dropna())
 
 
 def _positive(variance: float) -> float:
@@ -90,7 +87,7 @@ def components(runs: pd.DataFrame, column: str, n_test: int | None, right: Array
     """
     values = runs[column].dropna()
     rows = [{**row, "method": "analysis of variance"} for row in draw_and_seed(runs, column)]
-    total = _spread(values)
+    total = between_runs(runs, column)
     rows.insert(0, {"component": "runs", "variance": total, "repeats": len(values), "method": "between runs"})
     if n_test:
         p = float(values.mean())
@@ -98,6 +95,7 @@ def components(runs: pd.DataFrame, column: str, n_test: int | None, right: Array
         rows.append({"component": "test set", "variance": noise, "repeats": n_test, "method": "p (1 - p) / n_test"})
     if right is not None and len(values) > 1:
         lasting = halves_variance(right, len(values), values.to_numpy())
+        lasting += total - _spread(values)  # by which runs of other draws differ more is not the test images' doing
         rows.append(
             {
                 "component": "runs, on any test set",
