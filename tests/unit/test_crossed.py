@@ -10,10 +10,10 @@ from trainsize.bootstrap import resampled_means
 from trainsize.choice import candidates
 from trainsize.claims import TESTS, Untestable
 from trainsize.crossed import is_crossed, run_variance, table_of
-from trainsize.curves import SCORE, make_curve
+from trainsize.curves import SCORE, Response, make_curve
 from trainsize.families import FAMILIES, size_for
 from trainsize.fitting import Problem, fit, fit_many
-from trainsize.regressions import Data, Options, Response, analyse
+from trainsize.regressions import Data, Options, analyse
 
 SIZES = np.array([200 * 2**k for k in range(7)])
 ONE_SIZE = SIZES[:1]

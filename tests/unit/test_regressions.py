@@ -14,12 +14,12 @@ from trainsize import answers, comparisons, linear, planning, regressions, shape
 from trainsize.bootstrap import inflation, interval, resampled_means
 from trainsize.choice import DEFAULT_FAMILIES, criteria, p_fit, problem_of
 from trainsize.correctness import Correctness, read_correctness
-from trainsize.curves import KINDS, LOSS, SCORE, by_chance, clean, make_curve
+from trainsize.curves import KINDS, LOSS, SCORE, Response, by_chance, clean, make_curve
 from trainsize.errors import UserError
 from trainsize.families import FAMILIES
 from trainsize.files import write_text
 from trainsize.fitting import Problem, fit
-from trainsize.regressions import UNKNOWN, Data, Options, Response, analyse, main, regress
+from trainsize.regressions import UNKNOWN, Data, Options, analyse, main, regress
 from trainsize.runs import grid_runs
 from trainsize.tables import PREDICTIONS, REGRESSIONS, RUNS, SUBSET, write_table
 from trainsize.telling import tell

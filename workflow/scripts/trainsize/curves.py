@@ -22,6 +22,16 @@ SMALLEST_SHARE = 1e-6  # of the squared mean: what a variance is held above, so 
 
 
 @dataclass(frozen=True)
+class Response:
+    """A column of the runs: which metric of which split it is, and of what kind."""
+
+    column: str
+    metric: str
+    split: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class Curve:
     """Errors `values` (S, m) of S units at the ascending `sizes` (m,), nan where a unit has no run.
 

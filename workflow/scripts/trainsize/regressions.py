@@ -5,7 +5,6 @@ python -m trainsize.regressions TABLE       (any table of learning curves, CSV o
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,12 +20,13 @@ from trainsize.arguments import whole_number
 from trainsize.bootstrap import resampled_means
 from trainsize.choice import ALL_FAMILIES, DEFAULT_FAMILIES, SAME_AIC, Candidate, candidates, family_of, usable
 from trainsize.correctness import Correctness, class_counts, read_correctness
-from trainsize.curves import ERROR, KINDS, LOSS, SCORE, Curve, by_chance, clean, kind_of, make_curve
-from trainsize.errors import UserError, listing, nearest
+from trainsize.curves import ERROR, KINDS, LOSS, SCORE, Curve, Response, by_chance, clean, make_curve
+from trainsize.errors import UserError
 from trainsize.families import FAMILIES, Array
 from trainsize.files import read_json, write_text
 from trainsize.fitting import Problem, fit_many
 from trainsize.intervals import unit_of
+from trainsize.regressions_input import check_left_out, make_folder, read_curves, responses_of, stated_targets
 from trainsize.tables import REGRESSIONS, read_table, write_table
 from trainsize.telling import tell
 
@@ -64,17 +64,6 @@ class Data:
 
 UNKNOWN = Data()
 MOST_CLASSES = 10**6
-WHOLE = {"n": (1, 10**15), "seed": (0, 2**63)}  # least, and what it is less than: whole numbers are of 64 bits
-
-
-@dataclass(frozen=True)
-class Response:
-    """A column of the runs: which metric of which split it is, and of what kind."""
-
-    column: str
-    metric: str
-    split: str
-    kind: str
 
 
 @dataclass
@@ -201,7 +190,7 @@ def _weights(good: pd.DataFrame, response: Response) -> pd.Series | None:
     if not len(good) or good.groupby("n").size().max() < 2:
         return None
     curve = make_curve(good, response.column, response.kind)
-    return pd.Series(1 / curve.variances(), curve.sizes.astype(int))
+    return pd.Series(1 / curve.run_variances(), curve.sizes.astype(int))
 
 
 def _mixed_and_anova(
@@ -466,151 +455,6 @@ def frames_of(found: dict) -> dict[str, pd.DataFrame]:
     return {name: pd.DataFrame(found[name], columns=table.schema.names) for name, table in REGRESSIONS.items()}
 
 
-def read_curves(path: Path) -> pd.DataFrame:
-    """Read a table of learning curves, CSV or Parquet. Raises UserError for what is not one.
-
-    It has the columns n and seed, and may have model, draw, status and seconds (or seconds_total).
-    """
-    table = _with_whole_numbers(_read(path), path)
-    table = _with_seconds(table, path)
-    for column, default in {"model": "model", "draw": table["seed"], "status": "finished"}.items():
-        if column not in table:
-            table[column] = default
-    for column in ("model", "draw"):
-        _refuse(path, table[column], _blank(table[column]), "a value in every row, or no such column")
-    table["model"] = table["model"].astype(str)
-    table["status"] = table["status"].astype(str).mask(_blank(table["status"]), "no status")
-    again = table[table.duplicated(["model", "n", "draw", "seed"])]
-    if len(again):
-        row = again.iloc[0]
-        raise UserError(
-            f"{path}: two rows of model {row['model']}, n {row['n']}, draw {row['draw']}, seed {row['seed']}"
-        )
-    return table
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'} ({error})") from error
-    for column in WHOLE:
-        if column not in table:
-            raise UserError(
-                f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {listing(table.columns)})"
-            )
-    if not len(table):
-        raise UserError(f"{path}: has columns but no rows")
-    return table
-
-
-def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return the table with n and seed as integers."""
-    for column, (least, limit) in WHOLE.items():
-        number = pd.to_numeric(table[column], errors="coerce")
-        bad = number.isna() | (number % 1 != 0) | (number < least) | (number >= limit)
-        _refuse(path, table[column], bad, f"a whole number of at least {least} and less than {limit:,}")
-        table[column] = number.astype(int)
-    return table
-
-
-def _with_seconds(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return the table with its seconds, if it has any, as numbers in the column `seconds_total`."""
-    names = [name for name in ("seconds", "seconds_total") if name in table]
-    if len(names) > 1:
-        raise UserError(f"{path}: columns 'seconds' and 'seconds_total' mean the same; leave one of them out")
-    for name in names:
-        number = pd.to_numeric(table[name], errors="coerce")
-        _refuse(path, table[name], number.isna() & ~_blank(table[name]), "a number of seconds, or nothing")
-        table[name] = number.astype(float)
-    return table.rename(columns={"seconds": "seconds_total"})
-
-
-def _refuse(path: Path, values: pd.Series, bad: pd.Series, expected: str) -> None:
-    """Raise UserError, with its row, for the first of the values that are bad."""
-    rows = np.flatnonzero(bad)
-    if len(rows):
-        found = "nothing" if _blank(values).iloc[rows[0]] else values.iloc[rows[0]]
-        raise UserError(f"{path}: row {rows[0] + 1}, column '{values.name}': found {found}, expected {expected}")
-
-
-def _blank(values: pd.Series) -> pd.Series:
-    return values.isna() | (values.astype(str).str.strip() == "")
-
-
-def responses_of(table: pd.DataFrame, stated: list[str], path: Path) -> list[Response]:
-    """Return the metrics to analyse: those `stated` as NAME or NAME:KIND, or all columns known by name."""
-    kinds = (SCORE, ERROR, LOSS)
-    found: dict[str, Response] = {}
-    for text in stated or [
-        column for column in table if kind_of(column) and not column.startswith(("train_", "validation_"))
-    ]:
-        column, _, kind = text.partition(":")
-        if column not in table:
-            raise UserError(
-                f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {listing(table.columns)})"
-            )
-        kind = kind or kind_of(column)
-        if kind not in kinds:
-            raise UserError(
-                f"--metric {text}: say what it is, {column}:score (high is good), :error (low is good) or :loss"
-            )
-        metric = column.removeprefix("test_")
-        if metric in found:
-            before = found[metric].column
-            if column == before:
-                raise UserError(f"--metric {text}: found '{column}' twice, expected once")
-            raise UserError(f"{path}: columns '{before}' and '{column}' mean the same; name one of them with --metric")
-        found[metric] = Response(column, metric, "test", kind)
-    if not found:
-        raise UserError(f"{path}: no column is a known metric ({listing(KINDS)}); name one with --metric NAME:KIND")
-    return list(found.values())
-
-
-def _stated_targets(texts: list[str], kinds: Mapping[str, str]) -> dict[str, list[float]]:
-    """Return the targets by metric, of those whose kinds are given. Raises UserError for what no metric can reach."""
-    targets: dict[str, list[float]] = {}
-    for text in texts:
-        metric, _, number = text.partition("=")
-        if metric not in kinds:
-            raise UserError(f"--target {text}: no metric '{metric}'{nearest(metric, kinds)} (there: {listing(kinds)})")
-        try:
-            value = float(number)
-        except ValueError:
-            raise UserError(f"--target {text}: '{number}' is no number") from None
-        if not 0 < value < (math.inf if kinds[metric] == LOSS else 1):
-            raise UserError(f"--target {text}: found {number}, must be {_reachable(value, kinds[metric])}")
-        targets.setdefault(metric, []).append(value)
-    return targets
-
-
-def _reachable(value: float, kind: str) -> str:
-    """Say which targets a metric of the kind can reach, and which of them was meant by one in per cent."""
-    if kind == LOSS:
-        return "more than 0 and finite"
-    return "more than 0 and less than 1" + (f"; did you mean {value / 100:g}?" if 2 <= value < 100 else "")
-
-
-def _check_left_out(sizes: list[int], table: pd.DataFrame) -> None:
-    there = sorted(table["n"].unique())
-    for size in sizes:
-        if size not in there:
-            raise UserError(f"--leave-out: found {size}, which is no size of the table ({listing(there)})")
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder of the output. Raises UserError where none can be, so that no work is lost for that."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = "a file has its name" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"--output {folder}: cannot be made a folder ({why})") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"--output {folder}: nothing can be written there")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainsize.regressions",
@@ -660,10 +504,10 @@ def main(arguments: list[str] | None = None) -> None:
         table = read_curves(given.table)
         responses = responses_of(table, given.metric, given.table)
         kinds = {response.metric: response.kind for response in responses}
-        _check_left_out(given.leave_out, table)
+        check_left_out(given.leave_out, table)
         options = Options(
             families=tuple(given.families),
-            targets=_stated_targets(given.target, kinds),
+            targets=stated_targets(given.target, kinds),
             leave_out=tuple(given.leave_out),
             confidence=given.confidence,
             bootstrap=given.bootstrap,
@@ -673,7 +517,7 @@ def main(arguments: list[str] | None = None) -> None:
             hours=given.hours,
         )
         if given.output:
-            _make_folder(given.output)
+            make_folder(given.output)
         models = list(dict.fromkeys(table["model"]))
         per_class = [1] * given.classes if given.classes else None
         found = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
