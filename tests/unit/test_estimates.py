@@ -6,7 +6,8 @@ import pytest
 from support import ROOT
 
 from trainsize import slurm
-from trainsize.estimates import ASSUMED_FACTOR, Rates, Work, assumed_rates, job_minutes, recorded_rates
+from trainsize.errors import UserError
+from trainsize.estimates import ASSUMED_FACTOR, Estimates, Rates, Work, assumed_rates, job_minutes, recorded_rates
 from trainsize.machine import check_config, read_profile
 from trainsize.plan import Place, _makespan, main, make_plan
 from trainsize.study import load_study
@@ -118,6 +119,15 @@ def test_models_that_are_the_same_are_told(tmp_path):
     (tmp_path / "s.yaml").write_text(STUDY.replace("models: {mlp: ", models))
     (warning,) = plan(load_study("s", tmp_path), tmp_path).warnings  # of one size of two
     assert warning == "same and mlp have the same settings: 20 runs would only repeat others"
+
+
+def test_a_layer_that_is_not_there_is_told_when_the_networks_are_counted(tmp_path):
+    """And nothing is kept of the count, so that it is told again."""
+    (tmp_path / "s.yaml").write_text(STUDY.replace("[8]}}}", "[8]}, neurons: {layer: hidden}}}"))
+    estimates = Estimates(load_study("s", tmp_path), tmp_path, "cpu")
+    with pytest.raises(UserError, match=r"studies/s.yaml: models.mlp: neurons.layer: found 'hidden', allowed: 0, 1, 2"):
+        estimates.count()
+    assert not estimates.file.exists()
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "many", "2.5"])

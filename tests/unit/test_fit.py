@@ -15,13 +15,13 @@ from support import recipe
 from trainsize import graphs, training
 from trainsize.architectures import build
 from trainsize.checkpoint import Checkpoints
-from trainsize.errors import Interrupted
+from trainsize.errors import Interrupted, UserError
 from trainsize.evaluation import clipped_loss
 from trainsize.fingerprint import SCRIPTS
 from trainsize.fit import Fit, batches
 from trainsize.images import Images, normalised_by
 from trainsize.interruption import Interruption
-from trainsize.neurons import correlations, summary
+from trainsize.neurons import check_layer, correlations, summary
 from trainsize.prepared import Prepared
 from trainsize.selection import Plateau, Selection
 from trainsize.subsets import draw_subsets
@@ -232,11 +232,37 @@ def test_neuron_correlations_are_numpys():
     assert summary(np.eye(10))["mean_off_diagonal"] == 0
 
 
-def test_a_layer_that_is_not_there_is_named(train):
-    from trainsize.errors import UserError
-
+def test_a_layer_that_is_not_there_is_named_before_anything_is_trained(train, monkeypatch):
+    monkeypatch.setattr(Fit, "run", lambda *_: pytest.fail("a run was trained"))
     with pytest.raises(UserError, match=r"neurons.layer: found '99', allowed: 0, 1, 2, 3, 4"):
         train(settings(neurons={"layer": "99", "images": 50}))
+
+
+class Twice(torch.nn.Module):
+    """A network that uses one of its layers twice, one never, and one that gives two tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat, self.relu, self.unused = torch.nn.Flatten(), torch.nn.ReLU(), torch.nn.ReLU()
+        self.recurrent = torch.nn.LSTM(64, 10)
+
+    def forward(self, images):
+        return self.recurrent(self.relu(self.relu(self.flat(images))))[0]
+
+
+@pytest.mark.parametrize(
+    ("network", "layer", "message"),
+    [
+        (Twice, "relu", "found 'relu', which an image goes through 2 times, must be once"),
+        (Twice, "unused", "found 'unused', which an image goes through 0 times, must be once"),
+        (Twice, "recurrent", "found 'recurrent', which gives no tensor"),
+        (lambda: torch.nn.Sequential(torch.nn.Conv2d(1, 65, 1)), "0", "found '0', which has 4,160 units, must have at"),
+    ],
+)
+def test_layers_whose_units_cannot_be_compared(network, layer, message):
+    with pytest.raises(UserError, match=message):
+        check_layer(network(), layer, (1, 8, 8))
+    check_layer(torch.nn.Sequential(torch.nn.Conv2d(1, 64, 1)), "0", (1, 8, 8))  # 4,096 units
 
 
 # The published mistakes

@@ -46,6 +46,14 @@ def test_mistakes_in_a_study(project, old, new, message):
     assert message in printed
 
 
+def test_a_layer_that_the_network_has_not(project):
+    project.edit(STUDY, "hidden: [8]}}", "hidden: [8]}, neurons: {layer: layers.1}}")
+    printed = refused(project)
+    assert f"{STUDY}: models.mlp: neurons.layer: found 'layers.1', allowed: 0, 1, 2, 3, 4" in printed
+    project.edit(STUDY, "layers.1", '"1"')
+    assert "Job stats" in project.snakemake("-n")
+
+
 def test_results_that_are_a_file(project):
     (project.folder / "results").write_text("")
     printed = project.snakemake("-n", check=False)

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 # The graph of jobs only grows while it is built; searching it for garbage again and again takes a fifth of a dry run.
@@ -20,7 +21,7 @@ sys.path.insert(0, str(SCRIPTS))
 from trainsize import slurm
 from trainsize.catalogue import LAYOUT
 from trainsize.errors import UserError
-from trainsize.estimates import Estimates, device_of, job_megabytes, job_minutes
+from trainsize.estimates import MISTAKE, Estimates, device_of, job_megabytes, job_minutes
 from trainsize.files import canonical_json
 from trainsize.fingerprint import fingerprint
 from trainsize.forms import forms, printed_content, reproduced
@@ -60,9 +61,18 @@ def estimates():
     device = device_of(MACHINE)
     found = Estimates(STUDY, Path("results"), device)
     if found.uncounted():
-        subprocess.run([sys.executable, SCRIPTS / "operations.py", STUDY.name, "results"])
+        done = subprocess.run([sys.executable, SCRIPTS / "operations.py", STUDY.name, "results"])
+        if done.returncode == MISTAKE:
+            sys.exit(1)
         found = Estimates(STUDY, Path("results"), device)
     return found
+
+
+# Whether a network has the layer whose units are to be compared shows on the network, which is made to be counted. Without
+# PyTorch here, or where the images are only listed, the job finds out before it trains.
+COMPARED = any(recipe["neurons"] for recipe in STUDY.models.values())
+if COMPARED and STUDY.dataset.shape and workflow.is_main_process and find_spec("torch"):
+    estimates()
 
 
 @cache

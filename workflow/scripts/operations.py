@@ -1,11 +1,19 @@
-"""operations.py STUDY RESULTS: count the operations of the networks of a study that nobody has run."""
+"""operations.py STUDY RESULTS: count the operations of the networks of a study that nobody has run.
+
+Exits with estimates.MISTAKE, after one message, where the study file asks for what a network has not.
+"""
 
 import sys
 from pathlib import Path
 
-from trainsize.estimates import Estimates
+from trainsize.errors import UserError
+from trainsize.estimates import MISTAKE, Estimates
 from trainsize.study import load_study
 
 if __name__ == "__main__":
     study, results = sys.argv[1:]
-    Estimates(load_study(study, Path(__file__).resolve().parents[2] / "studies"), Path(results), "cpu").count()
+    try:
+        Estimates(load_study(study, Path(__file__).resolve().parents[2] / "studies"), Path(results), "cpu").count()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(MISTAKE)

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from trainsize.budget import checkpoints, samples_seen, total_updates
+from trainsize.errors import UserError
 from trainsize.files import write_json
 from trainsize.runs import FILES, Run, settings_hash
 from trainsize.study import Study
@@ -25,6 +26,7 @@ ASSUMED_SECONDS_PER_UPDATE = 2e-3
 ASSUMED_FACTOR = 10.0
 START_SECONDS = 30.0  # of a job: Snakemake twice, Python, PyTorch and the images, from a shared file system
 FEWEST_MINUTES = 5  # that a job asks for: below that, a slow start decides
+MISTAKE = 65  # exit status of a count that the study file stops: BSD's EX_DATAERR
 
 
 @dataclass(frozen=True)
@@ -172,13 +174,24 @@ class Estimates:
         return [model for model in self.study.models if model not in self.operations]
 
     def count(self) -> None:
-        """Count the operations of the models that lack them, on the networks themselves. Imports PyTorch."""
+        """Count the operations of the models that lack them, on the networks themselves. Imports PyTorch.
+
+        Raises UserError for a network that cannot be made, or lacks the layer whose units a recipe compares.
+        """
         from trainsize.architectures import build, flops_per_image
+        from trainsize.neurons import check_layer
 
         height, width, channels = self.study.dataset.pixels()
         shape = (channels, height, width)
         for model in self.uncounted():
-            network = build(self.study.models[model], shape, len(self.study.dataset.classes), seed=0)
+            recipe = self.study.models[model]
+            try:
+                network = build(recipe, shape, len(self.study.dataset.classes), seed=0)
+                if recipe["neurons"]:
+                    check_layer(network, recipe["neurons"]["layer"], shape)
+            except UserError as error:
+                file = f"studies/{self.study.name.partition('+')[0]}.yaml"
+                raise UserError(f"{file}: models.{model}: {error}") from error
             self.operations[model] = flops_per_image(network, shape)
         write_json(self.file, {self.settings[model]: count for model, count in self.operations.items()})
 

@@ -29,7 +29,7 @@ from trainsize.fit import Fit, Outcome
 from trainsize.images import Images, normalised_by
 from trainsize.interruption import Interruption
 from trainsize.lock import locked
-from trainsize.neurons import activations, correlations, summary
+from trainsize.neurons import activations, check_layer, correlations, summary
 from trainsize.prepared import Prepared
 from trainsize.processes import Processes
 from trainsize.provenance import commit, now, processor, versions
@@ -119,6 +119,8 @@ class Trainer:
         self.train, self.test = (self._load(split) for split in ("train", "test"))
         self.shape = tuple(self.train.pixels.shape[1:])
         self.n_classes = len(data.manifest["classes"])
+        if self.recipe["neurons"]:  # before anything is trained that a wrong name would lose
+            check_layer(self._network(), self.recipe["neurons"]["layer"], self.shape)
         self.seconds_load = time.perf_counter() - start
 
     def _load(self, split: str) -> Images:
@@ -130,7 +132,11 @@ class Trainer:
     @cached_property
     def flops(self) -> int:
         """Floating-point operations of one image's forward pass."""
-        return flops_per_image(build(self.recipe, self.shape, self.n_classes, 0), self.shape)
+        return flops_per_image(self._network(), self.shape)
+
+    def _network(self) -> torch.nn.Module:
+        """Return a network of the recipe to be looked at, not to be trained."""
+        return build(self.recipe, self.shape, self.n_classes, 0)
 
     def make(self, folders: list[Path]) -> None:
         """Bring the files of each run into its folder, from its state if that is finished, else by training."""
