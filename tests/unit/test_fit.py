@@ -18,7 +18,7 @@ from trainsize.checkpoint import Checkpoints
 from trainsize.errors import Interrupted, UserError
 from trainsize.evaluation import clipped_loss
 from trainsize.fingerprint import SCRIPTS
-from trainsize.fit import Fit, batches
+from trainsize.fit import Average, Fit, batches
 from trainsize.images import Images, normalised_by
 from trainsize.interruption import Interruption
 from trainsize.neurons import check_layer, correlations, summary
@@ -103,16 +103,18 @@ def test_streams_are_independent(digits, train):
     assert trained() == trained(mixup=0, cutmix=0, repeated_augmentation=1)
 
 
-def test_an_average_of_weights_is_what_pytorchs_is(train):
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+def test_an_average_of_weights_is_what_pytorchs_is():
+    """With the decays that TensorFlow documents: 1/10, 2/11, ... up to the stated one, here after eight updates."""
+    from torch.optim.swa_utils import AveragedModel
 
-    from trainsize.fit import Average
+    def average(mine, its, count):  # PyTorch's first update only copies
+        return torch.lerp(mine, its, 1 - min(0.5, float(count) / (9 + float(count))))
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    ours, theirs = Average(model, 0.9), AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
-    theirs.update_parameters(model)  # PyTorch's first update only copies
-    for _ in range(5):
+    ours, theirs = Average(model, 0.5), AveragedModel(model, avg_fn=average)
+    theirs.update_parameters(model)
+    for _ in range(12):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter))
@@ -122,6 +124,14 @@ def test_an_average_of_weights_is_what_pytorchs_is(train):
     for a, b in zip(ours.model.parameters(), theirs.module.parameters(), strict=True):
         torch.testing.assert_close(a, b)
     assert torch.equal(ours.model[1].running_mean, model[1].running_mean)
+
+
+def test_an_average_over_few_updates_is_of_trained_weights(train):
+    plain, averaged = (
+        train(settings(updates=40, points=1, ema=ema))[1]["final"]["test"]["accuracy"] for ema in (None, 0.999)
+    )
+    assert plain > 0.7
+    assert averaged > plain - 0.1
 
 
 def test_repeated_augmentation_puts_each_image_into_its_batch_several_times():

@@ -68,16 +68,29 @@ class Diverged(Exception):
 
 
 class Average:
-    """A copy of a network whose weights are an exponential moving average of the network's; its buffers are copies."""
+    """A copy of a network whose weights are an exponential moving average of the network's; its buffers are copies.
+
+    After t updates the decay is min(decay, (1 + t) / (10 + t)), as in TensorFlow's ExponentialMovingAverage with
+    `num_updates`: the average starts at untrained weights, which a short training would not forget otherwise.
+    """
 
     def __init__(self, model: nn.Module, decay: float):
-        self.model, self.decay = deepcopy(model).requires_grad_(False), decay
+        self.model, self.decay, self.updates = deepcopy(model).requires_grad_(False), decay, 0
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - self.decay)
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
         for mine, its in zip(self.model.buffers(), model.buffers(), strict=True):
             mine.copy_(its)
+
+    def state(self) -> dict:
+        return {"model": self.model.state_dict(), "updates": self.updates}
+
+    def restore(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.updates = state["updates"]
 
 
 class Fit:
@@ -147,7 +160,7 @@ class Fit:
         random = {"dropout": self.dropout_state(), "augmentation": self.augmentation.generator.get_state()}
         return {
             "model": self.model.state_dict(),
-            "average": self.average.model.state_dict() if self.average else None,
+            "average": self.average.state() if self.average else None,
             "optimizer": self.optimizer.state_dict(),
             "random": self.processes.collected(random),
             "stage": self.stage,
@@ -165,7 +178,7 @@ class Fit:
         self._enter(state["stage"])
         self.model.load_state_dict(state["model"])
         if self.average:
-            self.average.model.load_state_dict(state["average"])
+            self.average.restore(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         random = state["random"][self.processes.rank]
         self.dropout = random["dropout"]
