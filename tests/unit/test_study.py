@@ -1,5 +1,6 @@
 """Study files: what they expand to, and what is said of mistakes in them."""
 
+import re
 from itertools import permutations
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from trainsize import schema
 from trainsize.budget import total_updates
 from trainsize.errors import UserError
 from trainsize.runs import Run, grid_runs, packs
-from trainsize.study import load_study
+from trainsize.study import _idle, load_study
 
 STUDIES = ROOT / "studies"
 STUDY = {
@@ -302,12 +303,21 @@ def test_a_run_is_read_back_from_its_folder():
             "base.normalisation.mean: found 3 numbers, but the images of digits have 1 channels",
         ),
         (
-            {"base": {"augmentation": ["shift", {"name": "erasing", "smallest": 0.5}]}},
+            {"base": {"augmentation": ["horizontal_flip", {"name": "erasing", "smallest": 0.5}]}},
             "base.augmentation.1.smallest: found 0.5, more than `largest`",
         ),
         (
             {"base": {"augmentation": ["horizontal_flips"]}},
             "base.augmentation.0: found 'horizontal_flips' .*did you mean 'horizontal_flip'",
+        ),
+        (
+            {"base": {"augmentation": ["horizontal_flip", "shift"]}},
+            r"augmentation.1: found 'shift', .* 0.1 of 8×8 pixels is less than one \(fraction: 0.125 or more moves",
+        ),
+        ({"dataset": "cifar-10", "base": {"augmentation": ["colour_jitter"]}}, "nothing: state one of bri.*, hue$"),
+        (
+            {"base": {"augmentation": [{"name": "colour_jitter", "hue": 0.1}]}},
+            r"do nothing: state one of brightness, contrast \(saturation and hue do nothing to these images\)",
         ),
         ({"evaluation": {"points": 3, "every": 5}}, "evaluation: found points and every, expected one of them"),
         ({"base": {"selection": {"name": "last", "patience": 3}}}, "base.selection: unknown key 'patience'"),
@@ -320,9 +330,17 @@ def test_settings_that_do_not_go_together(load, changes, message):
 
 
 def test_transforms_have_their_defaults(load):
-    study = load(base={**STUDY["base"], "augmentation": ["shift", {"name": "rotation", "degrees": 5}]})
-    expected = [{"name": "shift", "fraction": 0.1}, {"name": "rotation", "degrees": 5}]
+    study = load(base={**STUDY["base"], "augmentation": ["crop", {"name": "rotation", "degrees": 5}]})
+    expected = [{"name": "crop", "padding": 4}, {"name": "rotation", "degrees": 5}]
     assert study.models["mlp"]["augmentation"] == expected
+
+
+@pytest.mark.parametrize("side", [5, 7, 8, 10, 28, 49, 80, 224])
+def test_the_fraction_that_is_named_moves_an_image_by_a_pixel(side):
+    least = float(re.search(r"fraction: ([0-9.]+)", _idle({"name": "shift", "fraction": 0.001}, (side, side, 1)))[1])
+    assert int(least * side) == 1
+    assert int((least - 1e-4) * side) == 0
+    assert not _idle({"name": "shift", "fraction": least}, (side, side, 1))
 
 
 VARIANTS = {

@@ -3,6 +3,7 @@
 Imports nothing heavy: the Snakefile imports it, and every cluster job reads the Snakefile again.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -457,6 +458,8 @@ def _contradictions(recipe: dict, dataset: Dataset, subset: dict) -> Iterator[tu
     for i, transform in enumerate(recipe["augmentation"]):
         if transform.get("smallest", 0) > transform.get("largest", 1):
             yield ("augmentation", i, "smallest"), f"found {transform['smallest']}, more than `largest`"
+        if dataset.shape and (why := _idle(transform, dataset.shape)):
+            yield ("augmentation", i), f"found '{transform['name']}', which would do nothing: {why}"
     for key, choice in (("selection", "best_on_validation"), ("schedule", "plateau")):
         if recipe[key]["name"] == choice and not subset["validation"]:
             yield (key,), f"found '{choice}', which needs validation images (subset.validation, or kfold)"
@@ -469,6 +472,21 @@ def _contradictions(recipe: dict, dataset: Dataset, subset: dict) -> Iterator[tu
         if found != channels:
             message = f"found {found} numbers, but the images of {dataset.name} have {channels} channels"
             yield ("normalisation", key), message
+
+
+def _idle(transform: dict, shape: tuple[int, int, int]) -> str:
+    """Return why a transform does nothing to images of a shape (height, width, channels), or nothing."""
+    match transform["name"]:
+        case "shift" if transform["fraction"] * max(shape[:2]) < 1:
+            height, width, _ = shape
+            least = math.ceil(1e4 / max(height, width)) / 1e4
+            found = f"{transform['fraction']:g} of {height}×{width} pixels is less than one"
+            return f"{found} (fraction: {least:g} or more moves images)"
+        case "colour_jitter":
+            amounts = ["brightness", "contrast", *(["saturation", "hue"] if shape[2] == 3 else [])]
+            grey = "" if shape[2] == 3 else " (saturation and hue do nothing to these images)"
+            return "" if any(transform[name] for name in amounts) else f"state one of {listing(amounts)}{grey}"
+    return ""
 
 
 def _dotted(keys: tuple) -> str:
