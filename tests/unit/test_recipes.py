@@ -153,6 +153,7 @@ def factors(name: str, total: int = 100, per_pass: int = 10, **options) -> list[
 def test_schedules():
     steps = factors("step", gamma=0.1, times=4)
     assert [steps[i] for i in (0, 24, 25, 49, 50, 75, 99)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.001, 0.001])
+    assert {times: len(set(factors("step", gamma=0.5, times=times))) for times in (2, 3, 10)} == {2: 2, 3: 3, 10: 10}
     assert factors("exponential", final=0.01)[50] == pytest.approx(0.1)
     assert factors("inverse_time", decay=0.01)[50] == pytest.approx(1 / 1.5)
     assert factors("cosine")[50] == pytest.approx(0.5)

@@ -319,6 +319,7 @@ def test_a_run_is_read_back_from_its_folder():
             {"base": {"augmentation": [{"name": "colour_jitter", "hue": 0.1}]}},
             r"do nothing: state one of brightness, contrast \(saturation and hue do nothing to these images\)",
         ),
+        ({"base": {"schedule": {"name": "step", "gamma": 0.1, "times": 1}}}, "times: found 1, must be at least 2"),
         ({"evaluation": {"points": 3, "every": 5}}, "evaluation: found points and every, expected one of them"),
         ({"base": {"selection": {"name": "last", "patience": 3}}}, "base.selection: unknown key 'patience'"),
     ],
