@@ -169,6 +169,13 @@ def test_early_stopping_ends_a_run_and_says_why(train):
     assert record["status"] == "finished"
 
 
+def test_a_patience_that_ends_with_the_budget_has_stopped_nothing(train):
+    patient = {"name": "best_on_validation", "patience": 2, "minimum_change": 1.0}
+    ends = [train(settings(updates=updates, points=updates, selection=patient))[1] for updates in (3, 4)]
+    assert [record["updates"] for record in ends] == [3, 3]
+    assert [record["stopped"] for record in ends] == ["", "no better validation loss in 2 evaluations"]
+
+
 def test_selection_and_patience_count_evaluations():
     selection = Selection({"name": "best_on_validation", "metric": "accuracy", "patience": 2, "minimum_change": 0.05})
     for step, accuracy in enumerate([0.5, 0.54, 0.6, 0.64, 0.6]):

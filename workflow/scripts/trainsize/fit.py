@@ -232,7 +232,8 @@ class Fit:
             self.evaluated.load_state_dict(self.selection.weights)
         if logits is None:
             logits = logits_of(self.evaluated, self.splits["test"], self.recipe["precision"], self.processes)
-        return Outcome(self.history, top_predictions(logits), selected, self.selection.stop)
+        stopped = self.selection.stop if self.step < self.total else ""
+        return Outcome(self.history, top_predictions(logits), selected, stopped)
 
     def _train_until(self, end: int, saved: Checkpoints) -> None:
         """Make the updates up to step `end`, saving when it is time. Raises Diverged and Interrupted."""
