@@ -29,12 +29,13 @@ def study(tmp_path):
     return load_study("s", tmp_path)
 
 
-def record(train, updates=100, kind="A100", device="cuda", carried=False):
-    """A run whose evaluation takes 2 ms an image and that spends half a second on building and writing."""
+def record(train, updates=100, kind="A100", device="cuda", carried=False, images=10):
+    """A run of so many images an update, whose evaluation takes 2 ms an image, building and writing half a second."""
     return {
         "draw": 4,
         "settings": {"model": {"carried_through_folds": carried}},
         "updates": updates,
+        "images_seen": images * updates,
         "images_evaluated": 1000,
         "device": {"type": device, "name": kind},
         "seconds": {"train": train, "evaluate": 2.0, "build": 0.3, "write": 0.2, "load": 9.0},
@@ -50,6 +51,42 @@ def test_rates_are_the_means_of_the_recorded_runs():
 
 def test_updates_of_all_folds_count_where_the_network_is_carried_through_them():
     assert recorded_rates([record(5.0, carried=True)], "cuda").per_update == pytest.approx(0.01)
+
+
+def test_what_an_update_costs_and_what_an_image_are_told_apart():
+    """Runs of 10 ms an update and 1 ms an image, all of them twice as slow the second time."""
+    pairs = [(100, 16), (50, 512), (20, 100)]
+    runs = [record(slow * (0.01 + 0.001 * k) * u, u, images=k) for u, k in pairs for slow in (1, 2)]
+    rates = recorded_rates(runs, "cuda")
+    assert (rates.per_update, rates.per_trained_image) == pytest.approx((0.015, 0.0015))
+    assert rates.seconds(Work(10, 4000, 0, 0)) == pytest.approx(10 * 0.015 + 4000 * 0.0015 + 0.5)
+    assert rates.interval(Work(10, 4000, 0, 0)) == (rates.low, rates.high)
+
+
+@pytest.mark.parametrize(
+    ("per_update", "per_image"),
+    [(0.5, 0.0), (0.0, 0.01), (2.0, -0.005), (-0.1, 0.01)],
+)
+def test_neither_costs_less_than_nothing(per_update, per_image):
+    runs = [record((per_update + per_image * k) * 10, 10, images=k) for k in (20, 50, 200)]
+    rates = recorded_rates(runs, "cuda")
+    assert min(rates.per_update, rates.per_trained_image) == pytest.approx(0, abs=1e-9)
+    assert min(rates.per_update, rates.per_trained_image) > -1e-12
+    total = sum(10 * rates.per_update + 10 * k * rates.per_trained_image for k in (20, 50, 200))
+    assert total == pytest.approx(sum(run["seconds"]["train"] for run in runs))
+
+
+def test_larger_updates_than_any_recorded_are_not_planned_as_cheap():
+    """Runs on 16 images of a batch of 512: one on 1,280 images has 27 times as many in an update."""
+    rates = recorded_rates([record(1.0, images=16), record(1.0, images=16)], "cuda")
+    small, large, fewer = Work(60, 960, 1000, 0), Work(60, 60 * 427, 1000, 0), Work(60, 60, 1000, 0)
+    other = 1000 * 0.002 + 0.5
+    assert rates.seconds(small) == pytest.approx(0.6 + other)
+    assert rates.seconds(large) == pytest.approx(0.6 * 427 / 16 + other)
+    assert rates.interval(large)[0] == pytest.approx(0.9 * (0.6 + other) / rates.seconds(large))
+    assert rates.seconds(fewer) == pytest.approx(0.6 + other)
+    assert rates.interval(fewer)[0] < 0.9
+    assert rates.interval(small) == pytest.approx((0.9, 1.1))
 
 
 def test_only_runs_of_the_same_hardware_count():

@@ -8,7 +8,7 @@ import json
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ ASSUMED_FLOPS_PER_SECOND = {"cpu": 2e10, "cuda": 2e12}
 ASSUMED_SECONDS_PER_UPDATE = 2e-3
 ASSUMED_FACTOR = 10.0
 START_SECONDS = 30.0  # of a job: Snakemake twice, Python, PyTorch and the images, from a shared file system
+TOLD_APART = 2.0  # ratio of images per update from which on runs tell what an update costs and what an image
 FEWEST_MINUTES = 5  # that a job asks for: below that, a slow start decides
 MISTAKE = 65  # exit status of a count that the study file stops: BSD's EX_DATAERR
 
@@ -41,7 +42,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Rates:
-    """What a model's work costs, in seconds; nine recorded runs in ten took between `low` and `high` times that."""
+    """What a model's work costs, in seconds; nine recorded runs in ten took between `low` and `high` times that.
+
+    `per_image` is of evaluated images, `per_trained_image` of those trained on, beside what an update costs. Where all
+    recorded updates had about as many images, `images_per_update`, what each costs is not known apart.
+    """
 
     per_update: float
     per_image: float
@@ -49,9 +54,23 @@ class Rates:
     low: float
     high: float
     basis: str
+    per_trained_image: float = 0.0
+    images_per_update: float | None = None
 
     def seconds(self, work: Work) -> float:
-        return self.per_update * work.updates + self.per_image * work.images_evaluated + self.per_run
+        """Return the seconds of a run; where it has other updates than were recorded, rather too many."""
+        return self._seconds(work, max)
+
+    def interval(self, work: Work) -> tuple[float, float]:
+        """Return `low` and `high` for a run, the lower one less where it has other updates than were recorded."""
+        return self.low * (self._seconds(work, min) / self._seconds(work, max)), self.high
+
+    def _seconds(self, work: Work, either: Callable[[float, float], float]) -> float:
+        updates = work.updates
+        if self.images_per_update:  # the cost is that of the updates or of the images, or between the two
+            updates = either(updates, work.images / self.images_per_update)
+        training = self.per_update * updates + self.per_trained_image * work.images
+        return training + self.per_image * work.images_evaluated + self.per_run
 
 
 def work_of(study: Study, model: str, n: int, flops_per_image: int) -> Work:
@@ -100,8 +119,9 @@ def recorded_rates(records: Iterable[dict], device: str) -> Rates | None:
     def total(phase: str) -> float:
         return sum(record["seconds"].get(phase, 0.0) for record in timed)
 
+    done = [_work_done(record) for record in timed]
     rates = Rates(
-        per_update=total("train") / sum(map(_updates, timed)),
+        **_training_rates(done, [record["seconds"].get("train", 0.0) for record in timed]),
         per_image=total("evaluate") / sum(record["images_evaluated"] for record in timed),
         per_run=(total("build") + total("write")) / len(timed),
         low=1.0,
@@ -112,10 +132,38 @@ def recorded_rates(records: Iterable[dict], device: str) -> Rates | None:
     return replace(rates, low=low, high=high)
 
 
-def _updates(record: dict) -> int:
-    """Return how many updates a run has made; its record counts those of the last fold."""
-    carried = record["settings"]["model"]["carried_through_folds"]
-    return record["updates"] * (record["draw"] + 1 if carried else 1)
+def _work_done(record: dict) -> Work:
+    """Return what a run has done; its record counts the updates and images of the last fold."""
+    folds = record["draw"] + 1 if record["settings"]["model"]["carried_through_folds"] else 1
+    return Work(folds * record["updates"], folds * record["images_seen"], record["images_evaluated"], 0.0)
+
+
+def _training_rates(done: list[Work], seconds: list[float]) -> dict[str, float]:
+    """Return what of `Rates` is about training, from what the runs have done and the seconds it took to train them.
+
+    Where their updates held unlike numbers of images, as those on fewer images than a batch do, seconds are fitted as
+    a · updates + b · images, and scaled to the same sum; else they are the updates'.
+    """
+    updates, images = sum(work.updates for work in done), sum(work.images for work in done)
+    ratios = [work.images / work.updates for work in done]
+    if max(ratios) < TOLD_APART * min(ratios) or not all(seconds):
+        return {"per_update": sum(seconds) / updates, "images_per_update": images / updates}
+    shares = [(work.updates / taken, work.images / taken) for work, taken in zip(done, seconds, strict=True)]
+    per_update, per_image = _not_negative(shares)
+    scale = sum(seconds) / (per_update * updates + per_image * images)
+    return {"per_update": scale * per_update, "per_trained_image": scale * per_image}
+
+
+def _not_negative(rows: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return (a, b), neither negative, for which a · x + b · y is nearest to 1 over the rows (x, y): least squares."""
+    x, y = (sum(row[k] for row in rows) for k in (0, 1))
+    xx, xy, yy = (sum(row[i] * row[j] for row in rows) for i, j in ((0, 0), (0, 1), (1, 1)))
+    a, b = x * yy - y * xy, y * xx - x * xy  # over xx · yy − xy², which is positive where the rows are no multiples
+    if b <= 0:
+        return x / xx, 0.0
+    if a <= 0:
+        return 0.0, y / yy
+    return a / (xx * yy - xy * xy), b / (xx * yy - xy * xy)
 
 
 def device_of(settings: dict) -> str:
@@ -129,7 +177,7 @@ def _spread(records: list[dict], rates: Rates) -> tuple[float, float]:
         return 0.5, 2.0
     ratios = []
     for record in records:
-        expected = rates.seconds(Work(_updates(record), 0, record["images_evaluated"], 0.0))
+        expected = rates.seconds(_work_done(record))
         ratios.append(sum(record["seconds"].get(p, 0.0) for p in ("train", "evaluate", "build", "write")) / expected)
     twentieths = statistics.quantiles(ratios, n=20, method="inclusive")
     return min(0.9, twentieths[0]), max(1.1, twentieths[-1])

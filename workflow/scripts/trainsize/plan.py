@@ -117,6 +117,7 @@ def _jobs(reasons: list[str], runs_per_job: int) -> list[int]:
 def _row(model: str, n: int, runs: int, reasons: Counter, work: Work, seconds: float, rates: Rates) -> dict:
     to_do = reasons.total()
     hours = to_do * seconds / 3600
+    low, high = rates.interval(work)
     return {
         "model": model,
         "n": n,
@@ -129,8 +130,8 @@ def _row(model: str, n: int, runs: int, reasons: Counter, work: Work, seconds: f
         "images_evaluated": to_do * work.images_evaluated,
         "flops": to_do * work.flops,
         "hours": hours,
-        "hours_low": hours * rates.low,
-        "hours_high": hours * rates.high,
+        "hours_low": hours * low,
+        "hours_high": hours * high,
     }
 
 
