@@ -320,6 +320,25 @@ def test_a_run_is_read_back_from_its_folder():
             r"do nothing: state one of brightness, contrast \(saturation and hue do nothing to these images\)",
         ),
         ({"base": {"schedule": {"name": "step", "gamma": 0.1, "times": 1}}}, "times: found 1, must be at least 2"),
+        (
+            {"base": {"schedule": {"name": "step", "gamma": 0.1, "times": 5, "every_passes": 3}}},
+            "base.schedule.times: found beside every_passes, which would go before it; state one of them",
+        ),
+        (
+            {"base": {"schedule": {"name": "cosine", "warmup": 0.1, "warmup_passes": 3}}},
+            "base.schedule.warmup: found beside warmup_passes",
+        ),
+        (
+            {
+                "base": {"schedule": {"name": "cosine", "warmup_passes": 3}},
+                "models": {"a": {"architecture": "mlp", "schedule": {"warmup": 0.1}}},
+            },
+            "models.a.schedule.warmup: found beside warmup_passes",
+        ),
+        (
+            {"subset": {"validation": "0.01%"}},
+            "validation: found 0.01%, which rounds to 0 of 1297 images; state a larg",
+        ),
         ({"evaluation": {"points": 3, "every": 5}}, "evaluation: found points and every, expected one of them"),
         ({"base": {"selection": {"name": "last", "patience": 3}}}, "base.selection: unknown key 'patience'"),
     ],
@@ -334,6 +353,22 @@ def test_transforms_have_their_defaults(load):
     study = load(base={**STUDY["base"], "augmentation": ["crop", {"name": "rotation", "degrees": 5}]})
     expected = [{"name": "crop", "padding": 4}, {"name": "rotation", "degrees": 5}]
     assert study.models["mlp"]["augmentation"] == expected
+
+
+@pytest.mark.parametrize(
+    ("base", "own"),
+    [
+        ({"name": "cosine", "warmup": 0.1}, {"warmup_passes": 3}),
+        ({"name": "cosine", "warmup_passes": 3}, {"warmup": 0.1, "warmup_passes": None}),
+        ({"name": "cosine", "warmup_passes": 3}, {"name": "step", "gamma": 0.1, "warmup": 0.1}),
+        ({"name": "cosine", "warmup": 0, "warmup_passes": 3}, {}),
+        ({"name": "step", "gamma": 0.1, "times": 5}, {"every_passes": 3}),
+        ({"name": "step", "gamma": 0.1}, {"every_passes": 3}),
+        ("constant", {"warmup": 0.1}),
+    ],
+)
+def test_options_that_replace_others_where_it_is_said_which_are_meant(load, base, own):
+    load(base={**STUDY["base"], "schedule": base}, models={"a": {"architecture": "mlp", "schedule": own}})
 
 
 @pytest.mark.parametrize("side", [5, 7, 8, 10, 28, 49, 80, 224])

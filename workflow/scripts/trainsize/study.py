@@ -334,6 +334,9 @@ class _Reader:
 
     def validation(self, spec: int | str, dataset: Dataset) -> int:
         count = _count(spec, dataset.n_train)
+        if isinstance(spec, str) and not count:
+            rounded = f"which rounds to 0 of {dataset.n_train} images"
+            self.fail("subset.validation", f"found {spec}, {rounded}; state a larger share, a count such as 1, or 0")
         if count >= dataset.n_train:
             self.fail("subset.validation", f"found {spec}, must leave some of {dataset.n_train} images to train on")
         return count
@@ -417,7 +420,7 @@ class _Reader:
         merged.pop("extends", None)
         self.check(merged, rules, lambda keys: _origin(keys, layers))
         recipe = schema.with_defaults(merged, rules, self.rules)
-        for keys, message in _contradictions(recipe, dataset, subset):
+        for keys, message in (*_contradictions(recipe, dataset, subset), *_rivals(recipe["schedule"], layers)):
             self.fail(_origin(keys, layers), message)
         architecture = recipe["architecture"]
         if architecture["name"] == "custom":
@@ -472,6 +475,22 @@ def _contradictions(recipe: dict, dataset: Dataset, subset: dict) -> Iterator[tu
         if found != channels:
             message = f"found {found} numbers, but the images of {dataset.name} have {channels} channels"
             yield ("normalisation", key), message
+
+
+def _rivals(schedule: dict, layers: list[tuple[str, dict]]) -> Iterator[tuple[tuple, str]]:
+    """Yield (keys, message) for an option of a schedule that is stated and would be ignored for another one.
+
+    A model that extends another may state the one that goes before: so it says which of them it means.
+    """
+
+    def stated(option: str) -> int:
+        return max(
+            (i for i, (_, s) in enumerate(layers) if option in schema.choice({}, s.get("schedule"))[1]), default=-1
+        )
+
+    for option, ignored in (("warmup_passes", "warmup"), ("every_passes", "times")):
+        if schedule.get(option) and schedule.get(ignored) and stated(ignored) >= stated(option):
+            yield ("schedule", ignored), f"found beside {option}, which would go before it; state one of them"
 
 
 def _idle(transform: dict, shape: tuple[int, int, int]) -> str:
