@@ -204,7 +204,7 @@ def erasing(
     widest: float,
     fill: torch.Tensor,
 ) -> torch.Tensor:
-    """Fill, with the given probability, a box of each image with the mean colour (Zhong et al. 2020)."""
+    """Fill, with the given probability, a box of each image with the colour `fill` (Zhong et al. 2020)."""
     area = smallest + (largest - smallest) * draw(len(images))
     ratio = torch.exp(math.log(narrowest) + (math.log(widest) - math.log(narrowest)) * draw(len(images)))
     height, width = images.shape[2:]
