@@ -256,6 +256,14 @@ def small(seed=0):
     return images, {split: np.arange(len(pixels)) % 2 for split, pixels in images.items()}
 
 
+def npz(path, images, labels):
+    """Write the arrays of both splits under their usual names; return the format that reads them."""
+    names = {f"{split}_{what}": f"{what[0]}_{split}" for split in SPLITS for what in ("images", "labels")}
+    arrays = {f"i_{split}": images[split] for split in SPLITS} | {f"l_{split}": labels[split] for split in SPLITS}
+    np.savez_compressed(path, **arrays)
+    return {"name": "npz", "path": str(path), **names}
+
+
 def test_idx_files_need_no_counts(tmp_path):
     images, labels = small()
     card = describe(format=idx_files(tmp_path / "in", images, labels))
@@ -274,17 +282,30 @@ def test_stated_idx_files_need_not_be_there_when_the_study_is_read():
 
 def test_an_npz_file_is_read(tmp_path):
     images, labels = small()
-    names = {f"{split}_{what}": f"{what[0]}_{split}" for split in SPLITS for what in ("images", "labels")}
-    arrays = {f"i_{split}": images[split] for split in SPLITS} | {f"l_{split}": labels[split] for split in SPLITS}
-    np.savez_compressed(tmp_path / "mine.npz", **arrays)
-    form = {"name": "npz", "path": str(tmp_path / "mine.npz"), **names}
+    form = npz(tmp_path / "mine.npz", images, labels)
     data = prepared(describe(format=form), tmp_path / "out")
     assert (data.images("test")[..., 0] == images["test"]).all()
-    np.savez(tmp_path / "mine.npz", **{**arrays, "l_test": labels["test"] / 2})
+    npz(tmp_path / "mine.npz", images, {**labels, "test": labels["test"] / 2})
     with pytest.raises(UserError, match=r"mine\.npz: the labels are float64 \(5,\), expected one integer per image"):
         prepared(describe(format=form), tmp_path / "out")
     with pytest.raises(UserError, match=r"format\.train_images: .*mine\.npz has no array 'x' \(there: i_train, "):
         describe(format={**form, "train_images": "x"})
+
+
+def test_the_content_is_another_with_another_shape_or_number_of_classes(tmp_path):
+    """Else runs of images of another shape would be taken for finished: the bytes are the same."""
+    images, labels = small()
+    turned = {split: pixels.reshape(len(pixels), 4, 6) for split, pixels in images.items()}
+    form = npz(tmp_path / "mine.npz", images, labels)
+    cards = [
+        describe(format=form),
+        describe(format=form, classes=["cat", "dog"]),
+        describe(format=form, classes=3),
+        describe(format=npz(tmp_path / "turned.npz", turned, labels)),
+    ]
+    first, named, *others = (prepared(card, tmp_path / str(k)).manifest["content"] for k, card in enumerate(cards))
+    assert named == first
+    assert len({first, *others}) == 3
 
 
 @pytest.mark.parametrize("nested", [True, False])

@@ -24,7 +24,7 @@ class File:
 
 
 # Of prepared data sets: raised when they are to be prepared anew because what lies in their folders has changed.
-LAYOUT = 2
+LAYOUT = 3
 
 
 @dataclass(frozen=True)

@@ -141,14 +141,18 @@ def _manifest(card: Dataset, contents: Contents) -> dict:
     return facts
 
 
-def _parts(contents: Contents) -> list[bytes | memoryview]:
-    """Return what identifies the contents: the pixels, or the paths and sizes of listed images, and the labels."""
-    parts = []
+def _parts(contents: Contents) -> list[bytes | memoryview | str]:
+    """Return what identifies the contents: how many classes there are, and of each split the images and the labels.
+
+    Images are their shape, without which the same bytes are other pictures, and their pixels; of those that are only
+    listed, paths and sizes.
+    """
+    parts = [str(len(contents.classes))]
     for split in contents.splits.values():
         if split.images is None:
             parts.append("\n".join(f"{row.path}\t{row.bytes}" for row in split.index.itertuples()).encode())
         else:
-            parts.append(memoryview(np.ascontiguousarray(split.images)).cast("B"))
+            parts += [str(split.images.shape), memoryview(np.ascontiguousarray(split.images)).cast("B")]
         parts.append(split.labels.tobytes())
     return parts
 
