@@ -13,6 +13,7 @@ import sys
 import tarfile
 import threading
 import zipfile
+import zlib
 from dataclasses import asdict, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +33,7 @@ from trainsize.description import described
 from trainsize.errors import UserError
 from trainsize.files import canonical_json, read_json
 from trainsize.fingerprint import SCRIPTS, _reached
+from trainsize.pixels import decode
 from trainsize.prepared import Prepared
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -306,6 +308,53 @@ def test_the_content_is_another_with_another_shape_or_number_of_classes(tmp_path
     first, named, *others = (prepared(card, tmp_path / str(k)).manifest["content"] for k, card in enumerate(cards))
     assert named == first
     assert len({first, *others}) == 3
+
+
+def encoded(image, kind):
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+def png_16_bits(colours):
+    """A 16-bit colour PNG, which Pillow does not write, of a uint16 array (height × width × 3)."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in colours)
+    head = struct.pack(">IIBBBBB", colours.shape[1], colours.shape[0], 16, 2, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def test_images_of_16_bits_are_scaled_to_8():
+    grey = np.array([[0, 128, 129, 257], [600, 30_000, 65_406, 65_535]], np.uint16)
+    scaled = [[0, 0, 1, 1], [2, 117, 254, 255]]
+    big_endian = Image.frombytes("I;16B", (4, 2), grey.astype(">u2").tobytes())
+    files = [encoded(Image.fromarray(grey), kind) for kind in ("PNG", "TIFF", "PPM")]
+    for file in (*files, encoded(big_endian, "TIFF")):
+        assert decode(file, (2, 4, 1), "x")[..., 0].tolist() == scaled
+        assert (decode(file, (2, 4, 3), "x") == np.array(scaled)[..., None]).all()
+    ten_bits = b"P5 2 1 1023\n" + np.array([512, 1023], ">u2").tobytes()
+    assert decode(ten_bits, (1, 2, 1), "x").ravel().tolist() == [128, 255]
+    colours = np.array([[[0, 255, 256], [32_768, 40_000, 65_535]]], np.uint16)
+    assert (decode(png_16_bits(colours), (1, 2, 3), "x") == colours >> 8).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [(np.float32, "real numbers"), (np.int32, "signed or 32-bit"), (np.int16, "signed or 32-bit")]
+)
+def test_images_whose_range_is_unknown_are_refused_or_left_out(tmp_path, kind, found):
+    tree(tmp_path / "in")
+    path = tmp_path / "in" / "train" / "cat" / "deep.tif"
+    Image.fromarray(np.ones((8, 8), kind)).save(path)
+    form = folder_form(tmp_path / "in")
+    with pytest.raises(UserError, match=rf"cat/deep\.tif: its pixels are {found}.*, of unknown range"):
+        prepared(describe(format=form, n_train=7, n_test=4), tmp_path / "out")
+    card = describe(format={**form, "unreadable": "skip"}, n_train=6, n_test=4)
+    (message,) = prepared(card, tmp_path / "skipped").manifest["unreadable"]["train"]
+    assert message.startswith(f"{path}: its pixels are")
 
 
 @pytest.mark.parametrize("nested", [True, False])

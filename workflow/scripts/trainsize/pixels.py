@@ -19,13 +19,14 @@ _SHARE = 256
 def decode(source: Path | bytes, shape: tuple[int, int, int], name: str) -> np.ndarray:
     """Return the image as uint8 (height × width × channels), grey or colour as `shape` has 1 or 3 channels.
 
-    An image of another size is cut to the shape about its middle and scaled. Raises UserError naming the image.
+    An image of another size is cut to the shape about its middle and scaled, 16-bit grey becomes 8-bit grey. Raises
+    UserError naming the image.
     """
     height, width, channels = shape
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            converted = image.convert(_MODES[channels])
-    except MemoryError:
+            converted = _of_8_bits(image, name).convert(_MODES[channels])
+    except (MemoryError, UserError):
         raise
     # What a file that is no image makes of a decoder is any of a dozen exceptions.
     except Exception as error:
@@ -33,6 +34,23 @@ def decode(source: Path | bytes, shape: tuple[int, int, int], name: str) -> np.n
     if converted.size != (width, height):
         converted = ImageOps.fit(converted, (width, height), Image.Resampling.BICUBIC)
     return np.asarray(converted).reshape(shape)
+
+
+def _of_8_bits(image: Image.Image, name: str) -> Image.Image:
+    """Return an image with 8 bits per channel: Pillow would make all that is above 255 in others white.
+
+    Of colour images of 16 bits Pillow has kept the upper 8 when it opened them. Raises UserError, which begins with
+    `name`, for pixels of unknown range.
+    """
+    # Of a PGM file with more than 8 bits Pillow makes 32-bit integers, from 0 to 65,535 whatever the file's own range.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        found = "real numbers" if image.mode == "F" else "signed or 32-bit integers"
+        raise UserError(
+            f"{name}: its pixels are {found}, of unknown range; save it with 8 or 16 bits, from black to white"
+        )
+    return image
 
 
 def decode_all(
