@@ -8,8 +8,10 @@ from support import ROOT
 from trainsize import slurm
 from trainsize.errors import UserError
 from trainsize.estimates import ASSUMED_FACTOR, Estimates, Rates, Work, assumed_rates, job_minutes, recorded_rates
+from trainsize.files import write_json
 from trainsize.machine import check_config, read_profile
 from trainsize.plan import Place, _makespan, main, make_plan
+from trainsize.runs import FILES, settings_hash
 from trainsize.study import load_study
 
 STUDY = """\
@@ -165,6 +167,26 @@ def test_a_layer_that_is_not_there_is_told_when_the_networks_are_counted(tmp_pat
     with pytest.raises(UserError, match=r"studies/s.yaml: models.mlp: neurons.layer: found 'hidden', allowed: 0, 1, 2"):
         estimates.count()
     assert not estimates.file.exists()
+
+
+def test_runs_on_what_was_the_data_set_are_to_do(study, tmp_path):
+    folder, run = tmp_path / "s", study.runs[0]
+    card = study.dataset
+    facts = {"n_train": card.n_train, "n_test": card.n_test, "classes": list(card.classes), "shape": list(card.shape)}
+    settings = settings_hash(study.run_settings(run.model))
+    done = record(1.0) | {"settings_hash": settings, "code": "code", "dataset_content": "c", "flops_per_image": 1}
+    write_json(folder / run.folder / "run.json", done)
+    for name in FILES:
+        (folder / run.folder / name).touch()
+
+    def why(**changes):
+        write_json(tmp_path / "datasets" / card.name / "manifest.json", {**facts, "content": "c", **changes})
+        return plan(study, tmp_path).table["why"][0]
+
+    assert plan(study, tmp_path).table["why"][0] == why() == "19 missing"  # not prepared yet, and prepared
+    changed = "1 data set changed, 19 missing"
+    assert why(content="d") == changed
+    assert why(shape=[16, 16, 1]) == why(n_train=9) == why(n_test=9) == why(classes=["0"]) == changed
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "many", "2.5"])

@@ -17,8 +17,10 @@ import pandas as pd
 
 from trainsize import slurm
 from trainsize.budget import checkpoints
+from trainsize.catalogue import Dataset
 from trainsize.errors import UserError, counted
 from trainsize.estimates import START_SECONDS, Estimates, Rates, Work, device_of, job_minutes
+from trainsize.files import read_json
 from trainsize.fingerprint import fingerprint
 from trainsize.machine import check_config, read_profile
 from trainsize.runs import FILES, Run
@@ -68,13 +70,30 @@ class Plan:
     warnings: list[str]
 
 
-def reason(record: dict | None, settings: str, code: str) -> str:
-    """Return why a run has to be trained, or nothing if it is finished."""
+def reason(record: dict | None, settings: str, code: str, data: str | None) -> str:
+    """Return why a run has to be trained, or nothing if it is finished; `data` is what `data_content` says."""
     if record is None:
         return "missing"
     if record.get("settings_hash") != settings:
         return "settings changed"
+    if data is not None and record.get("dataset_content") != data:
+        return "data set changed"
     return "code changed" if record.get("code") != code else ""
+
+
+def data_content(card: Dataset, results: Path) -> str | None:
+    """Return the content of the data set as it is prepared, and None where it is not.
+
+    Nothing ("") where it will be prepared again, because it has changed: then no run is of the present content. Raises
+    UserError for a damaged manifest.
+    """
+    path = results / "datasets" / card.name / "manifest.json"
+    if not path.exists():
+        return None
+    found = read_json(path)
+    prepared = (found["n_train"], found["n_test"], len(found["classes"]), found["shape"])
+    stated = (card.n_train, card.n_test, len(card.classes), card.shape and list(card.shape))
+    return found["content"] if prepared == stated else ""
 
 
 def make_plan(study: Study, results: Path, code: str, place: Place) -> Plan:
@@ -82,13 +101,14 @@ def make_plan(study: Study, results: Path, code: str, place: Place) -> Plan:
     estimates = Estimates(study, results, place.device)
     if estimates.uncounted():
         estimates.count()
+    data = data_content(study.dataset, results)
     runs_per_job = min(place.settings["runs_per_job"], len(study.pairs))
     bytes_per_run = _bytes_per_run(study, results, estimates)
     rows, durations = [], []
     for model in study.models:
         for n in study.model_sizes[model]:
             reasons = {
-                pair: reason(estimates.records.get(Run(model, n, *pair)), estimates.settings[model], code)
+                pair: reason(estimates.records.get(Run(model, n, *pair)), estimates.settings[model], code, data)
                 for pair in study.pairs
             }
             jobs = _jobs(list(reasons.values()), runs_per_job)
