@@ -294,6 +294,24 @@ def test_an_npz_file_is_read(tmp_path):
         describe(format={**form, "train_images": "x"})
 
 
+def test_arrays_with_the_channels_first_are_refused_unless_their_shape_is_stated(tmp_path):
+    labels = {split: np.arange(4) % 2 for split in SPLITS}
+
+    def card(found, **stated):
+        images = dict.fromkeys(SPLITS, np.zeros((4, *found), np.uint8))
+        return describe(format=npz(tmp_path / "mine.npz", images, labels), **stated)
+
+    for shape in ((1, 8, 8), (3, 32, 32), (4, 6, 5)):
+        with pytest.raises(UserError, match=re.escape(f"mine.npz: the training images have the shape {(4, *shape)}")):
+            card(shape)
+    with pytest.raises(UserError, match=r"looks like channels first; transpose .* or state `shape: \[3, 32, 32\]`"):
+        card((3, 32, 32), n_train=4, n_test=4)
+    assert card((3, 32, 32), shape=[3, 32, 32]).shape == (3, 32, 32)
+    assert card((3, 32, 4)).shape == (3, 32, 4)  # a low image
+    assert card((5, 32, 32)).shape == (5, 32, 32)  # of many channels
+    assert card((3, 32)).shape == (3, 32, 1)
+
+
 def test_the_content_is_another_with_another_shape_or_number_of_classes(tmp_path):
     """Else runs of images of another shape would be taken for finished: the bytes are the same."""
     images, labels = small()

@@ -31,7 +31,9 @@ def described(value: dict) -> Dataset:
     elif len(facts) < 3:
         shapes = {"idx": _idx_shapes, "npz": _npz_shapes}[form["name"]](form)
         found = {"n_train": shapes["train_labels"][0], "n_test": shapes["test_labels"][0]}
-        facts = {**found, "shape": (*shapes["train_images"][1:], 1)[:3], **facts}
+        facts = {**found, **facts}
+        if "shape" not in facts:
+            facts["shape"] = _image_shape(shapes["train_images"], form["path"])
     classes = value["classes"]
     return Dataset(
         name=name,
@@ -75,6 +77,19 @@ def _checked(shapes: dict[str, tuple[int, ...]], path: str) -> dict[str, tuple[i
             expected = "one number per image" if len(allowed) == 1 else "images × height × width (× channels)"
             raise UserError(f"{path}: the {name.replace('_', ' ')} have the shape {shape}, expected {expected}")
     return shapes
+
+
+def _image_shape(shape: tuple[int, ...], path: str) -> tuple[int, int, int]:
+    """Return height, width and channels of the images in an array; one without channels is grey.
+
+    Raises UserError for an array whose channels seem to come first, as PyTorch has them.
+    """
+    if len(shape) == 4 and shape[1] <= 4 < shape[3]:
+        raise UserError(
+            f"{path}: the training images have the shape {shape}, which looks like channels first; transpose them to "
+            f"images × height × width × channels, or state `shape: {list(shape[1:])}` if height comes first"
+        )
+    return (*shape[1:], 1)[:3]
 
 
 def _to_add(value: dict) -> str:
