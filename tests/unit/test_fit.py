@@ -219,6 +219,22 @@ def test_normalisation_of_the_subset_and_by_constants(digits):
     assert normalised_by({"name": "subset"}, black, black).inputs(slice(None)).abs().max() == 0
 
 
+def test_normalisation_by_the_data_set_leaves_a_channel_without_spread_at_0(digits):
+    images = Images.load(Prepared(digits), "train", CPU)
+    usual = normalised_by({"name": "dataset"}, images, images)
+    assert usual.mean.equal(images.mean) and usual.std.equal(images.std)
+    opaque = torch.full_like(images.pixels, 255)
+    with_alpha = Images(
+        torch.cat([images.pixels, opaque], 1),
+        images.labels,
+        torch.cat([images.mean, torch.ones(1, 1, 1)]),
+        torch.cat([images.std, torch.zeros(1, 1, 1)]),
+    )
+    inputs = normalised_by({"name": "dataset"}, with_alpha, images).inputs(slice(9))
+    assert inputs[:, :1].equal(images.inputs(slice(9)))
+    assert inputs[:, 1].eq(0).all()
+
+
 def test_the_mean_loss_of_the_batches_is_kept(train):
     """With one image per class in one batch and no dropout, the loss of the first update is that of the start."""
     history = train(settings(updates=1, points=1, batch_size=80))[0]

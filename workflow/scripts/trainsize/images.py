@@ -57,7 +57,7 @@ def normalised_by(settings: dict, images: Images, subset: Images) -> Images:
     channels = images.pixels.shape[1]
     match settings["name"]:
         case "dataset":
-            return images
+            mean, std = images.mean, images.std
         case "subset":
             pixels = subset.pixels.double() / 255
             std, mean = torch.std_mean(pixels, dim=(0, 2, 3), correction=0)
