@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
+from trainsize.catalogue import DATASETS
 from trainsize.files import read_json, write_sealed
 from trainsize.report import write_report
 from trainsize.study import load_study
@@ -174,6 +175,7 @@ def test_the_report_stands_alone(results):
     page = (results / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "A tiny study" in page
+    assert all(text in page for text in DATASETS["digits"].told.values())
     assert not re.search(r"src=\"(?!data:)", page)
     assert all((results / link).is_file() for link in re.findall(r"href=\"(?!#)([^\"]+)", page))
     images = re.findall(r"data:image/png;base64,([^\"]+)", page)

@@ -73,6 +73,10 @@ def test_a_described_data_set_goes_from_its_files_to_overlap(blobs, monkeypatch)
     monkeypatch.setenv("TRAINSIZE_MIRROR", str(folder / "elsewhere"))
     assert "Nothing to be done" in make(blobs, OVERLAP, SUBSETS)
 
+    # Nor do its title, source and licence.
+    blobs.edit("studies/blobs.yaml", "  name: blobs\n", "  name: blobs\n  title: A\n  source: B\n  licence: C\n")
+    assert "Nothing to be done" in make(blobs, OVERLAP, SUBSETS)
+
 
 def test_missing_and_damaged_files_are_one_message(blobs, monkeypatch):
     output = make(blobs, SUBSETS, check=False)

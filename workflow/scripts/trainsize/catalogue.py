@@ -26,6 +26,9 @@ class File:
 # Of prepared data sets: raised when they are to be prepared anew because what lies in their folders has changed.
 LAYOUT = 3
 
+# What of a data set is only told: nothing is prepared or trained again when it is reworded.
+_TOLD = ("title", "source", "licence")
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -57,8 +60,15 @@ class Dataset:
 
     @property
     def request(self) -> str | dict:
-        """What the download stage is told: the name of a data set it knows, or the whole card."""
-        return self.name if self.name in DATASETS else asdict(self)
+        """What the download stage is told: the name of a data set it knows, or the card but for what is only told."""
+        if self.name in DATASETS:
+            return self.name
+        return {key: value for key, value in asdict(self).items() if key not in _TOLD}
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What the report tells of where the data set is from."""
+        return {key: getattr(self, key) for key in _TOLD}
 
     def pixels(self) -> tuple[int, int, int]:
         """Return the shape. Raises UserError for images that are only listed."""
@@ -71,12 +81,13 @@ class Dataset:
 
 
 def requested(request: str | dict) -> Dataset:
-    """Return the card that `Dataset.request` asks for."""
+    """Return the card that `Dataset.request` asks for; without its title, source and licence where it is described."""
     if isinstance(request, str):
         return DATASETS[request]
     files = tuple(File(**file) for file in request["files"])
     shape = request["shape"] and tuple(request["shape"])
-    return Dataset(**{**request, "shape": shape, "classes": tuple(request["classes"]), "files": files})
+    facts = {**request, "shape": shape, "classes": tuple(request["classes"]), "files": files}
+    return Dataset(**{**dict.fromkeys(_TOLD, ""), **facts})
 
 
 def numbered(count: int) -> tuple[str, ...]:

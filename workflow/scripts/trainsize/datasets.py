@@ -120,13 +120,10 @@ def _manifest(card: Dataset, contents: Contents) -> dict:
     """Return what the manifest says: nothing of this machine, so that a data set prepared twice is the same."""
     facts = {
         "name": card.name,
-        "title": card.title,
         "n_train": card.n_train,
         "n_test": card.n_test,
         "classes": contents.classes,
         "shape": card.shape,
-        "source": card.source,
-        "licence": card.licence,
         "content": digest(*_parts(contents)),
         "class_counts": {
             split: np.bincount(part.labels, minlength=len(contents.classes)).tolist()

@@ -107,6 +107,7 @@ class Study:
             "title": self.title,
             "source": self.source,
             "stand_in": self.stand_in,
+            "dataset": self.dataset.told,
             "subset": self.subset,
             "budgets": self.budgets,
             "evaluation": self.evaluation,
