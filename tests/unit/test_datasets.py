@@ -35,6 +35,7 @@ from trainsize.files import canonical_json, read_json
 from trainsize.fingerprint import SCRIPTS, _reached
 from trainsize.pixels import decode
 from trainsize.prepared import Prepared
+from trainsize.readers import parquet_columns
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("train", "test")
@@ -389,6 +390,30 @@ def test_parquet_tables_are_read(tmp_path, nested):
     data = prepared(describe(classes=3, format=form, n_train=4, n_test=2), tmp_path / "out")
     assert (data.images("train") == images[:4]).all()
     assert data.labels("test").tolist() == [1, 2]
+
+
+def test_parquet_tables_stay_in_chunks(tmp_path, monkeypatch):
+    """Put together they would be an array of bytes, which ends at 2 GiB."""
+    monkeypatch.setattr("trainsize.readers._ROWS", 2)
+    images = pictures(8, 4, 4)
+    files = [{"bytes": png(image), "path": None} for image in images]
+    for name, rows in (
+        ("train-0", slice(0, 5)),
+        ("train-1", slice(5, 5)),
+        ("train-2", slice(5, 7)),
+        ("test", slice(7, 8)),
+    ):
+        table = pa.table({"label": pa.array([0, 1] * 4, pa.int8())[rows], "image": pa.array(files)[rows]})
+        parquet.write_table(table, tmp_path / f"{name}.parquet", row_group_size=3)
+    column, labels = parquet_columns(sorted(tmp_path.glob("train-*")), "image", "label")
+    assert column.num_chunks >= 4
+    assert labels.tolist() == [0, 1, 0, 1, 0, 1, 0]
+    form = {"name": "parquet", "path": str(tmp_path), "train": "train-*.parquet", "test": "test.parquet"}
+    form |= {"image": "image", "label": "label", "size": 4, "channels": 1}
+    data = prepared(describe(format=form, n_train=7, n_test=1), tmp_path / "out")
+    assert (data.images("train") == images[:7]).all()
+    with pytest.raises(UserError, match=r"train-0\.parquet: cannot be read as columns 'picture' and 'label'"):
+        prepared(describe(format=form | {"image": "picture"}, n_train=7, n_test=1), tmp_path / "out")
 
 
 def folder_form(path, **options):

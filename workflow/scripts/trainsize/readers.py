@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import compute, parquet
 
 from trainsize.catalogue import Dataset, numbered
 from trainsize.description import ARRAYS, idx_path, parquet_paths
@@ -20,6 +22,7 @@ from trainsize.pixels import decode, decode_all
 from trainsize.subsets import stratified
 
 SPLITS = ("train", "test")
+_ROWS = 256  # of a Parquet table that are read at once
 
 
 @dataclass
@@ -123,20 +126,8 @@ def _read_parquet(card: Dataset, root: Path, scratch: Path) -> Contents:
 
 
 def _parquet_split(card: Dataset, root: Path, scratch: Path, split: str) -> Split:
-    """Read image files, bare or in a column of {bytes, path} as Hugging Face keeps them, and labels."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    image, label = card.format["image"], card.format["label"]
     paths = parquet_paths(root / card.format["path"], card.format[split])
-    try:
-        tables = [parquet.ParquetFile(path).read(columns=[image, label]) for path in paths]
-        table = pa.concat_tables(tables).combine_chunks()
-        files, labels = table[image].combine_chunks(), table[label].to_numpy()
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{paths[0]}: cannot be read as columns '{image}' and '{label}' ({error})") from error
-    if pa.types.is_struct(files.type):
-        files = files.field("bytes")
+    files, labels = parquet_columns(paths, card.format["image"], card.format["label"])
 
     def get(row: int) -> np.ndarray:
         return decode(files[row].as_py() or b"", card.shape, f"{paths[0].parent}, {split} image {row}")
@@ -144,6 +135,23 @@ def _parquet_split(card: Dataset, root: Path, scratch: Path, split: str) -> Spli
     images, skipped = decode_all(len(labels), get, card.shape, scratch / f"{split}.npy", _unreadable(card))
     made = Split.of(images, np.delete(labels, list(skipped)), paths[0].parent)
     return replace(made, skipped=skipped)
+
+
+def parquet_columns(paths: list[Path], image: str, label: str) -> tuple[pa.ChunkedArray, np.ndarray]:
+    """Return the image files, bare or in a column of {bytes, path} as Hugging Face keeps them, and the labels.
+
+    Raises UserError for tables without such columns.
+    """
+    try:
+        opened = [parquet.ParquetFile(path) for path in paths]
+        schema = pa.schema([opened[0].schema_arrow.field(name) for name in (image, label)])
+        # In chunks, which must not be combined: one array of Arrow's, and one of a struct read at once, ends at 2 GiB.
+        batches = [batch for file in opened for batch in file.iter_batches(_ROWS, columns=[image, label])]
+        table = pa.Table.from_batches([batch.select([image, label]) for batch in batches], schema)
+        files = compute.struct_field(table[image], "bytes") if pa.types.is_struct(table[image].type) else table[image]
+        return files, table[label].to_numpy()
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise UserError(f"{paths[0]}: cannot be read as columns '{image}' and '{label}' ({error})") from error
 
 
 def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:
