@@ -33,6 +33,7 @@ from trainsize.description import described
 from trainsize.errors import UserError
 from trainsize.files import canonical_json, read_json
 from trainsize.fingerprint import SCRIPTS, _reached
+from trainsize.folders import list_folder
 from trainsize.pixels import decode
 from trainsize.prepared import Prepared
 from trainsize.readers import parquet_columns
@@ -455,6 +456,39 @@ def test_a_folder_of_images_is_listed_and_prepared(tmp_path, annotated):
     # A wider image is cut about its middle: no column of the outer two on each side is left.
     first = pictures(1, 8, 12, 3, seed=0)[0]
     assert (data.images("train")[0] == first[:, 2:10]).all()
+
+
+def test_hidden_files_and_folders_are_left_alone(tmp_path):
+    tree(tmp_path)
+    image = (tmp_path / "train" / "cat" / "images" / "cat_0.PNG").read_bytes()
+    for path in (".ipynb_checkpoints/a.png", "cat/.ipynb_checkpoints/cat_0-checkpoint.png", "dog/._dog_0.png"):
+        write(tmp_path / "train" / path, image)
+    classes, splits = list_folder(tmp_path, "train", "val")
+    assert classes == ("cat", "dog")
+    assert [len(splits[split]) for split in ("train", "test")] == [6, 4]
+
+
+@pytest.mark.parametrize(
+    "place", ["train/cat/images/caf\udce9.png", "train/cat/caf\udce9/a.png", "train/caf\udce9/a.png"]
+)
+def test_a_name_that_is_not_utf_8_is_named(tmp_path, place):
+    tree(tmp_path)
+    write(tmp_path / place, png(pictures(1)[0]))
+    with pytest.raises(UserError, match=r"/train/\S*caf\\xe9\S*: the name is not UTF-8; rename it$") as caught:
+        list_folder(tmp_path, "train", "val")
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize("name", ["lost.png", "loop"])
+def test_a_broken_link_is_named(tmp_path, name):
+    tree(tmp_path)
+    link = tmp_path / "train" / "dog" / name
+    link.symlink_to(name if name == "loop" else "nowhere")
+    with pytest.raises(UserError, match=rf"/train/dog/{name}: a link that leads nowhere \([^)]+\); remove it$"):
+        list_folder(tmp_path, "train", "val")
+    link.unlink()
+    with pytest.raises(UserError, match=r"/valid: cannot be listed \(No such file or directory\)$"):
+        list_folder(tmp_path, "train", "valid")
 
 
 def test_without_a_size_images_are_only_listed(tmp_path):

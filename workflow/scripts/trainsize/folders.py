@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,11 +50,37 @@ def list_folder(root: Path, train: str, test: str) -> tuple[tuple[str, ...], dic
 
 
 def _folders_in(folder: Path) -> tuple[str, ...]:
+    with _listed(folder) as entries:
+        return tuple(sorted(_name(entry) for entry in entries if entry.is_dir()))
+
+
+@contextmanager
+def _listed(folder: Path) -> Iterator[Iterator[os.DirEntry]]:
+    """Give what lies in a folder, but for what is hidden there, which is no data: a name that begins with a dot.
+
+    An OSError of what is done with it becomes a UserError that names the link it comes from, or else the folder.
+    """
     try:
         with os.scandir(folder) as entries:
-            return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+            yield (entry for entry in entries if not entry.name.startswith("."))
     except OSError as error:
-        raise UserError(f"{folder}: cannot be listed ({error.strerror})") from error
+        path = Path(error.filename or folder)
+        if path.is_symlink():
+            raise UserError(f"{_shown(path)}: a link that leads nowhere ({error.strerror}); remove it") from error
+        raise UserError(f"{_shown(folder)}: cannot be listed ({error.strerror})") from error
+
+
+def _name(entry: os.DirEntry) -> str:
+    """Return an entry's name. Raises UserError where it is not UTF-8, and so can stand in no table."""
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{_shown(entry.path)}: the name is not UTF-8; rename it") from error
+    return entry.name
+
+
+def _shown(path: str | Path) -> str:
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _by_class(root: Path, split: str, classes: tuple[str, ...]) -> Index:
@@ -89,19 +116,16 @@ def _annotated(root: Path, split: str, classes: tuple[str, ...]) -> Index:
 
 def _images(root: Path, folder: str) -> Iterator[tuple[str, int]]:
     """Yield path below `root` and size in bytes of every image in `folder` and the folders in it."""
-    try:
-        with os.scandir(root / folder) as entries:
-            for entry in entries:
-                if entry.name.lower().endswith(EXTENSIONS):
-                    found = entry.stat()
-                    # Of a pipe one would wait for an image for ever.
-                    if not stat.S_ISREG(found.st_mode):
-                        raise UserError(f"{root / folder / entry.name}: has an image's name, and is no file; remove it")
-                    yield f"{folder}/{entry.name}", found.st_size
-                elif entry.is_dir():
-                    yield from _images(root, f"{folder}/{entry.name}")
-    except OSError as error:
-        raise UserError(f"{root / folder}: cannot be listed ({error.strerror})") from error
+    with _listed(root / folder) as entries:
+        for entry in entries:
+            if entry.name.lower().endswith(EXTENSIONS):
+                path, found = f"{folder}/{_name(entry)}", entry.stat()
+                # Of a pipe one would wait for an image for ever.
+                if not stat.S_ISREG(found.st_mode):
+                    raise UserError(f"{root / path}: has an image's name, and is no file; remove it")
+                yield path, found.st_size
+            elif entry.is_dir():
+                yield from _images(root, f"{folder}/{_name(entry)}")
 
 
 def checksums(root: Path, paths: list[str]) -> list[str]:
