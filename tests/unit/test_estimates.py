@@ -189,6 +189,16 @@ def test_runs_on_what_was_the_data_set_are_to_do(study, tmp_path):
     assert why(shape=[16, 16, 1]) == why(n_train=9) == why(n_test=9) == why(classes=["0"]) == changed
 
 
+def test_a_network_that_does_not_fit_the_images_is_named(tmp_path):
+    data = "{name: tiny, format: {name: npz, path: none.npz}, classes: 2, n_train: 2000, n_test: 9, shape: [6, 5, 1]}"
+    text = STUDY.replace("digits", data).replace("models: {", "models: {small: {architecture: slides_cnn}, ")
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(
+        UserError, match=r"^models\.small: its network does not fit images of 6 × 5 × 1 \(.*too small\)"
+    ):
+        plan(load_study("s", tmp_path), tmp_path)
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "many", "2.5"])
 def test_jobs_at_once_that_are_no_number(monkeypatch, jobs):
     monkeypatch.setattr(sys, "argv", ["plan", "digits", f"--jobs={jobs}"])

@@ -224,7 +224,8 @@ class Estimates:
     def count(self) -> None:
         """Count the operations of the models that lack them, on the networks themselves. Imports PyTorch.
 
-        Raises UserError for a network that cannot be made, or lacks the layer whose units a recipe compares.
+        Raises UserError for a network that cannot be made, does not fit the images, or lacks the layer whose units a
+        recipe compares.
         """
         from trainsize.architectures import build, flops_per_image
         from trainsize.neurons import check_layer
@@ -237,11 +238,17 @@ class Estimates:
                 network = build(recipe, shape, len(self.study.dataset.classes), seed=0)
                 if recipe["neurons"]:
                     check_layer(network, recipe["neurons"]["layer"], shape)
+                self.operations[model] = flops_per_image(network, shape)
             except UserError as error:
-                file = f"studies/{self.study.name.partition('+')[0]}.yaml"
-                raise UserError(f"{file}: models.{model}: {error}") from error
-            self.operations[model] = flops_per_image(network, shape)
+                raise UserError(f"{self._place(model)}: {error}") from error
+            except (RuntimeError, ValueError) as error:
+                size = f"{height} × {width} × {channels}"
+                raise UserError(f"{self._place(model)}: its network does not fit images of {size} ({error})") from error
         write_json(self.file, {self.settings[model]: count for model, count in self.operations.items()})
+
+    def _place(self, model: str) -> str:
+        """Return where the study file speaks of a model."""
+        return f"studies/{self.study.name.partition('+')[0]}.yaml: models.{model}"
 
     @cached_property
     def rates(self) -> dict[str, Rates]:
