@@ -194,7 +194,7 @@ def test_a_network_that_does_not_fit_the_images_is_named(tmp_path):
     text = STUDY.replace("digits", data).replace("models: {", "models: {small: {architecture: slides_cnn}, ")
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(
-        UserError, match=r"^models\.small: its network does not fit images of 6 × 5 × 1 \(.*too small\)"
+        UserError, match=r"^studies/s.yaml: models\.small: its network does not fit images of 6 × 5 × 1 \(.*too small\)"
     ):
         plan(load_study("s", tmp_path), tmp_path)
 
