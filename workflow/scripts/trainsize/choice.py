@@ -237,37 +237,38 @@ def fitting(found: list[Candidate]) -> list[Candidate]:
 
 
 def chosen(found: list[Candidate]) -> list[Candidate]:
-    """Mark the family to believe, of those that go through the means if any does.
-
-    It is the one with the smallest error at the held-out sizes or, of those within one standard error of it (of the
-    difference, over resampled units), the one with the fewest parameters. The baseline is no curve and is never chosen.
-    Where no curved family has enough sizes for the hold-out, AIC decides: with the variance between units where there
-    is one, else AICc and, where that is not defined either, the number of parameters, of which more are better.
-    """
+    """Mark the family to believe, of those that go through the means if any does; the baseline is no curve."""
     could = [c for c in found if usable(c) and c.name != BASELINE]
-    open_to = fitting(could)
-    if not open_to:
+    if not could:
         return found
-    tested, cuts = _tested(open_to)
-    if len(could) == 1:
-        near, pick, how = [], could[0], ALONE
-    elif tested:
-        scores = {c.name: c.holdout.at(cuts) for c in tested}
-        best = min(tested, key=lambda c: scores[c.name][0])
-        near = [c for c in tested if _within_one_error(scores[c.name], scores[best.name])]
-        pick, how = min(near, key=lambda c: (c.parameters, scores[c.name][0])), HELD_OUT
-    elif all(np.isfinite(c.p_fit) for c in open_to):
-        aic = {c.name: c.fit.cost + 2 * c.parameters for c in open_to}
-        pick, how = min(open_to, key=lambda c: aic[c.name]), KNOWN_AIC
-        near = [c for c in open_to if aic[c.name] < aic[pick.name] + SAME_AIC]
-    else:
-        known = [c for c in open_to if np.isfinite(c.aicc)]
-        pick = min(known, key=lambda c: c.aicc) if known else max(open_to, key=lambda c: (c.parameters, -c.fit.cost))
-        near, how = [], AICC
+    pick, near, how = _decided(fitting(could)) if len(could) > 1 else (could[0], [], ALONE)
     return [
         replace(c, chosen=c is pick, chosen_by=how if c is pick else None, as_good=any(c is other for other in near))
         for c in found
     ]
+
+
+def _decided(open_to: list[Candidate]) -> tuple[Candidate, list[Candidate], str]:
+    """Return the candidate to believe, those that do as well with itself, and what decided.
+
+    It is the one with the smallest error at the held-out sizes or, of those within one standard error of it (of the
+    difference, over resampled units), the one with the fewest parameters. Where no curved family has enough sizes for
+    the hold-out, AIC decides: with the variance between units where there is one, else AICc and, where that is not
+    defined either, the number of parameters, of which more are better.
+    """
+    tested, cuts = _tested(open_to)
+    if tested:
+        scores = {c.name: c.holdout.at(cuts) for c in tested}
+        best = min(tested, key=lambda c: scores[c.name][0])
+        near = [c for c in tested if _within_one_error(scores[c.name], scores[best.name])]
+        return min(near, key=lambda c: (c.parameters, scores[c.name][0])), near, HELD_OUT
+    if all(np.isfinite(c.p_fit) for c in open_to):
+        aic = {c.name: c.fit.cost + 2 * c.parameters for c in open_to}
+        pick = min(open_to, key=lambda c: aic[c.name])
+        return pick, [c for c in open_to if aic[c.name] < aic[pick.name] + SAME_AIC], KNOWN_AIC
+    known = [c for c in open_to if np.isfinite(c.aicc)]
+    pick = min(known, key=lambda c: c.aicc) if known else max(open_to, key=lambda c: (c.parameters, -c.fit.cost))
+    return pick, [], AICC
 
 
 def _tested(open_to: list[Candidate]) -> tuple[list[Candidate], tuple[int, ...]]:
