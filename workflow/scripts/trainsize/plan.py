@@ -225,7 +225,7 @@ def describe(plan: Plan) -> str:
     table, place = plan.table, plan.place
     asks = place.settings["time_margin"] is not None
     lines = [f"{plan.study.name}: {plan.study.title}", ""]
-    header = f"{'model':<16}{'n':>9}{'runs':>7}{'done':>7}{'to do':>7}{'updates':>13}{'images':>17}{'TFLOP':>10}"
+    header = f"{'model':<16}{'n':>9}{'runs':>7}{'done':>7}{'to do':>7}{'updates':>13}{'images':>17}{'TFLOP':>13}"
     header += f"{'time':>10}{'jobs':>7}" + (f"{'asks for':>10}" if asks else "") + "  why"
     lines += [header, "-" * len(header)]
     for row in table.itertuples():
@@ -262,7 +262,7 @@ def _costs(plan: Plan, total: pd.Series) -> list[str]:
 def _counts(row) -> str:
     return (
         f"{row.runs:>7,.0f}{row.finished:>7,.0f}{row.to_do:>7,.0f}{row.updates:>13,.0f}{row.images:>17,.0f}"
-        f"{row.flops / 1e12:>10,.2f}{duration(row.hours):>10}{row.jobs:>7,.0f}"
+        f"{row.flops / 1e12:>13,.2f}{duration(row.hours):>10}{row.jobs:>7,.0f}"
     )
 
 
