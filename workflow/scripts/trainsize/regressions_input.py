@@ -45,13 +45,16 @@ def _read(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise UserError(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'} ({error})") from error
     for column in WHOLE:
-        if column not in table:
-            raise UserError(
-                f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {listing(table.columns)})"
-            )
+        _check_column(column, table, path)
     if not len(table):
         raise UserError(f"{path}: has columns but no rows")
     return table
+
+
+def _check_column(column: str, table: pd.DataFrame, path: Path) -> None:
+    if column not in table:
+        there = listing(table.columns)
+        raise UserError(f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {there})")
 
 
 def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -96,10 +99,7 @@ def responses_of(table: pd.DataFrame, stated: list[str], path: Path) -> list[Res
         column for column in table if kind_of(column) and not column.startswith(("train_", "validation_"))
     ]:
         column, _, kind = text.partition(":")
-        if column not in table:
-            raise UserError(
-                f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {listing(table.columns)})"
-            )
+        _check_column(column, table, path)
         kind = kind or kind_of(column)
         if kind not in kinds:
             raise UserError(
