@@ -11,9 +11,10 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from trainsize.audit import audit
-from trainsize.audit_findings import FINDING
-from trainsize.audit_input import Facts, sheet_of_texts
+from trainsize.audit.facts import Facts
+from trainsize.audit.findings import FINDING
+from trainsize.audit.sheet import sheet_of_texts
+from trainsize.audit.stage import audit
 
 BATCHES, DIGITS, RUNS = (8, 16, 64, 100, 256), (2, 3, 4), (5, 10, 30, 100)
 

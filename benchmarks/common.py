@@ -76,7 +76,7 @@ def records(benchmark: str, seconds: dict[str, list[float]], plain: str, per: fl
 def machine() -> str:
     import torch
 
-    from trainsize.provenance import processor
+    from trainsize.common.provenance import processor
 
     gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
     return f"{gpu}{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {platform.system()}"

@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 
 import pandas as pd
 
-from trainsize.folders import Index, list_folder
-from trainsize.tables import INDEX, read_table, write_table
+from trainsize.common.tables import read_table, write_table
+from trainsize.datasets.folders import Index, list_folder
+from trainsize.download.tables import INDEX
 
 CLASSES = 1000
 

@@ -21,8 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 import numpy as np
 import pandas as pd
 
-from trainsize.curves import SCORE, Response
-from trainsize.regressions import Data, Options, analyse
+from trainsize.curves.measured import Response
+from trainsize.metrics.catalogue import SCORE
+from trainsize.regressions.options import Data, Options
+from trainsize.regressions.stage import analyse
 
 SIZES = (750, 800, 1000, 1200, 1500, 2000, 2400, 3000, 4000, 6000, 12_000)
 SEEDS = 10

@@ -20,15 +20,17 @@ import numpy as np
 import psutil
 from overhead import measured, project
 
-from trainsize.evaluation import Scores
-from trainsize.files import link, write_sealed
-from trainsize.fingerprint import fingerprint
-from trainsize.prepared import Prepared
-from trainsize.record import checksums
-from trainsize.runs import FILES, Run, settings_hash
-from trainsize.study import Study, load_study
-from trainsize.subsets import content_hash, draw_subsets
-from trainsize.tables import HISTORY, PREDICTIONS, write_table
+from trainsize.common.files import link, write_sealed
+from trainsize.common.fingerprint import fingerprint
+from trainsize.common.tables import write_table
+from trainsize.datasets.prepared import Prepared
+from trainsize.runs.record import checksums
+from trainsize.runs.run import FILES, Run, settings_hash
+from trainsize.study.reader import load_study
+from trainsize.study.study import Study
+from trainsize.subsets.methods import content_hash, draw_subsets
+from trainsize.training.evaluation import Scores
+from trainsize.training.tables import HISTORY, PREDICTIONS
 
 STUDY = """\
 title: {runs} runs that were made up

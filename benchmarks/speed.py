@@ -27,15 +27,15 @@ import torch
 from common import ROOT, apart, interleaved, keep, records
 from torch import nn
 
-from trainsize.architectures import build, flops_per_image
-from trainsize.checkpoint import Checkpoints
-from trainsize.fit import Fit
-from trainsize.images import Images
-from trainsize.prepared import write_manifest
-from trainsize.processes import ALONE
-from trainsize.schema import load_schema, with_defaults
-from trainsize.study import load_study
-from trainsize.training import set_up
+from trainsize.common.schema import load_schema, with_defaults
+from trainsize.datasets.prepared import write_manifest
+from trainsize.study.reader import load_study
+from trainsize.training.architectures import build, flops_per_image
+from trainsize.training.checkpoint import Checkpoints
+from trainsize.training.images import Images
+from trainsize.training.loop import Fit
+from trainsize.training.processes import ALONE
+from trainsize.training.stage import set_up
 
 STEPS = 20  # updates of a call
 SHAPE, SCRIPT = (1, 28, 28), ROOT / "workflow" / "scripts" / "training.py"

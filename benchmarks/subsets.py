@@ -19,9 +19,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
-from trainsize.overlap import write_overlap
-from trainsize.subset_tables import subset_path, write_subsets
-from trainsize.subsets import METHODS, draw_subsets
+from trainsize.overlap.stage import write_overlap
+from trainsize.subsets.methods import METHODS, draw_subsets
+from trainsize.subsets.stage import subset_path, write_subsets
 
 FRACTIONS = (0.05, 0.125, 0.25, 0.5, 0.75, 1.0)
 DRAWS = (0, 1, 2)

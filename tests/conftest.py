@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support import PATIENCE, ROOT
 
-from trainsize.datasets import prepare
+from trainsize.download.stage import prepare
 
 REAL = Path(os.environ.get("TRAINSIZE_TEST_DATA", ROOT.parent / "shared" / "datasets"))
 FAULTS = ("<!-- faults: written by make test-slow -->", "<!-- end of faults -->")

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from trainsize.schema import load_schema, with_defaults
+from trainsize.common.schema import load_schema, with_defaults
 
 ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = "workflow/scripts/trainsize"
 PATIENCE = 1800  # seconds that a command may take: only one that hangs should fail, on however slow a host
 
 

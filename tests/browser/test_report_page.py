@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from trainsize.report import write_report
-from trainsize.report_tables import by_size
-from trainsize.study import load_study
-from trainsize.tables import read_table
+from trainsize.common.tables import read_table
+from trainsize.report.page_tables import by_size
+from trainsize.report.stage import write_report
+from trainsize.study.reader import load_study
 
 TITLE = "<script>window.broken = true</script> & <b>sizes</b>"
 PHONE = {"viewport": {"width": 390, "height": 844}}

@@ -64,5 +64,5 @@ def on_cluster(project, cluster: Cluster):
     project.edit("slurm/config.yaml", "# slurm_partition: NAME", "slurm_partition: gpu")
     project.edit("slurm/config.yaml", "before-status-checks: 20", "before-status-checks: 2")
     # A busy host may need minutes for what takes seconds.
-    project.edit("workflow/scripts/trainsize/estimates.py", "FEWEST_MINUTES = 5", "FEWEST_MINUTES = 30")
+    project.edit("workflow/scripts/trainsize/plan/estimates.py", "FEWEST_MINUTES = 5", "FEWEST_MINUTES = 30")
     return replace(project, environment={"PATH": f"{cluster.bin}:{os.environ['PATH']}"})

@@ -83,7 +83,7 @@ def make_endless(project, sizes: str = "[20]", seeds: str = "[1]") -> None:
     project.edit("studies/tiny.yaml", "sizes: [20, 40, 80]", f"sizes: {sizes}")
     project.edit("studies/tiny.yaml", "seeds: [1, 2]", f"seeds: {seeds}")
     project.edit("slurm/settings.yaml", "runs_per_job: 10", "runs_per_job: 1")
-    trainer = project.folder / "workflow/scripts/trainsize/training.py"
+    trainer = project.folder / "workflow/scripts/trainsize/training/stage.py"
     text, count = re.subn(r"^SAVE_EVERY = .*", "SAVE_EVERY = 1.0", trainer.read_text(), flags=re.M)
     assert count == 1
     trainer.write_text(text)

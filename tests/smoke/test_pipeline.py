@@ -9,22 +9,17 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from trainsize.catalogue import DATASETS
-from trainsize.files import read_json, write_sealed
-from trainsize.report import write_report
-from trainsize.study import load_study
-from trainsize.tables import (
-    FINDINGS,
-    HISTORY,
-    OVERLAP,
-    PREDICTIONS,
-    REGRESSIONS,
-    RUNS,
-    SUBSET,
-    SUBSETS,
-    read_table,
-    write_table,
-)
+from trainsize.audit.tables import FINDINGS
+from trainsize.common.files import read_json, write_sealed
+from trainsize.common.tables import read_table, write_table
+from trainsize.datasets.catalogue import DATASETS
+from trainsize.metrics.tables import RUNS
+from trainsize.overlap.tables import OVERLAP
+from trainsize.regressions.tables import REGRESSIONS
+from trainsize.report.stage import write_report
+from trainsize.study.reader import load_study
+from trainsize.subsets.tables import SUBSET, SUBSETS
+from trainsize.training.tables import HISTORY, PREDICTIONS
 
 
 @pytest.fixture(scope="module")

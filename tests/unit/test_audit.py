@@ -15,15 +15,19 @@ import pytest
 from pyarrow import parquet
 from scipy import stats
 
-from trainsize import published
-from trainsize.audit import audit, audit_study, main
-from trainsize.audit_findings import FINDING, QUESTION, UNTESTED, Finding
-from trainsize.audit_grid import last_batch
-from trainsize.audit_input import Facts, facts_of, sheet_of_texts
-from trainsize.audit_scores import expected_maximum
-from trainsize.errors import UserError
-from trainsize.fingerprint import SCRIPTS
-from trainsize.tables import FINDINGS, WRITING, placed, read_table
+from trainsize.audit import __main__
+from trainsize.audit.__main__ import main
+from trainsize.audit.facts import Facts, facts_of
+from trainsize.audit.findings import FINDING, QUESTION, UNTESTED, Finding
+from trainsize.audit.grid import last_batch
+from trainsize.audit.scores import expected_maximum
+from trainsize.audit.sheet import sheet_of_texts
+from trainsize.audit.stage import audit, audit_study
+from trainsize.audit.tables import FINDINGS
+from trainsize.common.errors import UserError
+from trainsize.common.fingerprint import SCRIPTS
+from trainsize.common.tables import WRITING, placed, read_table
+from trainsize.published import printed
 
 SIZES = "100 200 400 800 1600 3200"
 
@@ -44,7 +48,7 @@ def findings(frame: pd.DataFrame, status: str = FINDING, **facts) -> dict[str, l
 
 @pytest.fixture(scope="module")
 def of_published() -> dict[str, list[Finding]]:
-    return {study: audit(published.sheets(study)) for study in published.STUDIES}
+    return {study: audit(__main__.sheets(study)) for study in printed.STUDIES}
 
 
 def named(findings: list[Finding], check: str, table: str = "", status: str = FINDING) -> list[Finding]:

@@ -10,10 +10,12 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from trainsize.audit import ALPHA, audit
-from trainsize.audit_findings import FINDING, QUESTION, holm
-from trainsize.audit_grid import Values, find_grid, fits, log_chance
-from trainsize.audit_input import Facts, sheet_of_texts
+from trainsize.audit.facts import Facts
+from trainsize.audit.findings import FINDING, QUESTION
+from trainsize.audit.grid import Values, find_grid, fits, log_chance
+from trainsize.audit.sheet import sheet_of_texts
+from trainsize.audit.stage import ALPHA, audit
+from trainsize.statistics.hypotheses import holm
 
 TEST_SETS = ((10_000, 10), (20_800, 26), (13_800, 46), (10_000, 100), (2_007, 10), (500, 10), (10_000, 2))
 

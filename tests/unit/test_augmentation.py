@@ -9,9 +9,9 @@ from support import recipe
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from trainsize import augmentation
-from trainsize.augmentation import TRANSFORMS, Augmentation
-from trainsize.schema import load_schema
+from trainsize.common.schema import load_schema
+from trainsize.training import augmentation, image_operations, trivial_augment
+from trainsize.training.augmentation import TRANSFORMS, Augmentation
 
 NAMES = load_schema("study")["$defs"]["recipe"]["properties"]["augmentation"]["items"]["named"]
 
@@ -120,7 +120,7 @@ def test_colours_change_as_torchvisions_do():
 def test_hues_are_those_of_colorsys():
     rng = np.random.default_rng(0)
     colours = torch.from_numpy(rng.random((50, 3))).float()
-    turned = augmentation._hues_turned(colours.view(50, 3, 1, 1), torch.full((50,), 0.3)).view(50, 3)
+    turned = image_operations.hues_turned(colours.view(50, 3, 1, 1), torch.full((50,), 0.3)).view(50, 3)
     for before, after in zip(colours.tolist(), turned.tolist(), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*before)
         assert after == pytest.approx(colorsys.hsv_to_rgb((hue + 0.3) % 1, saturation, value), abs=1e-5)
@@ -160,11 +160,11 @@ def test_erased_boxes_have_the_mean_colour_and_the_stated_area():
 def test_trivial_augment_takes_every_operation_at_every_strength():
     seen = []
     operations = [lambda images, strength, sign, i=i: seen.append((i, strength, sign)) or images for i in range(14)]
-    original, augmentation.OPERATIONS = augmentation.OPERATIONS, operations
+    original, trivial_augment.OPERATIONS = trivial_augment.OPERATIONS, operations
     try:
         augment("trivial_augment_wide")(photos(14 * 31 * 20, side=4))
     finally:
-        augmentation.OPERATIONS = original
+        trivial_augment.OPERATIONS = original
     assert [i for i, _, _ in seen] == list(range(14))
     for _, strength, sign in seen:
         assert len(strength.unique()) == 31
@@ -188,7 +188,7 @@ def test_trivial_augment_takes_every_operation_at_every_strength():
 def test_operations_are_torchvisions(number, theirs):
     """At half strength, on bytes, within one of 255 shades."""
     pixels = (photos(3, side=24) * 255).round().to(torch.uint8)
-    ours = augmentation.OPERATIONS[number](pixels.float() / 255, torch.full((3,), 0.5), torch.ones(3))
+    ours = trivial_augment.OPERATIONS[number](pixels.float() / 255, torch.full((3,), 0.5), torch.ones(3))
     assert (ours * 255 - theirs(pixels).float()).abs().max() <= 1.01
 
 

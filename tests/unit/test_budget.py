@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainsize.budget import checkpoints, samples_seen, total_updates
+from trainsize.runs.budget import checkpoints, samples_seen, total_updates
 
 
 def simulated(n: int, batch_size: int, updates: int) -> int:

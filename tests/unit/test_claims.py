@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from support import ROOT
 
-from trainsize.claims import TESTS, Untestable, claims_table
-from trainsize.forms import REPRODUCED
-from trainsize.published import STUDIES, artefacts, claims
-from trainsize.study import load_study
-from trainsize.tables import CLAIMS, RUNS
+from trainsize.metrics.tables import RUNS
+from trainsize.published.forms import REPRODUCED
+from trainsize.published.printed import STUDIES, artefacts, claims
+from trainsize.reproduction.claims import TESTS, Untestable, claims_table
+from trainsize.reproduction.tables import CLAIMS
+from trainsize.study.reader import load_study
 
 SIZES = (100, 200, 400, 800)
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from trainsize import answers
-from trainsize.bootstrap import interval, resampled_means
-from trainsize.choice import DEFAULT_FAMILIES, candidates
-from trainsize.curves import SCORE, Curve
+from trainsize.curves import certainty, targets
+from trainsize.curves.bootstrap import interval, resampled_means
+from trainsize.curves.choosing import DEFAULT_FAMILIES, candidates
+from trainsize.curves.measured import Curve
+from trainsize.metrics.catalogue import SCORE
 
 SIZES = np.array([750, 800, 1000, 1200, 1500, 2000, 2400, 3000, 4000, 6000, 12_000.0])
 FLOOR, TARGET = 0.05, 0.10
@@ -32,17 +33,17 @@ def world(number: int, seeds: int) -> Curve:
 def covered(number: int, seeds: int, families: tuple[str, ...]) -> dict[str, bool]:
     """Return, for each answer about one world, whether its 95 % interval holds the truth."""
     curve = world(number, seeds)
-    sure = answers.sureness(curve, 0.95, allow_few=False)
+    sure = certainty.sureness(curve, 0.95, allow_few=False)
     found = candidates(curve, families, resampled_means(curve, 2000))
     pick = next(c for c in found if c.chosen)
     _, low, high = interval(pick.resampled_errors(AHEAD), seeds, 0.95, log=True)
     here, ahead = (low <= error(AHEAD)) & (error(AHEAD) <= high)
-    size = answers.target(pick, curve, TARGET, sure)
+    size = targets.target(pick, curve, TARGET, sure)
     held = {"error at 12,000": here, "error at 48,000": ahead, "images": size["low"] <= NEEDED <= size["high"]}
     if pick.name in CURVES:
         _, low, high = interval(pick.resampled[:, 0], seeds, 0.95)
         held["floor"] = low <= FLOOR <= high
-    low, high = answers.delta_errors(pick, curve, AHEAD, sure)
+    low, high = targets.delta_errors(pick, curve, AHEAD, sure)
     held["delta at 12,000"], held["delta at 48,000"] = (low <= error(AHEAD)) & (error(AHEAD) <= high)
     return held
 

@@ -5,15 +5,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from trainsize import answers, comparisons, planning, variance
-from trainsize.bootstrap import resampled_means
-from trainsize.choice import candidates
-from trainsize.claims import TESTS, Untestable
-from trainsize.crossed import is_crossed, run_variance, table_of
-from trainsize.curves import SCORE, Response, make_curve
-from trainsize.families import FAMILIES, size_for
-from trainsize.fitting import Problem, fit, fit_many
-from trainsize.regressions import Data, Options, analyse
+from trainsize.curves import certainty, comparisons, next_runs, targets
+from trainsize.curves.bootstrap import resampled_means
+from trainsize.curves.choosing import candidates
+from trainsize.curves.families import FAMILIES, size_for
+from trainsize.curves.fitting import Problem, fit, fit_many
+from trainsize.curves.measured import Response, make_curve
+from trainsize.metrics.catalogue import SCORE
+from trainsize.regressions import variance
+from trainsize.regressions.options import Data, Options
+from trainsize.regressions.stage import analyse
+from trainsize.reproduction.claims import TESTS, Untestable
+from trainsize.statistics.crossed import is_crossed, run_variance, table_of
 
 SIZES = np.array([200 * 2**k for k in range(7)])
 ONE_SIZE = SIZES[:1]
@@ -87,7 +90,7 @@ def test_the_band_for_a_new_run_holds_new_runs(draw, run):
     for _ in range(40):
         curve = make_curve(made(rng, 5, 8, draw, 0.0, run), "accuracy", SCORE)
         (candidate,) = candidates(curve, ("pow3",), resampled_means(curve, 300))
-        row = answers.predictions(candidate, curve, SIZES[-1:], answers.sureness(curve, 0.95, False)).iloc[0]
+        row = targets.predictions(candidate, curve, SIZES[-1:], certainty.sureness(curve, 0.95, False)).iloc[0]
         new = 1 - error(SIZES[-1]) + rng.normal(0, np.hypot(draw, run), 200)
         inside.append(((row["low_run"] <= new) & (new <= row["high_run"])).mean())
     assert 0.93 < np.mean(inside) < 0.998
@@ -98,7 +101,7 @@ def test_the_probability_that_a_run_is_better_is_of_runs():
     for _ in range(60):
         a, b = (made(rng, 5, 8, 0.002, 0.0, 0.01) for _ in range(2))
         curves = [make_curve(t, "accuracy", SCORE) for t in (a, b.assign(accuracy=b["accuracy"] + 0.005))]
-        sure = answers.Sureness(0.95, 5, "draw", "no intervals")
+        sure = certainty.Sureness(0.95, 5, "draw", "no intervals")
         found += [comparisons.difference(*curves, (j, j), (None, None), sure)["p_improvement"] for j in range(7)]
     assert np.mean(found) == pytest.approx(stats.norm.cdf(0.005 / np.hypot(0.002, 0.01) / np.sqrt(2)), abs=0.02)
 
@@ -109,7 +112,7 @@ def test_the_width_after_the_next_runs_is_what_they_make_it():
     curve = make_curve(made(rng, 40, 8, 0.002, 0.0, 0.01), "accuracy", SCORE)
     sizes = SIZES.astype(float)
     found = fit(FAMILIES["pow3"], Problem(sizes, curve.weights(), (0.0, 1.0)), curve.means, rng)
-    steps = planning.best_next(found, curve, (0.0, 1.0), 500 * sizes.sum(), 0.1, most=sizes[-1])
+    steps = next_runs.best_next(found, curve, (0.0, 1.0), 500 * sizes.sum(), 0.1, most=sizes[-1])
     added = np.array([next((step.seeds for step in steps if step.n == n), 0) for n in sizes])
     draw, run = 0.002**2 + 0.01**2 / 8, 0.002**2 + 0.01**2
     spreads = [_log_size_spread(40 / draw + runs / run) for runs in (added, 0 * added)]
@@ -129,7 +132,7 @@ def test_the_next_runs_are_of_sizes_in_the_fit():
     curve, kept = make_curve(made(rng, 5, 1, 0.005), "accuracy", SCORE), slice(2, None)
     sizes = curve.sizes[kept]
     found = fit(FAMILIES["pow3"], Problem(sizes, curve.weights()[kept], (0.0, 1.0)), curve.means[kept], rng)
-    steps = planning.best_next(found, curve, (0.0, 1.0), 10 * SIZES.sum(), error=None)
+    steps = next_runs.best_next(found, curve, (0.0, 1.0), 10 * SIZES.sum(), error=None)
     assert steps and min(step.n for step in steps) >= sizes[0]
 
 

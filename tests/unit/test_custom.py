@@ -7,10 +7,10 @@ import pytest
 import torch
 from support import ROOT, recipe
 
-from trainsize import custom
-from trainsize.architectures import build, count_parameters
-from trainsize.errors import UserError
-from trainsize.study import load_study
+from trainsize.common.errors import UserError
+from trainsize.study.reader import load_study
+from trainsize.training import custom
+from trainsize.training.architectures import build, count_parameters
 
 PAGE = (ROOT / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
 MODULE, MODEL = (re.search(rf"```{kind}\n(.*?)```", PAGE, re.S)[1] for kind in ("python", "yaml"))

@@ -8,8 +8,6 @@ import json
 import pickle
 import re
 import struct
-import subprocess
-import sys
 import tarfile
 import threading
 import zipfile
@@ -26,17 +24,16 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from trainsize import catalogue
-from trainsize.catalogue import DATASETS, requested
-from trainsize.datasets import channel_statistics, prepare
-from trainsize.description import described
-from trainsize.errors import UserError
-from trainsize.files import canonical_json, read_json
-from trainsize.fingerprint import SCRIPTS, _reached
-from trainsize.folders import list_folder
-from trainsize.pixels import decode
-from trainsize.prepared import Prepared
-from trainsize.readers import parquet_columns
+from trainsize.common.errors import UserError
+from trainsize.common.files import canonical_json, read_json
+from trainsize.datasets import catalogue
+from trainsize.datasets.catalogue import DATASETS, requested
+from trainsize.datasets.described import described
+from trainsize.datasets.folders import list_folder
+from trainsize.datasets.prepared import Prepared
+from trainsize.download.pixels import decode
+from trainsize.download.readers import parquet_columns
+from trainsize.download.stage import channel_statistics, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("train", "test")
@@ -87,22 +84,6 @@ def test_the_catalogue_is_in_order():
         assert all([card.title, card.source, card.licence])
         assert all(re.fullmatch(r"md5:\w{32}|sha256:\w{64}", file.checksum) for file in card.files)
     assert requested("mnist") is DATASETS["mnist"]
-
-
-def test_reading_the_catalogue_imports_nothing_heavy():
-    program = (
-        "import sys; sys.path.insert(0, 'workflow/scripts'); import trainsize.study, trainsize.machine\n"
-        "print([name for name in ('numpy', 'pandas', 'torch', 'pyarrow', 'PIL') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_training_does_not_reach_the_data_sets():
-    # Else a new data set would make finished runs stale.
-    reached = {path.stem for path in _reached(SCRIPTS / "training.py", SCRIPTS)}
-    assert {"subsets", "prepared"} <= reached
-    assert not reached & {"catalogue", "datasets", "description", "download", "readers", "official", "subset_tables"}
 
 
 def test_channel_statistics_are_those_of_all_pixels():
@@ -395,7 +376,7 @@ def test_parquet_tables_are_read(tmp_path, nested):
 
 def test_parquet_tables_stay_in_chunks(tmp_path, monkeypatch):
     """Put together they would be an array of bytes, which ends at 2 GiB."""
-    monkeypatch.setattr("trainsize.readers._ROWS", 2)
+    monkeypatch.setattr("trainsize.download.readers._ROWS", 2)
     images = pictures(8, 4, 4)
     files = [{"bytes": png(image), "path": None} for image in images]
     for name, rows in (

@@ -16,11 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from trainsize import download
-from trainsize.archives import unpack
-from trainsize.catalogue import File
-from trainsize.download import NotThere, lay_out, obtain
-from trainsize.errors import UserError
+from trainsize.common.errors import UserError
+from trainsize.datasets.catalogue import File
+from trainsize.download import fetch
+from trainsize.download.fetch import NotThere, lay_out, obtain
+from trainsize.download.unpack import unpack
 
 CONTENT = bytes(range(256)) * 2000
 CHECKSUM = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
@@ -120,7 +120,7 @@ def test_an_interrupted_download_goes_on(tmp_path, capsys, ranges):
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(download, "TIMEOUT", 0.05)
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NotThere, match="timed out"):
         get(File("a.bin", CHECKSUM), f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
     assert capsys.readouterr().out.count("timed out; trying again") == 3

@@ -5,14 +5,17 @@ import sys
 import pytest
 from support import ROOT
 
-from trainsize import slurm
-from trainsize.errors import UserError
-from trainsize.estimates import ASSUMED_FACTOR, Estimates, Rates, Work, assumed_rates, job_minutes, recorded_rates
-from trainsize.files import write_json
-from trainsize.machine import check_config, read_profile
-from trainsize.plan import Place, _makespan, main, make_plan
-from trainsize.runs import FILES, settings_hash
-from trainsize.study import load_study
+from trainsize.common.errors import UserError
+from trainsize.common.files import write_json
+from trainsize.jobs import slurm
+from trainsize.plan.__main__ import main
+from trainsize.plan.estimates import Estimates, job_minutes
+from trainsize.plan.plan import Place
+from trainsize.plan.rates import ASSUMED_FACTOR, Rates, Work, assumed_rates, recorded_rates
+from trainsize.plan.stage import _makespan, make_plan
+from trainsize.runs.run import FILES, settings_hash
+from trainsize.study.config import check_config, read_profile
+from trainsize.study.reader import load_study
 
 STUDY = """\
 title: A study
@@ -135,7 +138,7 @@ def plan(study, tmp_path, limits=None, retries=3, jobs=100, **settings):
 
 def price(monkeypatch, seconds_per_update):
     rates = Rates(seconds_per_update, 0.0, 0.0, 0.5, 2.0, "a test")
-    monkeypatch.setattr("trainsize.estimates.assumed_rates", lambda *_: rates)
+    monkeypatch.setattr("trainsize.plan.estimates.assumed_rates", lambda *_: rates)
 
 
 def test_jobs_that_do_not_fit_are_told_before_they_are_sent(study, tmp_path, monkeypatch):

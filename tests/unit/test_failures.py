@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from trainsize import slurm
 from trainsize.failures import describe, failures
-from trainsize.runs import FILES
-from trainsize.study import load_study
+from trainsize.jobs import slurm
+from trainsize.runs.run import FILES
+from trainsize.study.reader import load_study
 
 STUDY = """\
 title: A study

@@ -11,10 +11,10 @@ from matplotlib import pyplot as plt
 from PIL import Image
 from scipy import stats
 
-from trainsize import figures_reproduction
-from trainsize.errors import UserError
-from trainsize.figures import DRAW, STYLE, draw_figures
-from trainsize.figures_axes import (
+from trainsize.common.errors import UserError
+from trainsize.common.tables import write_table
+from trainsize.datasets.prepared import write_manifest
+from trainsize.figures.axes import (
     DASHES,
     counted_span,
     line_styles,
@@ -25,7 +25,8 @@ from trainsize.figures_axes import (
     size_axis,
     spread_out,
 )
-from trainsize.figures_classes import (
+from trainsize.figures.by_size import box_row, box_statistics, mean_curve, size_intervals
+from trainsize.figures.classes import (
     calibration_bins,
     class_scores,
     class_ticks,
@@ -33,40 +34,25 @@ from trainsize.figures_classes import (
     matrix,
     pooled_scores,
 )
-from trainsize.figures_curves import (
-    band_title,
-    box_row,
-    box_statistics,
-    chance_level,
-    extrapolation_zone,
-    fitted_curve,
-    mean_curve,
-    run_column,
-    size_intervals,
-    target_interval,
-)
-from trainsize.figures_data import mosaic, sorted_shares
-from trainsize.figures_kinds import FEATURES, KINDS
-from trainsize.figures_recipes import augmented, learning_rates
-from trainsize.figures_regressions import family_errors, family_weights, leverages, published_line, spreads
-from trainsize.figures_surface import surface_of, write_surfaces
-from trainsize.figures_tables import Tables, run_means
-from trainsize.figures_training import by_size, mark_selected, run_lines, surface_map
-from trainsize.intervals import mean_interval
-from trainsize.prepared import write_manifest
-from trainsize.study import load_study
-from trainsize.tables import (
-    CLASSES,
-    CONFUSION,
-    HISTORY,
-    NEURONS,
-    OVERLAP,
-    OVERLAP_CLASSES,
-    REGRESSIONS,
-    REPRODUCTION,
-    RUNS,
-    write_table,
-)
+from trainsize.figures.data import mosaic, sorted_shares
+from trainsize.figures.kinds import FEATURES, KINDS
+from trainsize.figures.learning_curve import band_title, chance_level, extrapolation_zone, fitted_curve, target_interval
+from trainsize.figures.recipes import augmented, learning_rates
+from trainsize.figures.regressions import family_errors, family_weights, leverages, published_line, spreads
+from trainsize.figures.saving import STYLE
+from trainsize.figures.source import Tables, run_means
+from trainsize.figures.stage import DRAW, draw_figures
+from trainsize.figures.surface_page import surface_of, write_surfaces
+from trainsize.figures.sweeps import run_column
+from trainsize.figures.training import by_size, mark_selected, run_lines, surface_map
+from trainsize.metrics.tables import CLASSES, CONFUSION, NEURONS, RUNS
+from trainsize.overlap.tables import OVERLAP, OVERLAP_CLASSES
+from trainsize.regressions.tables import REGRESSIONS
+from trainsize.reproduction.figure import differences, reproduction
+from trainsize.reproduction.tables import REPRODUCTION
+from trainsize.statistics.intervals import mean_interval
+from trainsize.study.reader import load_study
+from trainsize.training.tables import HISTORY
 
 STYLED = {"color": "red", "marker": "o", "linestyle": "-"}
 STUDY = """\
@@ -749,7 +735,7 @@ def test_our_numbers_beside_the_published_ones(ax):
             "verdict": ["differs", "agrees"],
         }
     )
-    figures_reproduction.differences(ax, table)
+    differences(ax, table)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["slope", "intercept"]
     marks = {mark.get_label(): [data.tolist() for data in map(np.asarray, mark.get_data())] for mark in ax.lines}
     assert marks["as published: agrees"] == [[0.0], [0]]
@@ -771,7 +757,7 @@ def test_numbers_off_the_axis_and_intervals_that_go_on_are_marked(ax):
             "verdict": ["differs", "agrees", "differs", "agrees"],
         }
     )
-    figures_reproduction.differences(ax, table)
+    differences(ax, table)
     marks = {mark.get_marker(): mark for mark in ax.lines if len(mark.get_xdata()) == 1}
     ends = {marker: (*mark.get_data()[0], *mark.get_data()[1]) for marker, mark in marks.items() if marker != "o"}
     assert ends == {">": (100, 3), "<": (-100, 2), "$>$": (100, 1)} | {"$<$": (-100, 3)}
@@ -785,6 +771,6 @@ def test_numbers_off_the_axis_and_intervals_that_go_on_are_marked(ax):
 
 def test_a_reproduction_without_numbers_of_ours_says_so():
     empty = pd.DataFrame(columns=REPRODUCTION.schema.names)
-    figure = figures_reproduction.reproduction(empty)
+    figure = reproduction(empty)
     assert figure.axes[0].texts[0].get_text() == "no number of ours to compare"
     plt.close(figure)

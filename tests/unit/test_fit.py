@@ -12,19 +12,20 @@ import pytest
 import torch
 from support import recipe
 
-from trainsize import graphs, training
-from trainsize.architectures import build
-from trainsize.checkpoint import Checkpoints
-from trainsize.errors import Interrupted, UserError
-from trainsize.evaluation import clipped_loss
-from trainsize.fingerprint import SCRIPTS
-from trainsize.fit import Average, Fit, batches
-from trainsize.images import Images, normalised_by
-from trainsize.interruption import Interruption
-from trainsize.neurons import check_layer, correlations, summary
-from trainsize.prepared import Prepared
-from trainsize.selection import Plateau, Selection
-from trainsize.subsets import draw_subsets
+from trainsize.common.errors import Interrupted, UserError
+from trainsize.common.fingerprint import SCRIPTS
+from trainsize.datasets.prepared import Prepared
+from trainsize.subsets.methods import draw_subsets
+from trainsize.training.architectures import build
+from trainsize.training.average import Average
+from trainsize.training.checkpoint import Checkpoints
+from trainsize.training.evaluation import clipped_loss
+from trainsize.training.images import Images, normalised_by
+from trainsize.training.interruption import Interruption
+from trainsize.training.loop import Fit, batches
+from trainsize.training.neurons import check_layer, correlations, summary
+from trainsize.training.selection import Plateau, Selection
+from trainsize.training.stage import train_runs
 
 CPU = torch.device("cpu")
 SUBSET = {"dataset": "digits", "method": "nested", "validation": 100, "header_row_lost": False}
@@ -49,7 +50,7 @@ def train(digits, tmp_path):
 
     def train(given: dict, run="m/n80/draw1/seed1"):
         record = tmp_path / str(next(count)) / "runs" / run / "run.json"
-        training.train_runs(given, "c", digits, 1, "cpu", [record])
+        train_runs(given, "c", digits, 1, "cpu", [record])
         folder = record.parent
         history = pd.read_parquet(folder / "history.parquet").drop(columns=["study", "draw", "seed"])
         return history, json.loads(record.read_text()), folder
@@ -494,7 +495,7 @@ class Deciding(torch.nn.Sequential):
 @pytest.mark.parametrize("change", [{"architecture": {"name": "ga_cnn", "row_dropout": True}}, {"ema": 0.9}, {}])
 def test_what_cannot_be_stacked_is_trained_one_after_another(digits, tmp_path, monkeypatch, change):
     if not change:
-        monkeypatch.setattr(training, "build", lambda *given: Deciding(*build(*given)))
+        monkeypatch.setattr("trainsize.training.stage.build", lambda *given: Deciding(*build(*given)))
     given = settings(updates=4, points=1, **change)
     stacked, alone = (_three_runs(digits, tmp_path / str(size), given, monkeypatch, size) for size in (3, 1))
     for (history, record), (expected, _) in zip(stacked, alone, strict=True):
@@ -532,8 +533,8 @@ def recorded(monkeypatch):
         rerun = Rerun(compute, weights)
         return rerun, rerun.gradients
 
-    monkeypatch.setattr(graphs, "asked", lambda model: True)
-    monkeypatch.setattr(graphs, "recorded", record)
+    monkeypatch.setattr("trainsize.training.cuda_graphs.asked", lambda model: True)
+    monkeypatch.setattr("trainsize.training.cuda_graphs.recorded", record)
     monkeypatch.setattr(Rerun, "made", 0)
 
 
@@ -562,10 +563,10 @@ def test_what_cannot_be_recorded_is_computed(digits, tmp_path, monkeypatch, reco
     def refuse(compute, weights):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(graphs, "recorded", refuse)
+    monkeypatch.setattr("trainsize.training.cuda_graphs.recorded", refuse)
     found = _three_runs(digits, tmp_path / "refused", settings(updates=8, points=1), monkeypatch, 1)
     assert capsys.readouterr().out.count("not recorded as a CUDA graph: operation not permitted") == 3
-    monkeypatch.setattr(graphs, "asked", lambda model: False)
+    monkeypatch.setattr("trainsize.training.cuda_graphs.asked", lambda model: False)
     expected = _three_runs(digits, tmp_path / "computed", settings(updates=8, points=1), monkeypatch, 1)
     assert [losses(history) for history, _ in found] == [losses(history) for history, _ in expected]
 
@@ -581,5 +582,5 @@ def test_what_the_cpu_decides_is_not_recorded(train, recorded, change):
 def _three_runs(digits, folder, given, monkeypatch, size):
     monkeypatch.setenv("TRAINSIZE_STACK", str(size))
     records = [folder / "runs" / f"m/n80/draw{seed}/seed{seed}" / "run.json" for seed in range(3)]
-    training.train_runs(given, "c", digits, 1, "cpu", records)
+    train_runs(given, "c", digits, 1, "cpu", records)
     return [(pd.read_parquet(r.with_name("history.parquet")), json.loads(r.read_text())) for r in records]

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import ROOT
 
-from trainsize.errors import UserError
-from trainsize.files import canonical_json
-from trainsize.machine import check_config
-from trainsize.runs import packs
-from trainsize.study import Study, load_study
+from trainsize.common.errors import UserError
+from trainsize.common.files import canonical_json
+from trainsize.runs.run import packs
+from trainsize.study.config import check_config
+from trainsize.study.reader import load_study
+from trainsize.study.study import Study
 
 STUDIES = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "studies").glob("*.yaml"))]
 PATHS = [

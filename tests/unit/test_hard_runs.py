@@ -13,16 +13,17 @@ import torch
 from PIL import Image
 from support import recipe
 
-from trainsize import custom, files
-from trainsize.datasets import prepare
-from trainsize.description import described
-from trainsize.errors import UserError
-from trainsize.evaluation import BATCH, FEWER
-from trainsize.files import read_json
-from trainsize.prepared import Prepared, write_manifest
-from trainsize.schema import load_schema, with_defaults
-from trainsize.tables import read_arrow
-from trainsize.training import train_runs
+from trainsize.common import files
+from trainsize.common.errors import UserError
+from trainsize.common.files import read_json
+from trainsize.common.schema import load_schema, with_defaults
+from trainsize.common.tables import read_arrow
+from trainsize.datasets.described import described
+from trainsize.datasets.prepared import Prepared, write_manifest
+from trainsize.download.stage import prepare
+from trainsize.training import custom
+from trainsize.training.evaluation import BATCH, FEWER
+from trainsize.training.stage import train_runs
 
 NETWORK = """
 import torch

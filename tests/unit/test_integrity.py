@@ -12,16 +12,17 @@ import pytest
 import torch
 from support import recipe
 
-from trainsize.checkpoint import Checkpoints
-from trainsize.errors import UserError
-from trainsize.files import read_json, write_json, write_sealed
-from trainsize.metrics import collect
-from trainsize.overlap import write_overlap
-from trainsize.prepared import Prepared
-from trainsize.runs import FILES, Run, settings_hash
-from trainsize.subset_tables import list_subsets, read_rows, subset_path, write_subsets
-from trainsize.tables import SUBSETS, read_table
-from trainsize.training import train_runs
+from trainsize.common.errors import UserError
+from trainsize.common.files import read_json, write_json, write_sealed
+from trainsize.common.tables import read_table
+from trainsize.datasets.prepared import Prepared
+from trainsize.metrics.stage import collect
+from trainsize.overlap.stage import write_overlap
+from trainsize.runs.run import FILES, Run, settings_hash
+from trainsize.subsets.stage import list_subsets, read_rows, subset_path, write_subsets
+from trainsize.subsets.tables import SUBSETS
+from trainsize.training.checkpoint import Checkpoints
+from trainsize.training.stage import train_runs
 
 SUBSET = {"dataset": "digits", "method": "nested", "validation": 0, "header_row_lost": False}
 SETTINGS = {

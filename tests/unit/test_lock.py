@@ -10,15 +10,15 @@ import time
 
 import pytest
 
-from trainsize import lock, slurm
-from trainsize.errors import Interrupted
-from trainsize.fingerprint import SCRIPTS
+from trainsize.common.errors import Interrupted
+from trainsize.common.fingerprint import SCRIPTS
+from trainsize.jobs import lock, slurm
 
 HOLDER = f"""
 import sys, time
 sys.path.insert(0, {str(SCRIPTS)!r})
 from pathlib import Path
-from trainsize.lock import locked
+from trainsize.jobs.lock import locked
 with locked(Path(sys.argv[1]), lambda: False):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))

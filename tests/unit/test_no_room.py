@@ -13,14 +13,15 @@ import torch
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from trainsize.archives import unpack
-from trainsize.checkpoint import Checkpoints
-from trainsize.datasets import prepare
-from trainsize.files import whole, write_json, write_text
-from trainsize.job import OPEN_LOG, run_stage
-from trainsize.lock import locked
-from trainsize.pixels import decode_all
-from trainsize.tables import PREDICTIONS, write_table
+from trainsize.common.files import whole, write_json, write_text
+from trainsize.common.tables import write_table
+from trainsize.download.pixels import decode_all
+from trainsize.download.stage import prepare
+from trainsize.download.unpack import unpack
+from trainsize.jobs.job import OPEN_LOG, run_stage
+from trainsize.jobs.lock import locked
+from trainsize.training.checkpoint import Checkpoints
+from trainsize.training.tables import PREDICTIONS
 
 MOST = 10_000
 

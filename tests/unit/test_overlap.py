@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from trainsize import chance
-from trainsize.overlap import overlap_table, overlaps, write_overlap
-from trainsize.subset_tables import subset_path, write_subsets
-from trainsize.subsets import draw_subsets
+from trainsize.overlap import chance
+from trainsize.overlap.stage import overlap_table, overlaps, write_overlap
+from trainsize.subsets.methods import draw_subsets
+from trainsize.subsets.stage import subset_path, write_subsets
 
 
 def imagenet_labels():

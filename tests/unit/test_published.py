@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainsize import published
-from trainsize.errors import UserError
+from trainsize.common.errors import UserError
+from trainsize.published import forms, printed
 
-TABLES = [(table.study, table.name) for study in published.STUDIES for table in published.tables(study)]
+TABLES = [(table.study, table.name) for study in printed.STUDIES for table in printed.tables(study)]
 # Figures and tables by their numbers, as many as the studies printed.
 IDS = [
     *(f"GA-T{i}" for i in range(1, 10)),
@@ -25,7 +25,7 @@ IDS = [
 
 @pytest.mark.parametrize(("study", "name"), TABLES)
 def test_every_column_is_described_and_marked_by_its_name(study, name):
-    (table,) = [table for table in published.tables(study) if table.name == name]
+    (table,) = [table for table in printed.tables(study) if table.name == name]
     columns = pd.read_csv(table.path, dtype=str).columns
     assert list(columns) == list(table.columns)
     assert table.numbers in ("printed", "digitised", "derived")
@@ -33,36 +33,36 @@ def test_every_column_is_described_and_marked_by_its_name(study, name):
     assert name.endswith("_digitised") == (table.numbers == "digitised")
 
 
-@pytest.mark.parametrize("study", published.STUDIES)
+@pytest.mark.parametrize("study", printed.STUDIES)
 def test_every_file_is_described(study):
-    files = {path.stem for path in (published.FOLDER / study).glob("*.csv")}
-    assert files == {table.name for table in published.tables(study)}
+    files = {path.stem for path in (forms.FOLDER / study).glob("*.csv")}
+    assert files == {table.name for table in printed.tables(study)}
 
 
 def test_every_artefact_is_there_and_loads():
-    known = [artefact.id for study in published.STUDIES for artefact in published.artefacts(study)]
+    known = [artefact.id for study in printed.STUDIES for artefact in printed.artefacts(study)]
     assert sorted(known) == sorted(IDS)
     for name in known:
-        entry = published.artefact(name)
-        assert set(published.load(name)) == set(entry.tables)
+        entry = printed.artefact(name)
+        assert set(printed.load(name)) == set(entry.tables)
         assert all(rule.text for rule in entry.rules)
         assert entry.kind in "PFSC"
 
 
 def test_rules_are_found_by_quantity():
-    loss = published.artefact("MI-T1")
+    loss = printed.artefact("MI-T1")
     assert loss.rule("9000").limits == {"factor": 3}
     assert loss.rule("240000").limits == {"factor": 1.1}
-    assert published.artefact("GA-T6").rule("test_accuracy slope").kind == "standard_errors"
-    assert published.artefact("GA-F2").rule("anything") is None
+    assert printed.artefact("GA-T6").rule("test_accuracy slope").kind == "standard_errors"
+    assert printed.artefact("GA-F2").rule("anything") is None
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: published.load("GA-T66"), "did you mean 'GA-T6'"),
-        (lambda: published.load_table("ga-letters", "table2"), "did you mean 'table1'"),
-        (lambda: published.tables("ga-leters"), "did you mean 'ga-letters'"),
+        (lambda: printed.load("GA-T66"), "did you mean 'GA-T6'"),
+        (lambda: printed.load_table("ga-letters", "table2"), "did you mean 'table1'"),
+        (lambda: printed.tables("ga-leters"), "did you mean 'ga-letters'"),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(call, message):
@@ -72,7 +72,7 @@ def test_unknown_names_are_answered_with_the_nearest(call, message):
 
 def test_the_regressions_are_consistent_with_each_other():
     """t = estimate / error, F = t², AIC and BIC from the log-likelihood, the condition number from the sizes alone."""
-    for fit in published.load("GA-T6")["regressions"].itertuples():
+    for fit in printed.load("GA-T6")["regressions"].itertuples():
         n = fit.n_sizes
         assert fit.slope / fit.slope_se == pytest.approx(fit.slope_t, rel=0.05)
         assert fit.slope_t**2 == pytest.approx(fit.f, rel=0.01)
@@ -85,13 +85,13 @@ def test_the_regressions_are_consistent_with_each_other():
 
 
 def test_derived_tables_follow_from_the_printed_ones():
-    loss = published.load_table("emnist-loss", "derived_floor")
+    loss = printed.load_table("emnist-loss", "derived_floor")
     assert loss["floor_units"].to_numpy() == pytest.approx((loss["loss"] / 2.0**-23).to_numpy(), abs=1e-4)
-    schedule = published.load_table("ga-letters", "derived_schedule").set_index("n")
-    printed = published.load_table("ga-letters", "table1").set_index("n")
-    updates = printed["epochs"] * np.ceil(printed.index.to_numpy() / 72)
+    schedule = printed.load_table("ga-letters", "derived_schedule").set_index("n")
+    table1 = printed.load_table("ga-letters", "table1").set_index("n")
+    updates = table1["epochs"] * np.ceil(table1.index.to_numpy() / 72)
     assert (schedule["updates"].sort_index() == updates.sort_index()).all()
-    decays = published.load_table("imagenet-volume", "derived_schedule")
+    decays = printed.load_table("imagenet-volume", "derived_schedule")
     assert (0.045 * 0.98 ** decays["mobilenet_lr_decays"]).tolist() == pytest.approx(
         decays["mobilenet_final_lr"].tolist()
     )

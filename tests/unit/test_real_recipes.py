@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from trainsize import training
-from trainsize.datasets import prepare
-from trainsize.files import read_json
-from trainsize.prepared import Prepared, write_manifest
-from trainsize.study import load_study
+from trainsize.common.files import read_json
+from trainsize.datasets.prepared import Prepared, write_manifest
+from trainsize.download.stage import prepare
+from trainsize.study.reader import load_study
+from trainsize.training.stage import train_runs
 
 STUDIES = {
     "fashion-hyperparameters": 32,
@@ -61,7 +61,7 @@ def test_a_published_recipe_learns(part, tmp_path, name, model):
         "model": {**settings["model"], "batch_size": min(32, settings["model"]["batch_size"])},
     }
     record = tmp_path / "s" / "runs" / model / "n600" / "draw1" / "seed1" / "run.json"
-    training.train_runs(settings, "c", part(study.dataset), 1, "cpu", [record])
+    train_runs(settings, "c", part(study.dataset), 1, "cpu", [record])
     result = json.loads(record.read_text())
     assert result["status"] == "finished" or model == "rate-1"
     if model == "rate-1" or settings["budget"]["updates"] < 10:

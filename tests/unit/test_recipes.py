@@ -9,17 +9,17 @@ from support import recipe
 from torch import nn
 from torch.nn import functional as F
 
-from trainsize.architectures import (
+from trainsize.common.schema import load_schema
+from trainsize.training.architectures import (
     INITIALISERS,
-    RowDropout,
     build,
     count_parameters,
     flops_per_image,
     limit_norms,
     limited_layers,
 )
-from trainsize.optimisation import make_optimizer, rate_factor
-from trainsize.schema import load_schema
+from trainsize.training.optimisation import make_optimizer, rate_factor
+from trainsize.training.published_networks import RowDropout
 
 RECIPE = load_schema("study")["$defs"]["recipe"]
 GREY28, COLOUR32 = (1, 28, 28), (3, 32, 32)

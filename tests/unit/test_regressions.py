@@ -10,19 +10,28 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from trainsize import answers, comparisons, linear, planning, regressions, shape, telling, variance
-from trainsize.bootstrap import inflation, interval, resampled_means
-from trainsize.choice import DEFAULT_FAMILIES, criteria, p_fit, problem_of
-from trainsize.correctness import Correctness, read_correctness
-from trainsize.curves import KINDS, LOSS, SCORE, Response, by_chance, clean, make_curve
-from trainsize.errors import UserError
-from trainsize.families import FAMILIES
-from trainsize.files import write_text
-from trainsize.fitting import Problem, fit
-from trainsize.regressions import UNKNOWN, Data, Options, analyse, main, regress
-from trainsize.runs import grid_runs
-from trainsize.tables import PREDICTIONS, REGRESSIONS, RUNS, SUBSET, write_table
-from trainsize.telling import tell
+from trainsize.common.errors import UserError
+from trainsize.common.files import write_text
+from trainsize.common.tables import write_table
+from trainsize.curves import comparisons, next_runs, shape
+from trainsize.curves.bootstrap import inflation, interval, resampled_means
+from trainsize.curves.choosing import DEFAULT_FAMILIES, criteria, p_fit, problem_of
+from trainsize.curves.families import FAMILIES
+from trainsize.curves.fitting import Problem, fit
+from trainsize.curves.measured import Response, clean, make_curve
+from trainsize.metrics.catalogue import KINDS, LOSS, SCORE, by_chance
+from trainsize.metrics.tables import RUNS
+from trainsize.regressions import lines, variance, words
+from trainsize.regressions.__main__ import main
+from trainsize.regressions.correctness import Correctness, read_correctness
+from trainsize.regressions.options import UNKNOWN, Data, Options
+from trainsize.regressions.stage import analyse, regress
+from trainsize.regressions.tables import REGRESSIONS
+from trainsize.regressions.words import tell
+from trainsize.runs.run import grid_runs
+from trainsize.statistics import hypotheses
+from trainsize.subsets.tables import SUBSET
+from trainsize.training.tables import PREDICTIONS
 
 GA_SIZES = [12_000, 6_000, 4_000, 3_000, 2_400, 2_000, 1_500, 1_200, 1_000, 800, 750]
 DOUBLING = [100 * 2**k for k in range(9)]
@@ -67,21 +76,21 @@ def test_longley():
     errors += [0.214274163161675, 0.226073200069370, 455.478499142212]
     assert found.params.to_numpy() == pytest.approx(certified, rel=1e-8)
     assert found.bse.to_numpy() == pytest.approx(errors, rel=1e-8)
-    assert linear.statistics(found)["r2"] == pytest.approx(0.995479004577296, rel=1e-9)
-    assert linear.goodness(found)["f"] == pytest.approx(330.285339234588, rel=1e-8)
+    assert lines.statistics(found)["r2"] == pytest.approx(0.995479004577296, rel=1e-9)
+    assert lines.goodness(found)["f"] == pytest.approx(330.285339234588, rel=1e-8)
 
 
 def test_stackloss():
     """Huber's regression of the stackloss data as statsmodels documents it."""
     data = sm.datasets.stackloss.load_pandas()
-    found = linear.robust(data.endog.to_numpy(), sm.add_constant(data.exog))
+    found = lines.robust(data.endog.to_numpy(), sm.add_constant(data.exog))
     assert found.params.to_numpy() == pytest.approx([-41.0265, 0.8294, 0.9261, -0.1278], abs=1e-4)
 
 
 def test_the_published_line_is_scipys():
     rng = np.random.default_rng(0)
     means = pd.Series(0.4 + 0.12 * np.log10(GA_SIZES) + rng.normal(0, 0.01, 11), index=GA_SIZES)
-    found, expected = linear.log_linear(means), stats.linregress(np.log10(GA_SIZES), means)
+    found, expected = lines.log_linear(means), stats.linregress(np.log10(GA_SIZES), means)
     assert found.params["log10_n"] == pytest.approx(expected.slope)
     assert found.params["const"] == pytest.approx(expected.intercept)
     assert found.bse["log10_n"] == pytest.approx(expected.stderr)
@@ -91,8 +100,8 @@ def test_the_published_line_is_scipys():
 def test_published_condition_numbers():
     """33.7 with all eleven sizes of the letters study, 40.5 without the largest; they depend on the sizes alone."""
     noise = np.random.default_rng(1).random(11)
-    assert linear.log_linear(pd.Series(noise, index=GA_SIZES)).condition_number == pytest.approx(33.7, abs=0.05)
-    assert linear.log_linear(pd.Series(noise[1:], index=GA_SIZES[1:])).condition_number == pytest.approx(40.5, abs=0.05)
+    assert lines.log_linear(pd.Series(noise, index=GA_SIZES)).condition_number == pytest.approx(33.7, abs=0.05)
+    assert lines.log_linear(pd.Series(noise[1:], index=GA_SIZES[1:])).condition_number == pytest.approx(40.5, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +123,7 @@ def test_identities_of_the_published_letters_lines(eleven, ten, mean_at_12000, m
     implied = 11 * (eleven[0] + eleven[1] * x.mean()) - 10 * (ten[0] + ten[1] * x[1:].mean())
     assert implied == pytest.approx(mean_at_12000, abs=0.006)  # of coefficients with four decimals
     assert eleven[0] + eleven[1] * x.mean() == pytest.approx(mean, abs=3e-4)
-    refitted = linear.log_linear(pd.Series([implied, *(ten[0] + ten[1] * x[1:])], index=GA_SIZES))
+    refitted = lines.log_linear(pd.Series([implied, *(ten[0] + ten[1] * x[1:])], index=GA_SIZES))
     assert refitted.params["log10_n"] == pytest.approx(eleven[1], abs=2e-3)
 
 
@@ -147,7 +156,7 @@ def test_lines_over_all_runs_agree_where_they_must():
     x = np.log10(table.columns.to_numpy(dtype=float))
     found = tables(runs, Options(bootstrap=400, families=("log2",)))
     slopes = found["parameters"].query("term == 'log10_n'").set_index("method")
-    expected = linear.log_linear(table.mean()).params["log10_n"]
+    expected = lines.log_linear(table.mean()).params["log10_n"]
     for method in ("published", "ols_cluster", "ols_hc3", "mixed"):
         assert slopes.loc[method, "estimate"] == pytest.approx(expected, abs=1e-8)
     units, sizes = table.shape
@@ -166,12 +175,12 @@ def test_the_anova_line_is_the_mixed_models():
     runs = made(lambda n: 0.6 - 0.1 * np.log10(n), noise=0.01, seed=3)
     frame = runs.assign(y=runs["accuracy"] / runs["accuracy"].std(), log10_n=np.log10(runs["n"]))
     reml = sm.MixedLM.from_formula("y ~ log10_n", frame, groups=frame["seed"]).fit(reml=True)
-    balanced = linear.mixed(runs, "accuracy", "seed")
+    balanced = lines.mixed(runs, "accuracy", "seed")
     assert balanced.method == "ANOVA"
     scale = runs["accuracy"].std()
     assert balanced.line.params.to_numpy() == pytest.approx(reml.fe_params.to_numpy() * scale, abs=1e-8)
     assert balanced.line.bse.to_numpy() == pytest.approx(reml.bse_fe.to_numpy() * scale, rel=1e-3)
-    unbalanced = linear.mixed(runs.drop(index=7), "accuracy", "seed")
+    unbalanced = lines.mixed(runs.drop(index=7), "accuracy", "seed")
     assert unbalanced.method == "REML"
     assert unbalanced.line.params.to_numpy() == pytest.approx(balanced.line.params.to_numpy(), rel=0.02)
 
@@ -190,7 +199,7 @@ def test_draws_crossed_with_seeds_are_two_random_effects():
         for d in range(12)
         for s in range(12)
     ]
-    found = linear.mixed(pd.DataFrame(rows), "accuracy", "draw")
+    found = lines.mixed(pd.DataFrame(rows), "accuracy", "draw")
     assert found.method == "REML"
     assert np.sqrt(found.variances["draw"]) == pytest.approx(of_draw.std(ddof=1), rel=0.1)
     assert np.sqrt(found.variances["seed"]) == pytest.approx(of_seed.std(ddof=1), rel=0.1)
@@ -202,10 +211,10 @@ def test_influence_is_that_of_leaving_a_size_out():
     x = np.log10(GA_SIZES)
     means = pd.Series([0.8823, *(0.3257 + 0.1533 * x[1:])], index=GA_SIZES)
     means += np.random.default_rng(2).normal(0, 0.01, 11)
-    rows = pd.DataFrame(linear.influence(means)).set_index("n")
+    rows = pd.DataFrame(lines.influence(means)).set_index("n")
     assert rows.loc[12_000, "leverage"] == pytest.approx(0.477, abs=5e-4)
     assert rows["leverage"].sum() == pytest.approx(2)
-    without = linear.log_linear(means.drop(12_000))
+    without = lines.log_linear(means.drop(12_000))
     assert rows.loc[12_000, "slope_without"] == pytest.approx(without.params["log10_n"])
     gap = means[12_000] - rows.loc[12_000, "foretold_without"]
     scale = np.sqrt(without.mse_resid / (1 - rows.loc[12_000, "leverage"]))
@@ -411,14 +420,14 @@ def test_few_curves_are_not_none(p_never, told):
     row |= {"low_80": 450.0, "high_80": 550.0, "p_never": p_never, "status": "within the sizes"}
     interval = "95 % interval 400 to 600; 80 % 450 to 550"
     expected = f"For 90.00 %: about 500 images ({interval}){told}. Within the sizes."
-    assert telling.target_sentence(pd.Series(row), "%") == expected
+    assert words.target_sentence(pd.Series(row), "%") == expected
 
 
 def test_no_errors_have_no_default_target():
     found = tables(made(lambda n: 0.0 if n == DOUBLING[-1] else 0.5 * n**-0.3, noise=0.0))
     assert not len(found["targets"])
-    assert "No target: the runs of the largest size are perfect." in telling.sentences(found, "a", "accuracy")
-    assert telling.short_answers(found, "a", "accuracy")["enough"].startswith("No target: ")
+    assert "No target: the runs of the largest size are perfect." in words.sentences(found, "a", "accuracy")
+    assert words.short_answers(found, "a", "accuracy")["enough"].startswith("No target: ")
 
 
 def test_images_for_a_target():
@@ -483,7 +492,7 @@ def test_a_curve_that_rises_is_recognised_and_a_clean_one_is_not(seed):
 
 
 def test_holm_is_as_published():
-    assert answers.holm([0.01, 0.04, float("nan"), 0.03]) == pytest.approx([0.03, 0.06, np.nan, 0.06], nan_ok=True)
+    assert hypotheses.holm([0.01, 0.04, float("nan"), 0.03]) == pytest.approx([0.03, 0.06, np.nan, 0.06], nan_ok=True)
 
 
 def test_two_one_sided_tests():
@@ -492,9 +501,9 @@ def test_two_one_sided_tests():
         stats.ttest_1samp(differences, -0.005, alternative="greater").pvalue,
         stats.ttest_1samp(differences, 0.005, alternative="less").pvalue,
     ]
-    assert answers.tost(differences, 0.005) == pytest.approx(max(one_sided))
-    _, low, high = answers.t_interval(differences, 0.9)
-    assert (answers.tost(differences, high) == pytest.approx(0.05)) and -high < low
+    assert hypotheses.tost(differences, 0.005) == pytest.approx(max(one_sided))
+    _, low, high = hypotheses.t_interval(differences, 0.9)
+    assert (hypotheses.tost(differences, high) == pytest.approx(0.05)) and -high < low
 
 
 # The spread and comparisons
@@ -588,7 +597,7 @@ def test_the_planned_runs_narrow_the_answer_most():
     curve = make_curve(made(power, noise=spread), "accuracy", SCORE)
     found = fit(FAMILIES["pow3"], Problem(sizes, curve.weights(), (0.0, 1.0)), curve.means, np.random.default_rng(0))
     budget = 3.0 * sizes.sum()
-    steps = planning.best_next(found, curve, (0.0, 1.0), budget, error=0.045)
+    steps = next_runs.best_next(found, curve, (0.0, 1.0), budget, error=0.045)
     assert sum(step.seconds for step in steps) <= budget
     assert steps[0].width < 1
     planned = dict.fromkeys(sizes, 6) | {step.n: 6 * (step.n in sizes) + step.seeds for step in steps}
@@ -611,8 +620,8 @@ def _log_size_spread(counts: dict[float, int], noise: float) -> float:
 
 
 def test_seconds_of_a_run_never_fall_with_the_size():
-    assert planning.seconds_model(np.array([10, 20, 40.0]), np.array([12, 22, 42.0])) == pytest.approx((2, 1))
-    assert planning.seconds_model(np.array([10, 20, 40.0]), np.array([5, 4, 3.0]))[1] == 0
+    assert next_runs.seconds_model(np.array([10, 20, 40.0]), np.array([12, 22, 42.0])) == pytest.approx((2, 1))
+    assert next_runs.seconds_model(np.array([10, 20, 40.0]), np.array([5, 4, 3.0]))[1] == 0
 
 
 @pytest.mark.parametrize("odd", [math.nan, 0.0, -3.0, math.inf])
@@ -888,7 +897,7 @@ def test_models_may_have_numbers_for_names(tmp_path):
 
 @pytest.mark.parametrize("folder", ["curves.csv", "curves.csv/below"])
 def test_an_output_that_cannot_be_is_told_before_the_work(tmp_path, monkeypatch, folder):
-    monkeypatch.setattr(regressions, "analyse", lambda *_: pytest.fail("analysed first"))
+    monkeypatch.setattr("trainsize.regressions.__main__.analyse", lambda *_: pytest.fail("analysed first"))
     (tmp_path / "curves.csv").write_text(PLAIN)
     with pytest.raises(SystemExit, match=f"--output {tmp_path / folder}: cannot be made a folder"):
         main([str(tmp_path / "curves.csv"), "--output", str(tmp_path / folder)])

@@ -9,16 +9,21 @@ import pandas as pd
 import pytest
 from support import ROOT
 
-from trainsize import published
-from trainsize.artefacts import numbers
-from trainsize.errors import UserError
-from trainsize.files import write_json
-from trainsize.forms import REPRODUCED, forms, mistakes, roles
-from trainsize.report_reproduction import _effect
-from trainsize.reproduction import compare, describe, main, reproduce, write_reproduction
-from trainsize.reproduction_forms import effect, effects_table, settings_table
-from trainsize.study import load_study
-from trainsize.tables import FORMS, MISTAKES, OVERLAP, REPRODUCTION, RUNS, read_table, write_table
+from trainsize.common.errors import UserError
+from trainsize.common.files import write_json
+from trainsize.common.tables import read_table, write_table
+from trainsize.metrics.tables import RUNS
+from trainsize.overlap.tables import OVERLAP
+from trainsize.published import printed
+from trainsize.published.forms import REPRODUCED, forms, mistakes, roles
+from trainsize.report.reproduction_section import _effect
+from trainsize.reproduction.__main__ import describe, main
+from trainsize.reproduction.effects import effect, effects_table, settings_table
+from trainsize.reproduction.our_numbers import numbers
+from trainsize.reproduction.stage import reproduce, write_reproduction
+from trainsize.reproduction.tables import FORMS, MISTAKES, REPRODUCTION
+from trainsize.reproduction.verdicts import compare
+from trainsize.study.reader import load_study
 
 STUDIES = ROOT / "studies"
 
@@ -280,9 +285,9 @@ def test_unknown_names_are_answered_with_the_nearest(value, message):
 
 def test_every_artefact_with_rules_names_its_numbers():
     """All but CH-A, whose one number is in words, and quantities are told apart."""
-    for study in published.STUDIES:
-        for entry in published.artefacts(study):
-            numbers = published.numbers(entry.id)
+    for study in printed.STUDIES:
+        for entry in printed.artefacts(study):
+            numbers = printed.numbers(entry.id)
             assert len(numbers) or not entry.rules or entry.id in ("GA-T2", "CH-A"), entry.id
             assert numbers["quantity"].is_unique, entry.id
             named = {quantity for rule in entry.rules for quantity in rule.quantities}

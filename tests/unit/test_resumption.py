@@ -11,9 +11,9 @@ import pytest
 import torch
 from support import recipe
 
-from trainsize.checkpoint import Checkpoints
-from trainsize.fingerprint import SCRIPTS
-from trainsize.job import INTERRUPTED
+from trainsize.common.fingerprint import SCRIPTS
+from trainsize.jobs.job import INTERRUPTED
+from trainsize.training.checkpoint import Checkpoints
 
 # Everything that has a state of its own between two updates.
 SETTINGS = {
@@ -39,12 +39,12 @@ SCRIPT = f"""
 import json, sys
 from pathlib import Path
 sys.path.insert(0, {str(SCRIPTS)!r})
-from trainsize import training
-from trainsize.interruption import Interruption
-from trainsize.job import run_stage
-training.SAVE_EVERY = 0.02
+from trainsize.jobs.job import run_stage
+from trainsize.training import stage
+from trainsize.training.interruption import Interruption
+stage.SAVE_EVERY = 0.02
 Interruption.heed()
-run_stage(lambda settings, data, record: training.train_runs(settings, "c", Path(data), 1, "cpu", [Path(record)]))
+run_stage(lambda settings, data, record: stage.train_runs(settings, "c", Path(data), 1, "cpu", [Path(record)]))
 """
 
 
@@ -62,8 +62,9 @@ def finish(process) -> int:
     return process.wait(timeout=120)
 
 
-def await_checkpoint(folder) -> None:
+def await_checkpoint(process, folder) -> None:
     while not (folder / "state" / "checkpoint.pt").exists():
+        assert process.poll() is None, "ended before it saved a checkpoint"
         time.sleep(0.005)
 
 
@@ -103,7 +104,7 @@ def test_a_warning_saves_and_leaves_with_its_own_exit_code(start, number):
     process, undisturbed = start("undisturbed")
     assert finish(process) == 0
     process, folder = start("warned")
-    await_checkpoint(folder)
+    await_checkpoint(process, folder)
     process.send_signal(number)
     assert finish(process) == INTERRUPTED
     assert not (folder / "run.json").exists()
@@ -116,7 +117,7 @@ def test_a_disk_that_goes_away_costs_what_came_after_the_last_checkpoint(start, 
     process, undisturbed = start("undisturbed")
     assert finish(process) == 0
     process, folder = start("away")
-    await_checkpoint(folder)
+    await_checkpoint(process, folder)
     disk, aside = tmp_path / "away", tmp_path / "aside"
     disk.rename(aside)
     disk.mkdir()  # the bare folder on which it was mounted

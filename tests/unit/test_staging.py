@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainsize.prepared import Prepared
-from trainsize.staging import VARIABLE, staged
+from trainsize.datasets.prepared import Prepared
+from trainsize.jobs.staging import VARIABLE, staged
 
 
 def test_nothing_is_copied_unasked(digits, monkeypatch):

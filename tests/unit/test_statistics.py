@@ -14,8 +14,8 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from trainsize.evaluation import calibration_error, score, top_predictions
-from trainsize.intervals import mean_interval, paired_interval, share_interval, size_interval
+from trainsize.statistics.intervals import mean_interval, paired_interval, share_interval, size_interval
+from trainsize.training.evaluation import calibration_error, score, top_predictions
 
 
 @pytest.mark.parametrize("classes_present", [10, 4])

@@ -8,11 +8,12 @@ import pytest
 import yaml
 from support import ROOT
 
-from trainsize import schema
-from trainsize.budget import total_updates
-from trainsize.errors import UserError
-from trainsize.runs import Run, grid_runs, packs
-from trainsize.study import _idle, load_study
+from trainsize.common import yaml_files
+from trainsize.common.errors import UserError
+from trainsize.runs.budget import total_updates
+from trainsize.runs.run import Run, grid_runs, packs
+from trainsize.study.reader import load_study
+from trainsize.study.recipes import _idle
 
 STUDIES = ROOT / "studies"
 STUDY = {
@@ -253,7 +254,7 @@ def test_the_published_studies_have_their_designs(name, runs, sizes):
 
 @pytest.mark.parametrize("file", sorted(STUDIES.glob("*.yaml")), ids=lambda file: file.stem)
 def test_every_variant_of_every_study_can_be_read_and_put_together_with_another(file):
-    variants = schema.read_yaml(file).get("variants", {})
+    variants = yaml_files.read_yaml(file).get("variants", {})
     one_split = {("split-90-10", "folds")}
     one_model_each = {*permutations(["equal-decay", "own-warmup"])}
     pairs = {*permutations(variants, 2)} - one_split - one_model_each

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainsize.errors import UserError
-from trainsize.subset_tables import list_subsets, read_rows, subset_path, write_subsets
-from trainsize.subsets import METHODS, content_hash, draw_subsets, shares, shortest_fraction
-from trainsize.tables import read_notes, read_table
+from trainsize.common.errors import UserError
+from trainsize.common.tables import read_notes, read_table
+from trainsize.subsets.methods import METHODS, content_hash, draw_subsets, shares, shortest_fraction
+from trainsize.subsets.stage import list_subsets, read_rows, subset_path, write_subsets
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 ALL_METHODS = sorted({*METHODS, "nested"})
@@ -170,7 +170,7 @@ def test_validation_images_are_the_same_for_every_size_of_a_draw():
 
 def test_rows_are_the_same_in_another_process():
     program = (
-        "import numpy as np; from trainsize.subsets import draw_subsets, content_hash\n"
+        "import numpy as np; from trainsize.subsets.methods import draw_subsets, content_hash\n"
         f"for method in {ALL_METHODS!r}:\n"
         "    settings = {'method': method, 'validation': 0, 'folds': 3}\n"
         "    print(content_hash(draw_subsets(np.sqrt(np.arange(999)).astype(int) % 9, settings, [90], 2)[90]))"

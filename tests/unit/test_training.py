@@ -9,15 +9,15 @@ import pytest
 import torch
 from support import recipe
 
-from trainsize import training
-from trainsize.architectures import build
-from trainsize.errors import UserError
-from trainsize.fit import Fit, batches
-from trainsize.images import Images
-from trainsize.optimisation import rate_factor
-from trainsize.prepared import Prepared
-from trainsize.streams import STREAMS, generator, torch_seed
-from trainsize.subsets import draw_subsets
+from trainsize.common.errors import UserError
+from trainsize.datasets.prepared import Prepared
+from trainsize.runs.streams import STREAMS, generator, torch_seed
+from trainsize.subsets.methods import draw_subsets
+from trainsize.training.architectures import build
+from trainsize.training.images import Images
+from trainsize.training.loop import Fit, batches
+from trainsize.training.optimisation import rate_factor
+from trainsize.training.stage import train_runs
 
 SETTINGS = {
     "subset": {"dataset": "digits", "method": "nested", "validation": 50},
@@ -40,7 +40,7 @@ SETTINGS = {
 def train(digits, tmp_path):
     def train(*folders: str, settings=SETTINGS, study="s", code="c"):
         records = [tmp_path / study / "runs" / folder / "run.json" for folder in folders]
-        training.train_runs(settings, code, digits, 1, "cpu", records)
+        train_runs(settings, code, digits, 1, "cpu", records)
         return records[0].parent if len(records) == 1 else [record.parent for record in records]
 
     return train
@@ -210,7 +210,7 @@ def test_a_gpu_that_is_not_there(train, digits, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(UserError, match="device: found 'cuda', but PyTorch sees no GPU here"):
-        training.train_runs(SETTINGS, "c", digits, 1, "cuda", [tmp_path / "s/runs/m/n40/draw1/seed1/run.json"])
+        train_runs(SETTINGS, "c", digits, 1, "cuda", [tmp_path / "s/runs/m/n40/draw1/seed1/run.json"])
 
 
 def test_a_damaged_data_set_is_named(digits, tmp_path):

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from support import ROOT
 
-from trainsize import archives
-from trainsize.archives import unpack
-from trainsize.errors import UserError
-from trainsize.headers import idx_shape, npz_shapes
-from trainsize.pixels import decode
+from trainsize.common.errors import UserError
+from trainsize.datasets.headers import idx_shape, npz_shapes
+from trainsize.download.pixels import decode
+from trainsize.download.unpack import unpack
 
 ZEROS = bytes(5_000_000)
 
@@ -44,19 +43,19 @@ def gzipped(path: Path) -> None:
 @pytest.mark.parametrize(("make", "name"), [(zipped, "a.zip"), (tarred, "a.tar.gz"), (gzipped, "a.bin.gz")])
 def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path, monkeypatch, faults, make, name):
     make(tmp_path / name)
-    monkeypatch.setattr(archives, "MOST_BYTES_ANYWAY", 2 * len(ZEROS))
+    monkeypatch.setattr("trainsize.download.unpack.MOST_BYTES_ANYWAY", 2 * len(ZEROS))
     with pytest.raises(UserError, match="not unpacked, it holds more than 200 times its own size"):
         unpack(tmp_path / name, tmp_path / "target")
     assert sum(path.stat().st_size for path in (tmp_path / "target").iterdir()) <= 2 * len(ZEROS)
     faults("archives that are traps")
-    monkeypatch.setattr(archives, "MOST_BYTES_ANYWAY", 3 * len(ZEROS))
+    monkeypatch.setattr("trainsize.download.unpack.MOST_BYTES_ANYWAY", 3 * len(ZEROS))
     unpack(tmp_path / name, tmp_path / "whole")
     assert sum(path.stat().st_size for path in (tmp_path / "whole").iterdir()) == 3 * len(ZEROS)
 
 
 def test_an_archive_of_too_many_files_is_refused(tmp_path, monkeypatch):
     zipped(tmp_path / "a.zip")
-    monkeypatch.setattr(archives, "MOST_MEMBERS", 2)
+    monkeypatch.setattr("trainsize.download.unpack.MOST_MEMBERS", 2)
     with pytest.raises(UserError, match="or more than 2 files"):
         unpack(tmp_path / "a.zip", tmp_path / "target")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from trainsize.archive import check, pack
-from trainsize.errors import UserError
-from trainsize.files import read_json, write_sealed
-from trainsize.study import load_study
+from trainsize.common.errors import UserError
+from trainsize.common.files import read_json, write_sealed
+from trainsize.study.reader import load_study
 from trainsize.verify import verify
 
 

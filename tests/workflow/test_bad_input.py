@@ -65,7 +65,7 @@ def test_results_that_are_a_file(project):
 def test_results_that_cannot_be_written_to():
     """As root everything is writable, so the check runs as nobody."""
     script = (
-        "import os, sys; from pathlib import Path; from trainsize.machine import check_results; os.setuid(65534)\n"
+        "import os, sys; from pathlib import Path; from trainsize.study.config import check_results; os.setuid(65534)\n"
         "check_results(Path(sys.argv[1]))"
     )
     library = str(next(p for p in sys.path if p.endswith("workflow/scripts")))

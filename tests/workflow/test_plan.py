@@ -4,6 +4,7 @@ import io
 import json
 
 import pandas as pd
+from support import LIBRARY
 
 
 def plan(project) -> pd.DataFrame:
@@ -30,7 +31,7 @@ def test_reasons(finished):
     table = plan(finished).set_index("model")
     assert set(table.loc["cnn", "why"]) == {"1 missing"}
     assert set(table.loc["mlp", "why"]) == {"2 settings changed, 1 missing"}
-    finished.edit("workflow/scripts/trainsize/optimisation.py", "0.5 * (1 + math.cos", "0.25 * (2 + 2 * math.cos")
+    finished.edit(f"{LIBRARY}/training/optimisation.py", "0.5 * (1 + math.cos", "0.25 * (2 + 2 * math.cos")
     assert set(plan(finished).set_index("model").loc["cnn", "why"]) == {"2 code changed, 1 missing"}
 
 

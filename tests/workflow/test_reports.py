@@ -5,10 +5,12 @@ import shutil
 import pytest
 from support import ROOT
 
-from trainsize.errors import UserError
+from trainsize.common.errors import UserError
+from trainsize.common.tables import read_table
 from trainsize.interim import write_interim
-from trainsize.study import load_study
-from trainsize.tables import FORMS, RUNS, SETTINGS, read_table
+from trainsize.metrics.tables import RUNS
+from trainsize.reproduction.tables import FORMS, SETTINGS
+from trainsize.study.reader import load_study
 
 PUBLISHED = """\
 title: A tiny form of a published study

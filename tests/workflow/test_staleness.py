@@ -3,10 +3,11 @@
 import json
 
 import pandas as pd
+from support import LIBRARY
 
 AGGREGATES = {"metrics": 1, "regressions": 1, "audit": 1, "figures": 1, "report": 1, "all": 1}
 OF_SUBSETS = {"subsets_table": 1, "overlap": 1}
-TRAINER = "workflow/scripts/trainsize/fit.py"
+TRAINER = f"{LIBRARY}/training/loop.py"
 
 
 def records(project) -> dict[str, dict]:
@@ -97,19 +98,19 @@ def test_editing_the_trainer_retrains_everything(finished):
 
 
 def test_editing_what_the_trainer_imports_retrains_everything(finished):
-    finished.edit("workflow/scripts/trainsize/optimisation.py", "0.5 * (1 + math.cos", "0.25 * (2 + 2 * math.cos")
+    finished.edit(f"{LIBRARY}/training/optimisation.py", "0.5 * (1 + math.cos", "0.25 * (2 + 2 * math.cos")
     assert finished.planned_jobs() == {"training": 6, **AGGREGATES}
 
 
 def test_editing_a_figure_redraws_figures_only(finished):
-    finished.edit("workflow/scripts/trainsize/figures_curves.py", "s=9,", "s=8,")
+    finished.edit(f"{LIBRARY}/figures/learning_curve.py", "s=9,", "s=8,")
     assert finished.planned_jobs() == {"figures": 1, "report": 1, "all": 1}
 
 
 def test_editing_the_style_of_the_report_or_the_figures_counts(finished):
-    finished.edit("workflow/scripts/trainsize/report.css", "max-width: 64rem", "max-width: 60rem")
+    finished.edit(f"{LIBRARY}/report/report.css", "max-width: 64rem", "max-width: 60rem")
     assert finished.planned_jobs() == {"report": 1, "all": 1}
-    finished.edit("workflow/scripts/trainsize/matplotlibrc", "lines.linewidth: 1.6", "lines.linewidth: 1.7")
+    finished.edit(f"{LIBRARY}/figures/matplotlibrc", "lines.linewidth: 1.6", "lines.linewidth: 1.7")
     assert finished.planned_jobs() == {"figures": 1, "report": 1, "all": 1}
 
 

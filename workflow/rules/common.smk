@@ -18,16 +18,17 @@ gc.set_threshold(100_000, 50, 100)
 SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from trainsize import slurm
-from trainsize.catalogue import LAYOUT
-from trainsize.errors import UserError
-from trainsize.estimates import MISTAKE, Estimates, device_of, job_megabytes, job_minutes
-from trainsize.files import canonical_json
-from trainsize.fingerprint import fingerprint
-from trainsize.forms import forms, printed_content, reproduced
-from trainsize.machine import check_config, check_results
-from trainsize.runs import FILES, METRIC_TABLES, REGRESSION_TABLES, REPRODUCTION_TABLES, RUN_FOLDER, packs
-from trainsize.study import load_study
+from trainsize.jobs import slurm
+from trainsize.datasets.catalogue import LAYOUT
+from trainsize.common.errors import UserError
+from trainsize.plan.estimates import MISTAKE, Estimates, device_of, job_megabytes, job_minutes
+from trainsize.common.files import canonical_json
+from trainsize.common.fingerprint import fingerprint
+from trainsize.published.forms import forms, printed_content, reproduced
+from trainsize.study.config import check_config, check_results
+from trainsize.runs.run import FILES, RUN_FOLDER, packs
+from trainsize.common.table_names import METRIC_TABLES, REGRESSION_TABLES, REPRODUCTION_TABLES
+from trainsize.study.reader import load_study
 
 try:
     MACHINE = check_config(config)

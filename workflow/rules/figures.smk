@@ -26,7 +26,7 @@ rule figures:
         "../../envs/analysis.yaml"
     params:
         settings=as_json(STUDY.figure_settings()),
-        code=fingerprint("figures", "matplotlibrc"),
+        code=fingerprint("figures", "figures/matplotlibrc"),
         results=subpath(output[0], ancestor=2),
         dataset=subpath(input.manifest, parent=True),
     shell:

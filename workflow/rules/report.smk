@@ -27,7 +27,7 @@ rule report:
         "../../envs/analysis.yaml"
     params:
         settings=as_json(STUDY.card()),
-        code=fingerprint("report", "report.html.jinja", "report.css", "report.js"),
+        code=fingerprint("report", "report/report.html.jinja", "report/report.css", "report/report.js"),
         results=subpath(output[0], parent=True),
     shell:
         "python $SCRIPTS/report.py {log:q} {params.settings:q} {params.results:q} {input.manifest:q} {output:q}"

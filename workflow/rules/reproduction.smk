@@ -24,7 +24,7 @@ if reproduced(STUDY.name):
             settings=as_json(
                 {"study": STUDY.name, "stand_in": STUDY.stand_in, "published": printed_content(reproduced(STUDY.name))}
             ),
-            code=fingerprint("reproduction", "matplotlibrc"),
+            code=fingerprint("reproduction", "figures/matplotlibrc"),
             results=subpath(output[0], ancestor=3),
         shell:
             "python $SCRIPTS/reproduction.py {log:q} {params.settings:q} {params.results:q}"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainsize.audit import audit_study
-from trainsize.job import run_stage
+from trainsize.audit.stage import audit_study
+from trainsize.jobs.job import run_stage
 
 
 def main(settings: dict, results: str) -> None:

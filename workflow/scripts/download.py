@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainsize.datasets import prepare
-from trainsize.job import run_stage
+from trainsize.download.stage import prepare
+from trainsize.jobs.job import run_stage
 
 
 def main(request: str | dict, folder: str, mirror: str = "") -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainsize.figures import draw_figures
-from trainsize.job import run_stage
+from trainsize.figures.stage import draw_figures
+from trainsize.jobs.job import run_stage
 
 
 def main(settings: dict, results: str, dataset: str) -> None:

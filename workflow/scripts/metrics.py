@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainsize.job import run_stage
-from trainsize.metrics import collect
+from trainsize.jobs.job import run_stage
+from trainsize.metrics.stage import collect
 
 
 def main(settings: dict, results: str, manifest: str) -> None:

@@ -6,9 +6,9 @@ Exits with estimates.MISTAKE, after one message, where the study file asks for w
 import sys
 from pathlib import Path
 
-from trainsize.errors import UserError
-from trainsize.estimates import MISTAKE, Estimates
-from trainsize.study import load_study
+from trainsize.common.errors import UserError
+from trainsize.plan.estimates import MISTAKE, Estimates
+from trainsize.study.reader import load_study
 
 if __name__ == "__main__":
     study, results = sys.argv[1:]

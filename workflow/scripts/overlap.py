@@ -3,9 +3,9 @@
 from itertools import product
 from pathlib import Path
 
-from trainsize.job import run_stage
-from trainsize.overlap import write_overlap
-from trainsize.prepared import Prepared
+from trainsize.datasets.prepared import Prepared
+from trainsize.jobs.job import run_stage
+from trainsize.overlap.stage import write_overlap
 
 
 def main(grid: dict, dataset: str, results: str) -> None:

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from trainsize.plan import plan_for
+from trainsize.plan.stage import plan_for
 
 if __name__ == "__main__":
     place, results = sys.argv[1:]

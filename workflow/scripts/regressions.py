@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainsize.job import run_stage
-from trainsize.regressions import regress
+from trainsize.jobs.job import run_stage
+from trainsize.regressions.stage import regress
 
 
 def main(settings: dict, results: str, manifest: str) -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trainsize.job import run_stage
-from trainsize.report import write_report
+from trainsize.jobs.job import run_stage
+from trainsize.report.stage import write_report
 
 
 def main(settings: dict, results: str, dataset: str, page: str) -> None:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from trainsize.job import run_stage
-from trainsize.reproduction import ROOT, write_reproduction
-from trainsize.study import load_study
+from trainsize.common.places import ROOT
+from trainsize.jobs.job import run_stage
+from trainsize.reproduction.stage import write_reproduction
+from trainsize.study.reader import load_study
 
 
 def main(settings: dict, results: str) -> None:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from trainsize.job import run_stage
-from trainsize.prepared import Prepared
-from trainsize.subset_tables import write_subsets
+from trainsize.datasets.prepared import Prepared
+from trainsize.jobs.job import run_stage
+from trainsize.subsets.stage import write_subsets
 
 
 def main(settings: dict, dataset: str, *tables: str) -> None:

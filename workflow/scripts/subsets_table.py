@@ -3,8 +3,8 @@
 from itertools import product
 from pathlib import Path
 
-from trainsize.job import run_stage
-from trainsize.subset_tables import list_subsets
+from trainsize.jobs.job import run_stage
+from trainsize.subsets.stage import list_subsets
 
 
 def main(grid: dict, folder: str, table: str) -> None:

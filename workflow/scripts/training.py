@@ -6,13 +6,12 @@ A model with several GPUs is trained by as many processes, which torchrun starts
 import sys
 from pathlib import Path
 
-from trainsize.deadline import leave_in_time
-from trainsize.interruption import Interruption
-from trainsize.job import OPEN_LOG, run_stage
-from trainsize.lock import all_locked
-from trainsize.processes import Processes, start
-from trainsize.staging import staged
-from trainsize.training import train_runs
+from trainsize.jobs.job import OPEN_LOG, run_stage
+from trainsize.jobs.lock import all_locked
+from trainsize.jobs.staging import staged
+from trainsize.training.interruption import Interruption, leave_in_time
+from trainsize.training.processes import Processes, start
+from trainsize.training.stage import train_runs
 
 
 def main(settings: dict, code: str, dataset: str, threads: str, device: str, *records: str) -> None:

@@ -10,19 +10,18 @@ The file is a tar archive whose one folder is laid out as the repository is. Wit
 import argparse
 import hashlib
 import io
-import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainsize.errors import UserError, listing
-from trainsize.files import file_hash, whole
-from trainsize.plan import ROOT
-from trainsize.record import check_files, read_record
-from trainsize.runs import FILES
-from trainsize.schema import read_yaml
-from trainsize.study import Study, load_study
+from trainsize.common.errors import UserError, listing
+from trainsize.common.files import file_hash, whole
+from trainsize.common.places import ROOT
+from trainsize.runs.record import check_files, read_record
+from trainsize.runs.run import FILES
+from trainsize.study.command_line import mistakes_told, named_study
+from trainsize.study.study import Study
 
 SUMS = "SHA256SUMS"
 
@@ -108,15 +107,13 @@ def main() -> None:
     parser.add_argument("--data", action="store_true", help="pack the prepared images too")
     parser.add_argument("--check", type=Path, metavar="FILE", help="compare an archive's files with their checksums")
     options = parser.parse_args()
-    try:
+    with mistakes_told():
         if options.check:
             print(f"{options.check}: {check(options.check):,} files, each as it was packed")
             return
-        study = load_study(str(options.study or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
+        study = named_study(options.study)
         target = options.output or ROOT / "results" / f"{study.name}.tar.gz"
         count = pack(study, ROOT, target, options.data)
-    except UserError as error:
-        sys.exit(str(error))
     print(f"{target}: {count:,} files, {target.stat().st_size / 1e6:,.1f} MB")
 
 

@@ -6,20 +6,17 @@ From SLURM's accounting where it keeps the jobs' comments, which name the study,
 Snakemake's benchmark files, which know the last attempt of every job.
 """
 
-import argparse
 import re
 import sys
 from pathlib import Path
 
 import pandas as pd
 
-from trainsize import slurm
-from trainsize.errors import UserError
-from trainsize.estimates import START_SECONDS, Estimates, device_of, job_megabytes, job_minutes
-from trainsize.machine import check_config, read_profile
-from trainsize.plan import ROOT, duration
-from trainsize.schema import read_yaml
-from trainsize.study import Study, load_study
+from trainsize.jobs import slurm
+from trainsize.plan.estimates import START_SECONDS, Estimates, device_of, job_megabytes, job_minutes
+from trainsize.plan.text import duration
+from trainsize.study.command_line import machine_settings, mistakes_told, named_study, study_parser
+from trainsize.study.study import Study
 
 _MEGABYTES = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
 
@@ -146,20 +143,14 @@ def describe(study: Study, table: pd.DataFrame, source: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m trainsize.costs", description="Say what jobs asked for and used.")
-    parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
-    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder")
+    parser = study_parser("costs", "Say what jobs asked for and used.")
     parser.add_argument("--profile", help="folder of a Snakemake profile, such as slurm: what its jobs ask for")
     parser.add_argument("--since", default="2000-01-01", help="first day of SLURM's accounting to look at")
     parser.add_argument("--format", choices=("text", "tsv"), default="text")
     options = parser.parse_args()
-    try:
-        profile = read_profile(ROOT, options.profile) if options.profile else {}
-        named = {"study": options.study} if options.study else {}
-        settings = check_config({**read_yaml(ROOT / "config.yaml"), **profile.get("config", {}), **named})
-        study = load_study(settings["study"], ROOT / "studies")
-    except UserError as error:
-        sys.exit(str(error))
+    with mistakes_told():
+        settings, _ = machine_settings(options.study, options.profile)
+        study = named_study(settings["study"])
     estimates = Estimates(study, options.results, device_of(settings))
     jobs, source = from_accounting(study, options.results.resolve().parent, options.since), "SLURM's accounting"
     if jobs is None:

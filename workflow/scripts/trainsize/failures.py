@@ -3,23 +3,19 @@
 python -m trainsize.failures [STUDY] [--format text|json]
 """
 
-import argparse
 import json
 import re
-import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trainsize import lock, slurm
-from trainsize.errors import UserError
-from trainsize.estimates import read_records
-from trainsize.logs import last_lines, newest, training_log
-from trainsize.plan import ROOT
-from trainsize.runs import Run
-from trainsize.schema import read_yaml
-from trainsize.study import Study, load_study
+from trainsize.jobs import lock, slurm
+from trainsize.runs.logs import last_lines, newest, training_log
+from trainsize.runs.run import Run
+from trainsize.study.command_line import mistakes_told, named_study, study_parser
+from trainsize.study.records import read_records
+from trainsize.study.study import Study
 
 # What SLURM writes into the log of a job that it ends, and what a stage writes that was asked to leave.
 _SIGNS = (
@@ -140,15 +136,11 @@ def describe(study: Study, found: list[Failure]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m trainsize.failures", description="Say which runs failed, and why.")
-    parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
-    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder")
+    parser = study_parser("failures", "Say which runs failed, and why.")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     options = parser.parse_args()
-    try:
-        study = load_study(str(options.study or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
-    except UserError as error:
-        sys.exit(str(error))
+    with mistakes_told():
+        study = named_study(options.study)
     found = failures(study, options.results)
     print(json.dumps([asdict(f) for f in found], indent=1) if options.format == "json" else describe(study, found))
 

@@ -6,32 +6,31 @@ Calls the stages' functions and nothing of Snakemake's. What it makes lies in re
 nothing is trained, no finished file is changed, and nothing becomes stale.
 """
 
-import argparse
 import shutil
-import sys
 from itertools import product
 from pathlib import Path
 
-from trainsize.audit import audit_study
-from trainsize.errors import UserError, counted
-from trainsize.estimates import read_records
+from trainsize.audit.stage import audit_study
+from trainsize.common.errors import UserError, counted
+from trainsize.common.files import link, write_sealed
+from trainsize.common.tables import read_table, write_table
+from trainsize.datasets.prepared import Prepared
 from trainsize.failures import failures
-from trainsize.figures import draw_figures
-from trainsize.files import link, write_sealed
-from trainsize.forms import reproduced
-from trainsize.metrics import collect
-from trainsize.overlap import write_overlap
-from trainsize.plan import ROOT
-from trainsize.prepared import Prepared
-from trainsize.record import NEURONS, checksums
-from trainsize.regressions import regress
-from trainsize.report import write_report
-from trainsize.reproduction import write_reproduction
-from trainsize.runs import FILES, MISSING, NOT_BEGUN, Run
-from trainsize.schema import read_yaml
-from trainsize.study import Study, load_study
-from trainsize.subset_tables import list_subsets, subset_path, write_subsets
-from trainsize.tables import HISTORY, PREDICTIONS, SUBSETS, read_table, write_table
+from trainsize.figures.stage import draw_figures
+from trainsize.metrics.stage import collect
+from trainsize.overlap.stage import write_overlap
+from trainsize.published.forms import reproduced
+from trainsize.regressions.stage import regress
+from trainsize.report.stage import write_report
+from trainsize.reproduction.stage import write_reproduction
+from trainsize.runs.record import NEURONS, checksums
+from trainsize.runs.run import FILES, MISSING, NOT_BEGUN, Run
+from trainsize.study.command_line import mistakes_told, named_study, study_parser
+from trainsize.study.records import read_records
+from trainsize.study.study import Study
+from trainsize.subsets.stage import list_subsets, subset_path, write_subsets
+from trainsize.subsets.tables import SUBSETS
+from trainsize.training.tables import HISTORY, PREDICTIONS
 
 NAME = "interim"
 
@@ -115,15 +114,11 @@ def leave_out(study: str, run: Run, identity: dict, reason: str, target: Path) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m trainsize.interim", description=__doc__.splitlines()[0])
-    parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
-    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder")
+    parser = study_parser("interim", __doc__.splitlines()[0])
     options = parser.parse_args()
-    try:
-        study = load_study(str(options.study or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
+    with mistakes_told():
+        study = named_study(options.study)
         print(f"The interim report: {write_interim(study, options.results)}")
-    except UserError as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,11 @@
 import re
 from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
 
-from trainsize.files import write_text
+from trainsize.common.files import write_text
+from trainsize.common.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 LOCK, PAGE = ROOT / "envs" / "requirements.lock", ROOT / "docs" / "licences.md"
-
 # Of packages whose metadata say nothing or too much, and of those that other systems have.
 STATED = {
     "colorama": "BSD-3-Clause",

@@ -3,23 +3,21 @@
 python -m trainsize.verify [STUDY] [--runs 3] [--seed 0]
 """
 
-import argparse
 import random
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainsize.arguments import whole_number
-from trainsize.errors import UserError
-from trainsize.files import read_json
-from trainsize.fingerprint import fingerprint
-from trainsize.plan import ROOT
-from trainsize.record import check_files, read_record
-from trainsize.runs import Run
-from trainsize.schema import read_yaml
-from trainsize.study import Study, load_study
-from trainsize.training import train_runs
+from trainsize.common.arguments import whole_number
+from trainsize.common.errors import UserError
+from trainsize.common.files import read_json
+from trainsize.common.fingerprint import fingerprint
+from trainsize.runs.record import check_files, read_record
+from trainsize.runs.run import Run
+from trainsize.study.command_line import mistakes_told, named_study, study_parser
+from trainsize.study.study import Study
+from trainsize.training.stage import train_runs
 
 
 def verify(study: Study, results: Path, count: int, seed: int) -> Iterator[tuple[Run, list[str]]]:
@@ -59,20 +57,16 @@ def _differences(before: dict, after: dict) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m trainsize.verify", description="Train finished runs again.")
-    parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
-    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder")
+    parser = study_parser("verify", "Train finished runs again.")
     parser.add_argument("--runs", type=whole_number, default=3, help="how many (default: 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the random choice (default: 0)")
     options = parser.parse_args()
     different = 0
-    try:
-        study = load_study(str(options.study or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
+    with mistakes_told():
+        study = named_study(options.study)
         for run, differences in verify(study, options.results, options.runs, options.seed):
             different += bool(differences)
             print("\n  ".join([f"{run.folder}: {'NOT the same' if differences else 'the same'}", *differences]))
-    except UserError as error:
-        sys.exit(str(error))
     if different:
         sys.exit(
             f"{different} of the runs came out otherwise; docs/reproducibility.md says when that is to be expected"

@@ -1,0 +1,1 @@
+"""The stage audit: signs of known mistakes in tables of results."""

@@ -1,0 +1,84 @@
+"""Numbers as papers print them: grouped digits, missing values, and how precise they are."""
+
+import math
+import re
+
+import pandas as pd
+
+from trainsize.audit.columns import COLUMNS, Field
+from trainsize.common.arguments import LARGEST_COUNT
+from trainsize.common.errors import UserError
+
+FINEST = 5e-16  # half units; double precision holds no finer shares
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,6})?", re.IGNORECASE)
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
+_TRUE, _FALSE = {"yes", "true", "1"}, {"no", "false", "0", ""}
+
+
+def words_of(texts: pd.Series, kind: str, name: str) -> pd.Series:
+    plain = texts.str.strip()
+    if kind == "text":
+        return plain.where(~plain.str.lower().isin(_MISSING))
+    lower = plain.str.lower()
+    for row in lower.index[~lower.isin(_TRUE | _FALSE)]:
+        raise UserError(f"{location(name, row, texts.name)}: '{plain[row]}'; allowed: yes, no")
+    return lower.isin(_TRUE)
+
+
+def numbers_of(texts: pd.Series, name: str) -> tuple[pd.Series, pd.Series, bool]:
+    """Return numbers, half units of their last digits, and whether they were printed in per cent."""
+    field = COLUMNS[texts.name]
+    cells = [_cell(text, location(name, line, texts.name)) for line, text in texts.items()]
+    cells = pd.DataFrame(cells, index=texts.index, columns=["value", "decimals", "sign"])
+    percent = bool(field.kind == "share" and (cells["sign"].any() or cells["value"].max() > 1))
+    scale = 100 if percent else 1
+    for line, value, decimals, sign in cells.dropna().itertuples():
+        wrong = _wrong(value / scale, field.kind) or _doubtful(value, decimals, sign, field, percent)
+        if wrong:
+            raise UserError(f"{location(name, line, texts.name)}: '{texts[line]}' {wrong}")
+    return cells["value"] / scale, 0.5 * 10.0 ** -cells["decimals"] / scale, percent
+
+
+def _cell(text: str, place: str) -> tuple[float, float, bool]:
+    """Return value, decimals and whether a per cent sign stands behind it; nan for what is missing."""
+    plain = text.strip()
+    if plain.lower() in _MISSING:
+        return math.nan, math.nan, False
+    sign = plain.endswith("%")
+    plain = plain.removesuffix("%").strip()
+    if _GROUPED.fullmatch(plain):
+        plain = plain.replace(",", "")
+    if not _NUMBER.fullmatch(plain):
+        comma = "; decimals are written with a point" if "," in plain else ""
+        raise UserError(f"{place}: '{text}' is not a number{comma}")
+    if math.isinf(float(plain)):
+        raise UserError(f"{place}: '{text}' is too large")
+    mantissa, _, exponent = plain.lower().partition("e")
+    return float(plain), len(mantissa.partition(".")[2]) - int(exponent or 0), sign
+
+
+def _wrong(value: float, kind: str) -> str:
+    """Return what is wrong with a number of this kind, or nothing."""
+    if kind == "count" and (not 1 <= value <= LARGEST_COUNT or value != round(value)):
+        return f"is not a whole number from 1 to {LARGEST_COUNT:,}"
+    if kind == "positive" and value <= 0:
+        return "is not above 0"
+    if kind == "share" and not 0 <= value <= 1:
+        return "is neither a share (0 to 1) nor a percentage (0 to 100)"
+    return "is below 0, which no cross-entropy is" if kind == "loss" and value < 0 else ""
+
+
+def _doubtful(value: float, decimals: float, sign: bool, field: Field, percent: bool) -> str:
+    """Return what leaves it open which number is meant by a printed value, or nothing."""
+    if sign and field.kind != "share" and field.name != "percent":
+        return "has a per cent sign, which only accuracies, F1 and the column percent can have"
+    if field.kind == "count" and decimals > 1:
+        return "has decimals; thousands are grouped by commas, in quotes, or not at all"
+    if percent and not sign and 0 < value <= 1:
+        return f"stands among per cents; write {100 * value:g}%, or {value:g}% if that is meant"
+    return ""
+
+
+def location(name: str, line: int, column: str) -> str:
+    return f"{name}, line {line}, column {column}"

@@ -1,0 +1,1 @@
+"""What everything else stands on: files, tables, messages, schemas, fingerprints. Determines no result."""

@@ -1,0 +1,178 @@
+"""Closed schemas: what a YAML file may say, checked with messages a person can act on.
+
+The schemas are JSON Schema (draft 2020-12) with one keyword more, `named`: a choice by name, written as the name alone
+or as a mapping with `name` and that choice's own options.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+from trainsize.common.errors import listing, nearest
+from trainsize.common.places import ROOT
+from trainsize.common.yaml_files import shown
+
+SCHEMAS = ROOT / "workflow" / "schemas"
+
+
+@cache
+def load_schema(name: str) -> dict:
+    """Return the schema `workflow/schemas/{name}.schema.yaml`."""
+    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+
+
+def choice(schema: dict, value: object) -> tuple[str | None, dict]:
+    """Split a `named` value into its name and its options: "sgd" and {"name": "sgd"} mean the same."""
+    if isinstance(value, dict):
+        return value.get("name"), {key: option for key, option in value.items() if key != "name"}
+    return value, {}
+
+
+def _check_named(validator, alternatives, value, schema) -> Iterator[ValidationError]:
+    name, options = choice(schema, value)
+    if not isinstance(name, str) or name not in alternatives:
+        found = "no name" if name is None else shown(name)
+        yield ValidationError(f"found {found}, allowed: {listing(alternatives)}{nearest(name, alternatives)}")
+        return
+    closed = {"type": "object", "additionalProperties": False, **alternatives[name]}
+    yield from validator.descend(options, closed)
+
+
+def _check_pattern(validator, pattern, value, schema) -> Iterator[ValidationError]:
+    # As it is meant: to Python, `$` matches before a line's end too.
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield ValidationError(f"found {shown(value)}, expected {pattern}")
+
+
+_Validator = validators.extend(
+    Draft202012Validator,
+    {"named": _check_named, "pattern": _check_pattern},
+    # YAML tells 1 from 1.0 and true; a schema's integer must be written as one, and its numbers are finite.
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: type(value) is int or (type(value) is float and math.isfinite(value)),
+        }
+    ),
+)
+
+
+def problems(value: object, schema: dict, root: dict) -> Iterator[tuple[tuple, str]]:
+    """Yield (path of keys, message) for everything in `value` that `schema` (a part of `root`) does not allow."""
+    validator = _Validator({**schema, "$defs": root.get("$defs", {})})
+    for error in sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
+        error = _most_telling(error)
+        yield tuple(error.absolute_path), _message(error)
+
+
+def _most_telling(error: ValidationError) -> ValidationError:
+    """Of a failed `oneOf`, follow the alternative that has the form of what was found, if there is one."""
+    while error.validator == "oneOf":
+        deeper = [_most_telling(e) for e in error.context if e.validator not in ("type", "const")]
+        deeper += [e for e in error.context if len(e.absolute_path) > len(error.absolute_path)]
+        deeper = [e for e in deeper if e.validator != "oneOf"]
+        if not deeper:
+            return error
+        error = max(deeper, key=lambda e: len(e.absolute_path))
+    return error
+
+
+def _message(error: ValidationError) -> str:
+    rule, found = error.validator_value, shown(error.instance)
+    match error.validator:
+        case "additionalProperties" if rule is False:
+            allowed = sorted(error.schema.get("properties", {}))
+            unknown = [key for key in error.instance if key not in allowed]
+            names = listing(allowed, 30) or "none"
+            return f"unknown key '{unknown[0]}'{nearest(unknown[0], allowed)} (allowed here: {names})"
+        case "required":
+            missing = [key for key in rule if key not in error.instance]
+            return f"the key '{missing[0]}' is missing"
+        case "enum":
+            return f"found {found}, allowed: {listing(rule)}{nearest(error.instance, map(str, rule))}"
+        case "type":
+            kinds = {
+                "object": "keys and values",
+                "array": "a list",
+                "string": "text",
+                "boolean": "true or false",
+                "integer": "a whole number",
+                "number": "a number",
+                "null": "nothing",
+            }
+            rule = [rule] if isinstance(rule, str) else rule
+            return f"found {found}, expected {' or '.join(kinds.get(kind, kind) for kind in rule)}"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            words = {
+                "minimum": "at least",
+                "exclusiveMinimum": "more than",
+                "maximum": "at most",
+                "exclusiveMaximum": "less than",
+            }
+            return f"found {found}, must be {words[error.validator]} {rule}"
+        case "minProperties" | "maxProperties":
+            names = list(error.schema.get("properties", {}))
+            what = f"exactly one of {listing(names)}" if names else "at least one entry"
+            return f"found {listing(error.instance) or 'nothing'}, expected {what}"
+        case "minItems":
+            return "the list is empty"
+        case "maxLength":
+            return f"found {found}, longer than {rule} characters"
+        case "minLength":
+            return "the text is empty"
+        case "uniqueItems":
+            return f"found {found}, with an entry that stands twice"
+        case "pattern" if error.schema.get("pattern", "").endswith(r"%\s*$"):
+            return f"found {found}, expected a count such as 500 or a share such as 5%"
+        case "pattern" if error.schema.get("pattern", "").startswith(r"^[^\W\d]"):
+            return f"found {found}, expected a path such as my_models.Wide: names joined by dots"
+        case "pattern":
+            return f"found {found}; letters, digits, '.' and '-' only, the first a letter or digit"
+        case "oneOf":
+            return f"found {found}, which is none of the forms allowed here: {_forms(error)}"
+        case _:
+            return error.message
+
+
+def _forms(error: ValidationError) -> str:
+    """Return in words the forms that a failed `oneOf` would have taken."""
+    names = {"array": "a list", "object": "keys and values", "integer": "a count", "string": "a share such as 5%"}
+    forms = []
+    for context in error.context:
+        if context.validator == "const":
+            forms.append(f"'{context.validator_value}'")
+        elif context.validator == "type":
+            plain = context.validator_value == "string" and "pattern" not in context.schema
+            forms.append("a name" if plain else names[context.validator_value])
+        elif context.validator == "oneOf":
+            forms.append(_forms(context))
+    return ", ".join(dict.fromkeys(forms))
+
+
+def resolved(schema: dict, root: dict) -> dict:
+    """Return `schema` with what its `$ref` names filled in; its own keywords go before."""
+    return {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema} if "$ref" in schema else schema
+
+
+def with_defaults(value: object, schema: dict, root: dict) -> object:
+    """Return a valid `value` with every default of `schema`, a part of `root`, written out."""
+    schema = resolved(schema, root)
+    if "named" in schema:
+        name, options = choice(schema, value)
+        return {"name": name, **with_defaults(options, schema["named"][name], root)}
+    if isinstance(value, list) and "items" in schema:
+        return [with_defaults(item, schema["items"], root) for item in value]
+    if not isinstance(value, dict):
+        return value
+    for form in schema.get("oneOf", []):
+        value = with_defaults(value, form, root)
+    filled = dict(value)
+    for key, part in schema.get("properties", {}).items():
+        part = resolved(part, root)
+        if key in filled or "default" in part:
+            filled[key] = with_defaults(filled.get(key, part.get("default")), part, root)
+    return filled

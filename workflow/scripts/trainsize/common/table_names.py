@@ -1,0 +1,16 @@
+"""The names of the tables that the stages write."""
+
+METRIC_TABLES = ("history", "runs", "classes", "confusion", "neurons")
+REGRESSION_TABLES = (
+    "fits",
+    "parameters",
+    "predictions",
+    "targets",
+    "saturation",
+    "variance",
+    "comparisons",
+    "influence",
+    "classes",
+    "planning",
+)
+REPRODUCTION_TABLES = ("reproduction", "claims", "mistakes", "effects", "settings", "printed", "forms")

@@ -1,0 +1,1 @@
+"""Learning curves: families, fits, resampling, and the answers that follow."""

@@ -1,0 +1,99 @@
+"""Which runs to add next: the sizes whose further seeds narrow an answer most per second of training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from trainsize.curves.families import Array, predict, size_for
+from trainsize.curves.fitting import Fit, derivative, replaced
+from trainsize.curves.measured import Curve
+
+NEW_SIZES = (2.0, 4.0)  # times the largest, beside the sizes there are
+STEPS = 200  # into which a large budget is cut: single runs are added while they cost more than such a part
+RIDGE = 1e-9
+
+
+@dataclass(frozen=True)
+class Step:
+    """Runs to add at a size, with what they cost, and the factor by which the interval's width then changes."""
+
+    n: float
+    seeds: int
+    seconds: float
+    width: float
+
+
+def seconds_model(n: Array, seconds: Array) -> tuple[float, float]:
+    """Return (t0, t1), not negative, of seconds = t0 + t1 n, by least squares of the recorded runs."""
+    design = np.column_stack([np.ones(len(n)), n])
+    scale = design.max(0)
+    found, _ = nnls(design / scale, np.asarray(seconds, dtype=float))
+    return float(found[0] / scale[0]), float(found[1] / scale[1])
+
+
+def best_next(
+    fit: Fit, curve: Curve, seconds: tuple[float, float], budget: float, error: float | None, most: float = np.inf
+) -> list[Step]:
+    """Spend `budget` seconds on runs, a few at a time, each time where the answer's variance falls most per second.
+
+    The answer is ln n for `error` or, without one, the mean over the sizes of the variance of ln e (a narrower curve).
+    Variances follow from the linear approximation: information sum_n S_n / s²(n) J_n J_n', J being the derivatives by
+    the fit's free parameters. Sizes are those of the fit. Twice and four times the largest are offered too, where they
+    are at most `most`. A run added is a new draw with one seed: where the curve's draws have several, it counts for
+    less than one of them, by the ratio of the variance of their means to that of a single run.
+    """
+    sizes = curve.sizes[curve.sizes >= fit.problem.sizes[0]]
+    offered = np.array([*sizes, *(factor * sizes[-1] for factor in NEW_SIZES if factor * sizes[-1] <= most)])
+    counts = dict(zip(curve.sizes, curve.counts, strict=True))
+    units = np.array([counts.get(n, 0) for n in offered], dtype=float)
+    variances, of_runs = (
+        np.exp(np.interp(np.log(offered), np.log(curve.sizes), np.log(found)))
+        for found in (curve.variances(), curve.run_variances())
+    )
+    worth = variances / of_runs
+    costs = seconds[0] + seconds[1] * offered
+    jacobian = _derivatives(fit, lambda c: predict(fit.family, c, offered, fit.problem.n0, fit.problem.chance))
+    asked = _question(fit, sizes, error)
+    scale = np.linalg.norm(jacobian, axis=0)
+    if not np.isfinite(asked).all() or not scale.all() or not (costs > 0).all():
+        return []
+    jacobian, asked = jacobian / scale, asked / scale
+    added, left = np.zeros(len(offered), dtype=int), budget
+    before = now = _variance(jacobian, units / variances, asked)
+    if not (np.isfinite(before) and before > 0):  # a flat curve: nothing that more runs would narrow
+        return []
+    more = np.diag(np.maximum(1, budget / STEPS // costs).astype(int))
+    prices = more @ costs
+    while (prices <= left).any():
+        after = np.array([_variance(jacobian, (units + worth * (added + few)) / variances, asked) for few in more])
+        gain = np.where(prices <= left, (now - after) / prices, 0.0)
+        pick = int(np.argmax(gain))
+        if gain[pick] <= 0:
+            break
+        added += more[pick]
+        left -= prices[pick]
+        now = after[pick]
+    width = float(np.sqrt(now / before))
+    return [Step(float(n), int(k), float(k * c), width) for n, k, c in zip(offered, added, costs, strict=True) if k]
+
+
+def _derivatives(fit: Fit, quantity) -> Array:
+    return derivative(lambda p: quantity(replaced(fit.curve, fit.free, p)), fit.curve[list(fit.free)])
+
+
+def _question(fit: Fit, sizes: Array, error: float | None) -> Array:
+    """Return the derivatives (rows, free parameters) of what is asked."""
+    problem = fit.problem
+    if error is None:
+        return _derivatives(
+            fit, lambda c: np.log(np.maximum(predict(fit.family, c, sizes, problem.n0, problem.chance), 1e-12))
+        )
+    limits = (sizes[0], 1e4 * sizes[-1])
+    return _derivatives(fit, lambda c: np.log(size_for(fit.family, c[None], error, problem.n0, problem.chance, limits)))
+
+
+def _variance(jacobian: Array, weights: Array, asked: Array) -> float:
+    information = (jacobian.T * weights) @ jacobian
+    information += RIDGE * np.trace(information) * np.eye(len(information))
+    return float(np.mean(np.einsum("kp,pq,kq->k", asked, np.linalg.inv(information), asked)))

@@ -1,0 +1,1 @@
+"""The stage download: data sets fetched, read, checked and prepared as arrays."""

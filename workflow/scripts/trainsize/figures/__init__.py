@@ -1,0 +1,1 @@
+"""The stage figures: what the tables show."""

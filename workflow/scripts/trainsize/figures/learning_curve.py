@@ -1,0 +1,111 @@
+"""Figures of metrics against the size, against the models, and against the folds."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainsize.figures.axes import empty, line_styles, metric_axis, runs_per_size, size_axis
+from trainsize.figures.by_size import mean_curve, size_intervals
+from trainsize.figures.source import Tables
+
+BEYOND = 2.001  # times the largest size that curves are drawn to, and to twice that for a target
+
+
+def curve(tables: Tables, metric: str) -> Figure:
+    """Draw the metric against the size, all models on one axis: the chosen curves, chance, and the first targets.
+
+    A model without a curve gets the means of its sizes, joined.
+    """
+    runs, column = tables.runs, f"test_{metric}"
+    predictions, targets = (tables.regression(name, metric) for name in ("predictions", "targets"))
+    predictions = predictions[predictions["chosen"] & predictions["value"].notna()]
+    targets = targets[targets["chosen"]].drop_duplicates("model")
+    figure, ax = plt.subplots(figsize=(6.4, 4.2))
+    if not len(runs):
+        empty(ax, "no finished run")
+        return figure
+    largest = runs["n"].max()
+    end = largest * BEYOND * (2 if (targets["estimate"] > BEYOND * largest).any() else 1)
+    for model, style in line_styles(tables.models).items():
+        of_model, fitted = (rows[rows["model"] == model] for rows in (runs, predictions))
+        if not len(of_model):
+            continue
+        if len(fitted):
+            label = f"{model}: {fitted['family'].iloc[0]} ({runs_per_size(of_model)})"
+            fitted_curve(ax, of_model, fitted[fitted["n"] <= end], column, label, style)
+            for row in targets[targets["model"] == model].itertuples():
+                target_interval(ax, row.target, row.estimate, row.low, row.high, end, style["color"])
+        else:
+            mean_curve(ax, of_model, column, f"{model}: means ({runs_per_size(of_model)})", style)
+    size_axis(ax, sorted(runs["n"].unique()))
+    chance_level(ax, tables.chance_of(metric), metric)  # before the axis has its limits
+    metric_axis(ax, metric, "test")
+    extrapolation_zone(ax, largest)
+    joined = runs[~runs["model"].isin(predictions["model"])]
+    title = f"dots: runs; markers: means{band_title(predictions, joined, column)}"
+    title += "\nbar: images for the dotted target, with interval" if len(targets) else ""
+    ax.legend(title=title, alignment="left", title_fontsize=8)
+    return figure
+
+
+def band_title(predictions: pd.DataFrame, joined: pd.DataFrame, column: str) -> str:
+    """Say what the bands are of: fitted curves, or the means of the runs `joined`; nothing where there is no band."""
+    lows = [low for _, of_model in joined.groupby("model") for low in size_intervals(of_model, column)["low"]]
+    banded = [name for name, ends in {"curve": predictions["low"], "mean": lows}.items() if np.isfinite(ends).any()]
+    return f"; band: interval of the {' or the '.join(banded)}" if banded else ""
+
+
+def fitted_curve(ax: Axes, runs: pd.DataFrame, fitted: pd.DataFrame, column: str, label: str, style: dict) -> Axes:
+    """Draw the runs as dots, their means as markers, and the fitted curve with its band, dashed beyond the sizes."""
+    means, colour = size_intervals(runs, column)["mean"], style["color"]
+    ax.plot(means.index, means, linestyle="", markersize=5, zorder=3, color=colour, marker=style["marker"])
+    seen, beyond = fitted[~fitted["extrapolated"]], fitted[fitted["n"] >= means.index[-1]]
+    ax.plot(seen["n"], seen["value"], color=colour, marker="", linestyle=style["linestyle"], zorder=2)
+    ax.plot(beyond["n"], beyond["value"], color=colour, marker="", linestyle=(0, (3, 2)), linewidth=1.2, zorder=2)
+    ax.fill_between(fitted["n"], fitted["low"], fitted["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
+    ax.scatter(runs["n"], runs[column], s=9, color=colour, alpha=0.4, linewidth=0, zorder=2)
+    ax.plot([], [], markersize=5, label=label, **style)
+    return ax
+
+
+def target_interval(ax: Axes, target: float, estimate: float, low: float, high: float, end: float, colour: str) -> Axes:
+    """Draw a target as a dotted line and, on it, the images it needs with their interval, an arrow where it goes on."""
+    ax.axhline(target, color=colour, linestyle=":", linewidth=0.9, zorder=1)
+    if low < end:
+        ax.plot(
+            [low, min(high, end)], [target, target], color=colour, marker="|", markersize=7, linewidth=2.4, zorder=4
+        )
+    if (estimate if np.isnan(high) else high) > end:
+        ax.plot(end, target, color=colour, marker=">", markersize=6, zorder=4, clip_on=False)
+    if estimate < end:
+        ax.plot(estimate, target, color=colour, marker="*", markersize=11, markeredgecolor="white", zorder=5)
+    return ax
+
+
+def extrapolation_zone(ax: Axes, largest: float) -> Axes:
+    """Shade what lies beyond the largest size, if the axis goes there."""
+    right = ax.get_xlim()[1]
+    if right > 1.5 * largest:
+        ax.axvspan(largest, right, color="0.93", zorder=0)
+        ax.set_xlim(right=right)
+        ax.text(0.995, 0.01, "extrapolated", transform=ax.transAxes, ha="right", va="bottom", fontsize=8, color="0.35")
+    return ax
+
+
+def chance_level(ax: Axes, chance: float, metric: str) -> Axes:
+    """Draw the level of guessing; where that would take the axis from the curves, only say where it is."""
+    low, high = ax.get_ylim()
+    loss = metric == "loss"
+    near = chance < 3 * high if loss else chance > low - 0.35 * (high - low)
+    told = f"chance: {chance:.2g} nats" if loss else f"chance: {100 * chance:.3g} %"
+    place = {"fontsize": 8, "color": "0.35"}
+    if near:
+        ax.axhline(chance, color="0.35", linestyle="-.", linewidth=0.9, zorder=1)
+        across = ax.get_yaxis_transform()
+        ax.annotate(told, (0.01, chance), xycoords=across, xytext=(0, 2), textcoords="offset points", **place)
+    else:
+        edge = {"xy": (0.01, 0.99), "va": "top"} if loss else {"xy": (0.01, 0.01), "va": "bottom"}
+        ax.annotate(f"{told} {'↑' if loss else '↓'}", xycoords="axes fraction", **edge, **place)
+    return ax

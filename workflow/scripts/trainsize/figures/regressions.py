@@ -1,0 +1,244 @@
+"""Figures of the regressions: families of curves, the straight line's fit, and where the spread comes from."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+from trainsize.figures.axes import (
+    colours,
+    empty,
+    firsts,
+    legend_below,
+    legend_of,
+    line_styles,
+    log_axis,
+    panels,
+    per_cent,
+    points,
+    runs_per_size,
+    size_axis,
+)
+from trainsize.figures.source import Tables
+from trainsize.metrics.catalogue import FRACTIONS, LABELS, NAMES, difference_unit
+from trainsize.statistics.intervals import unit_of
+
+COMPONENTS = {
+    "runs": "between runs",
+    "draw": "draw",
+    "seed": "seed",
+    "draw with seed": "draw with seed",
+    "test set": "test set (binomial)",
+    "runs, on any test set": "between runs, on any test set",
+}
+
+
+def families(tables: Tables, metric: str) -> Figure:
+    """Draw the families' errors on held-out sizes and their weights of evidence, a row of two panels per model."""
+    fits = tables.regression("fits", metric)
+    fits = fits[fits["n_parameters"].notna() & (fits["status"] == "fitted")]
+    figure, axes = panels(2 * len(tables.models), height=2.3, columns=2, share=False)
+    for model, errors, weights in zip(tables.models, axes[::2], axes[1::2], strict=True):
+        of_model = fits[fits["model"] == model].sort_values("holdout_error", ascending=False, na_position="first")
+        errors.set_title(model)
+        if not len(of_model):
+            empty(errors, "no family fitted")
+            weights.set_axis_off()
+            continue
+        family_errors(errors, of_model, metric)
+        family_weights(weights, of_model)
+    return figure
+
+
+def family_errors(ax: Axes, fits: pd.DataFrame, metric: str) -> Axes:
+    """Draw the mean error on held-out sizes of each family (row, from below), the chosen one filled."""
+    if not fits["holdout_error"].notna().any():
+        return empty(ax, "too few sizes to hold some out")
+    for place, row in enumerate(fits.itertuples()):
+        look = {"markerfacecolor": colours()[0] if row.chosen else "white", "markeredgecolor": colours()[0]}
+        ax.plot(row.holdout_error, place, marker="o", linestyle="", markersize=7, **look)
+    ax.set_yticks(range(len(fits)), fits["method"])
+    ax.set_ylim(-0.6, len(fits) - 0.4)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"mean error on held-out sizes ({difference_unit(metric)})")
+    if metric in FRACTIONS:
+        points(ax.xaxis)
+    return ax
+
+
+def family_weights(ax: Axes, fits: pd.DataFrame) -> Axes:
+    """Draw the Akaike weight of each family (row, from below), the chosen one filled."""
+    filled = [colours()[0] if chosen else "white" for chosen in fits["chosen"]]
+    ax.barh(range(len(fits)), fits["akaike_weight"].fillna(0), color=filled, edgecolor=colours()[0], height=0.6)
+    ax.set_yticks(range(len(fits)), fits["method"])
+    ax.set_ylim(-0.6, len(fits) - 0.4)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("Akaike weight")
+    return ax
+
+
+def line(tables: Tables, metric: str) -> Figure:
+    """Draw the published lines through the means of the sizes, with and without those left out, a panel per model."""
+    keys = ["model", "left_out"]
+    fits, parameters = (tables.regression(name, metric) for name in ("fits", "parameters"))
+    fits, parameters = (rows[rows["method"] == "published"] for rows in (fits, parameters))
+    terms = parameters.pivot_table(index=keys, columns="term", values="estimate")
+    lines = fits[fits["status"] == "fitted"].set_index(keys)[["r2"]].join(terms).reset_index()
+    figure, axes = panels(len(tables.models), width=3.9, height=3.2)
+    for ax, model in zip(axes, tables.models, strict=True):
+        runs = tables.runs[tables.runs["model"] == model]
+        ax.set_title(f"{model} ({runs_per_size(runs)})")
+        if not len(runs):
+            empty(ax, "no finished run")
+            continue
+        means = runs.groupby("n")[f"test_{metric}"].mean()
+        ax.scatter(runs["n"], runs[f"test_{metric}"], s=9, color=colours()[0], alpha=0.4, linewidth=0)
+        ax.plot(means.index, means, color=colours()[0], linestyle="", marker="o", markersize=5)
+        of_model = lines[lines["model"] == model]
+        for row in of_model.itertuples():
+            published_line(ax, means.index.to_numpy(float), row)
+        size_axis(ax, sorted(runs["n"].unique()), 8)
+        if len(of_model):
+            ax.legend()
+        else:
+            why = fits.loc[fits["model"] == model, "status"].iloc[0]
+            ax.legend(handles=[], title=f"no line: {why}", title_fontsize=8)
+    for ax in firsts(axes):
+        if metric in FRACTIONS:
+            per_cent(ax.yaxis)
+        ax.set_ylabel(f"test {LABELS[metric]}")
+    return figure
+
+
+def published_line(ax: Axes, sizes: np.ndarray, fit: tuple) -> Axes:
+    """Draw const + log10_n · log10 n of a row of fits over the sizes."""
+    label = f"without {fit.left_out}" if fit.left_out else "all sizes"
+    style = {"linestyle": "--", "color": colours()[1]} if fit.left_out else {"color": "black"}
+    values = fit.const + fit.log10_n * np.log10(sizes)
+    ax.plot(sizes, values, marker="", linewidth=1.2, label=f"{label}: R² = {fit.r2:.3f}", **style)
+    return ax
+
+
+def residuals(tables: Tables, metric: str) -> Figure:
+    """Draw the published line's residuals by size, and its studentised residuals by leverage, all models on each.
+
+    A line through three sizes has no studentised residuals.
+    """
+    rows = tables.regression("influence", metric)
+    figure, (by_size, by_leverage) = plt.subplots(1, 2, figsize=(8.2, 3.4))
+    if not len(rows):
+        empty(by_size, "no line fitted")
+        by_leverage.set_axis_off()
+        return figure
+    studentised = rows[rows["studentised"].notna()]
+    for model, style in line_styles(tables.models).items():
+        of_model = rows[rows["model"] == model].sort_values("n")
+        if len(of_model):
+            by_size.plot(of_model["n"], of_model["mean"] - of_model["fitted"], label=model, **style)
+        if model in set(studentised["model"]):
+            leverages(by_leverage, of_model, {**style, "linestyle": ""})
+    by_size.axhline(0, color="0.35", linewidth=0.8, marker="")
+    if metric in FRACTIONS:
+        points(by_size.yaxis)
+    by_size.set_ylabel(f"mean - line, test {NAMES[metric]} ({difference_unit(metric)})")
+    size_axis(by_size, sorted(rows["n"].astype(int).unique()), 9)
+    by_size.legend()
+    if len(studentised):
+        by_leverage.set_xlabel("leverage (average: 2 / sizes)")
+        by_leverage.set_ylabel("studentised residual")
+        by_leverage.set_title("named: beyond ±2 or Cook's distance > 1")
+    else:
+        empty(by_leverage, "no line through four sizes or more,\nwhich studentised residuals need")
+    return figure
+
+
+def leverages(ax: Axes, rows: pd.DataFrame, style: dict) -> Axes:
+    """Draw studentised residuals by leverage; sizes that stand out are named."""
+    ax.axhspan(-2, 2, color="0.95", zorder=0)
+    ax.plot(rows["leverage"], rows["studentised"], **style)
+    for row in rows[(rows["studentised"].abs() > 2) | (rows["cooks_distance"] > 1)].itertuples():
+        place = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 7}
+        ax.annotate(f"{row.n:,.0f}", (row.leverage, row.studentised), **place)
+    return ax
+
+
+def variance(tables: Tables, metric: str) -> Figure:
+    """Draw the standard deviations of the components of the spread by size, a panel per model."""
+    rows = tables.regression("variance", metric)
+    rows = rows[rows["n"].notna() & rows["sd"].notna()]
+    figure, axes = panels(len(tables.models))
+    looks = line_styles(list(COMPONENTS))
+    for ax, model in zip(axes, tables.models, strict=True):
+        of_model = rows[rows["model"] == model]
+        ax.set_title(f"{model} ({runs_per_size(tables.runs[tables.runs['model'] == model])})")
+        if not len(of_model):
+            empty(ax, "one run per size, or none finished")
+            continue
+        for component, look in looks.items():
+            of_component = of_model[of_model["component"] == component].sort_values("n")
+            # Where only draw or seed varies, it is all of the spread.
+            alone = component in ("draw", "seed") and "draw with seed" not in set(of_model["component"])
+            if len(of_component) and not alone:
+                ax.plot(of_component["n"], of_component["sd"], label=COMPONENTS[component], **look)
+        size_axis(ax, sorted(of_model["n"].astype(int).unique()), 8)
+    for ax in firsts(axes):
+        ax.set_ylim(bottom=0)
+        ax.set_ylabel(f"standard deviation, test {NAMES[metric]} ({difference_unit(metric)})")
+        if metric in FRACTIONS:
+            points(ax.yaxis)
+    legend_of(axes, 0)
+    return figure
+
+
+def spread(tables: Tables) -> Figure:
+    """Draw the spread of the test accuracy between runs by size beside what the test images alone give.
+
+    A panel per model. Where runs are scored on a part of the test set, the spread on the whole of it stands beside.
+    """
+    figure, axes = panels(len(tables.models), width=3.9, height=3.4)
+    for ax, model in zip(axes, tables.models, strict=True):
+        runs = tables.scored[tables.scored["model"] == model]
+        ax.set_title(f"{model} ({runs_per_size(runs)})")
+        columns = {"test_accuracy": "test_images", "whole": "n_test"}
+        if (runs["test_images"] == runs["n_test"]).all():
+            del columns["test_accuracy"]
+        rows = {column: spreads(runs, column, images) for column, images in columns.items()}
+        if not any(map(len, rows.values())):
+            empty(ax, "no size with two finished runs that differ")
+            continue
+        for of_column, look in zip(rows.values(), line_styles(list(rows)).values(), strict=True):
+            spread_line(ax, of_column, look)
+        size_axis(ax, sorted(runs["n"].unique()), 8)
+        log_axis(ax)
+    for ax in firsts(axes):
+        ax.set_ylabel("standard deviation of test accuracy (points)")
+    legend_below(figure, axes, 2)
+    return figure
+
+
+def spread_line(ax: Axes, rows: pd.DataFrame, look: dict) -> Axes:
+    """Draw rows of `spreads`: standard deviations with their intervals, and the binomial's as a dashed line."""
+    if not len(rows):
+        return ax
+    count = f"{rows['images'].iloc[0]:,} test images"
+    ax.plot(rows.index, rows["expected"], color=look["color"], linestyle="--", marker="_", label=f"binomial, {count}")
+    ax.vlines(rows.index, rows["low"], rows["high"], color=look["color"], linewidth=1.2)
+    ax.plot(rows.index, rows["sd"], label=f"runs, scored on {count}", **{**look, "linestyle": ""})
+    return ax
+
+
+def spreads(runs: pd.DataFrame, column: str, images: str) -> pd.DataFrame:
+    """Return by size, in points: sd of `column` with its 95 % interval, and √(p (1 - p) / images).
+
+    The interval is that of k normal values, (k - 1) s² / χ². Where there are several draws it counts these: runs of one
+    draw are not independent. Sizes with one run, or none that differ, are left out.
+    """
+    groups = runs.groupby("n")[column]
+    k, sd, p = runs.groupby("n")[unit_of(runs)].nunique(), groups.std(ddof=1), groups.mean()
+    low, high = (sd * np.sqrt((k - 1) / stats.chi2.ppf(q, k - 1)) for q in (0.975, 0.025))
+    counts = runs.groupby("n")[images].median()
+    expected = np.sqrt(p * (1 - p) / counts)
+    rows = 100 * pd.DataFrame({"sd": sd, "low": low, "high": high, "expected": expected})
+    return rows.assign(images=counts.astype(int))[sd > 0]

@@ -1,0 +1,1 @@
+"""How jobs run: logs, locks, progress, SLURM. Determines no result."""

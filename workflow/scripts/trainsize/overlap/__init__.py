@@ -1,0 +1,1 @@
+"""The stage overlap: how many images subsets share, beside what chance gives."""

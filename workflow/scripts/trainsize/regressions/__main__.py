@@ -1,0 +1,97 @@
+"""Analyse any table of learning curves, CSV or Parquet.
+
+python -m trainsize.regressions TABLE       (--help says more)
+"""
+
+import argparse
+import math
+import sys
+from functools import partial
+from pathlib import Path
+
+from trainsize.common.arguments import whole_number
+from trainsize.common.errors import UserError
+from trainsize.curves.choosing import ALL_FAMILIES, DEFAULT_FAMILIES
+from trainsize.regressions.options import Data, Options
+from trainsize.regressions.stage import analyse, frames_of, write
+from trainsize.regressions.table_input import check_left_out, make_folder, read_curves, responses_of, stated_targets
+from trainsize.regressions.words import tell
+
+MOST_CLASSES = 10**6
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainsize.regressions",
+        description="Fit learning curves; say how many images a target needs, what more bring, and how sure that is.",
+    )
+    parser.add_argument(
+        "table", type=Path, help="CSV or Parquet with columns n, seed and metrics; optional: model, draw, seconds"
+    )
+    parser.add_argument(
+        "--metric", action="append", default=[], help="NAME or NAME:score, :error, :loss; default: all known"
+    )
+    parser.add_argument("--target", action="append", default=[], help="METRIC=VALUE, such as accuracy=0.95")
+    parser.add_argument("--families", nargs="+", choices=ALL_FAMILIES, default=DEFAULT_FAMILIES, help="families to fit")
+    parser.add_argument(
+        "--leave-out", nargs="+", type=int, default=[], help="sizes to leave out of a second published line"
+    )
+    parser.add_argument("--confidence", type=float, default=0.95, help="level of the intervals (default: 0.95)")
+    parser.add_argument("--bootstrap", type=int, default=2000, help="resamples (default: 2000)")
+    parser.add_argument("--allow-few-seeds", action="store_true", help="give intervals with two seeds too")
+    parser.add_argument("--robust", action="store_true", help="fit the curves with Huber's loss")
+    parser.add_argument(
+        "--classes",
+        type=partial(whole_number, least=2, most=MOST_CLASSES),
+        help="number of classes, all as large, for the error of chance",
+    )
+    parser.add_argument("--n-test", type=whole_number, help="number of test images, for their share in the spread")
+    parser.add_argument("--n-train", type=whole_number, help="number of training images there are, for the next runs")
+    parser.add_argument(
+        "--purpose", choices=("target", "curve"), default="target", help="what the next runs are to narrow"
+    )
+    parser.add_argument("--hours", type=float, help="training time for the next runs (default: as long as these took)")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the tables and texts (default: the answers are printed only)"
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parser().parse_args(arguments)
+    try:
+        if not 0.5 <= given.confidence < 1:
+            raise UserError(f"--confidence: found {given.confidence}, must be at least 0.5 and less than 1")
+        if given.bootstrap < 100:
+            raise UserError(f"--bootstrap: found {given.bootstrap}, must be at least 100")
+        if given.hours is not None and not 0 < given.hours < math.inf:
+            raise UserError(f"--hours: found {given.hours}, must be more than 0")
+        table = read_curves(given.table)
+        responses = responses_of(table, given.metric, given.table)
+        kinds = {response.metric: response.kind for response in responses}
+        check_left_out(given.leave_out, table)
+        options = Options(
+            families=tuple(given.families),
+            targets=stated_targets(given.target, kinds),
+            leave_out=tuple(given.leave_out),
+            confidence=given.confidence,
+            bootstrap=given.bootstrap,
+            allow_few_seeds=given.allow_few_seeds,
+            robust=given.robust,
+            purpose=given.purpose,
+            hours=given.hours,
+        )
+        if given.output:
+            make_folder(given.output)
+        models = list(dict.fromkeys(table["model"]))
+        per_class = [1] * given.classes if given.classes else None
+        found = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
+        if given.output:
+            write(found, given.output, kinds)
+        print(tell(frames_of(found), kinds), end="")
+    except UserError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

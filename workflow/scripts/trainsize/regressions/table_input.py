@@ -1,0 +1,161 @@
+"""What the regressions are given on the command line: a table of learning curves, its metrics, targets and a folder."""
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trainsize.common.errors import UserError, listing, nearest
+from trainsize.curves.measured import Response
+from trainsize.metrics.catalogue import ERROR, KINDS, LOSS, SCORE, kind_of
+
+WHOLE = {"n": (1, 10**15), "seed": (0, 2**63)}  # least, and what it is less than: whole numbers are of 64 bits
+
+
+def read_curves(path: Path) -> pd.DataFrame:
+    """Read a table of learning curves, CSV or Parquet. Raises UserError for what is not one.
+
+    It has the columns n and seed, and may have model, draw, status and seconds (or seconds_total).
+    """
+    table = _with_whole_numbers(_read(path), path)
+    table = _with_seconds(table, path)
+    for column, default in {"model": "model", "draw": table["seed"], "status": "finished"}.items():
+        if column not in table:
+            table[column] = default
+    for column in ("model", "draw"):
+        _refuse(path, table[column], _blank(table[column]), "a value in every row, or no such column")
+    table["model"] = table["model"].astype(str)
+    table["status"] = table["status"].astype(str).mask(_blank(table["status"]), "no status")
+    again = table[table.duplicated(["model", "n", "draw", "seed"])]
+    if len(again):
+        row = again.iloc[0]
+        raise UserError(
+            f"{path}: two rows of model {row['model']}, n {row['n']}, draw {row['draw']}, seed {row['seed']}"
+        )
+    return table
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'} ({error})") from error
+    for column in WHOLE:
+        _check_column(column, table, path)
+    if not len(table):
+        raise UserError(f"{path}: has columns but no rows")
+    return table
+
+
+def _check_column(column: str, table: pd.DataFrame, path: Path) -> None:
+    if column not in table:
+        there = listing(table.columns)
+        raise UserError(f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {there})")
+
+
+def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the table with n and seed as integers."""
+    for column, (least, limit) in WHOLE.items():
+        number = pd.to_numeric(table[column], errors="coerce")
+        bad = number.isna() | (number % 1 != 0) | (number < least) | (number >= limit)
+        _refuse(path, table[column], bad, f"a whole number of at least {least} and less than {limit:,}")
+        table[column] = number.astype(int)
+    return table
+
+
+def _with_seconds(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the table with its seconds, if it has any, as numbers in the column `seconds_total`."""
+    names = [name for name in ("seconds", "seconds_total") if name in table]
+    if len(names) > 1:
+        raise UserError(f"{path}: columns 'seconds' and 'seconds_total' mean the same; leave one of them out")
+    for name in names:
+        number = pd.to_numeric(table[name], errors="coerce")
+        _refuse(path, table[name], number.isna() & ~_blank(table[name]), "a number of seconds, or nothing")
+        table[name] = number.astype(float)
+    return table.rename(columns={"seconds": "seconds_total"})
+
+
+def _refuse(path: Path, values: pd.Series, bad: pd.Series, expected: str) -> None:
+    """Raise UserError, with its row, for the first of the values that are bad."""
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        found = "nothing" if _blank(values).iloc[rows[0]] else values.iloc[rows[0]]
+        raise UserError(f"{path}: row {rows[0] + 1}, column '{values.name}': found {found}, expected {expected}")
+
+
+def _blank(values: pd.Series) -> pd.Series:
+    return values.isna() | (values.astype(str).str.strip() == "")
+
+
+def responses_of(table: pd.DataFrame, stated: list[str], path: Path) -> list[Response]:
+    """Return the metrics to analyse: those `stated` as NAME or NAME:KIND, or all columns known by name."""
+    kinds = (SCORE, ERROR, LOSS)
+    found: dict[str, Response] = {}
+    for text in stated or [
+        column for column in table if kind_of(column) and not column.startswith(("train_", "validation_"))
+    ]:
+        column, _, kind = text.partition(":")
+        _check_column(column, table, path)
+        kind = kind or kind_of(column)
+        if kind not in kinds:
+            raise UserError(
+                f"--metric {text}: say what it is, {column}:score (high is good), :error (low is good) or :loss"
+            )
+        metric = column.removeprefix("test_")
+        if metric in found:
+            before = found[metric].column
+            if column == before:
+                raise UserError(f"--metric {text}: found '{column}' twice, expected once")
+            raise UserError(f"{path}: columns '{before}' and '{column}' mean the same; name one of them with --metric")
+        found[metric] = Response(column, metric, "test", kind)
+    if not found:
+        raise UserError(f"{path}: no column is a known metric ({listing(KINDS)}); name one with --metric NAME:KIND")
+    return list(found.values())
+
+
+def stated_targets(texts: list[str], kinds: Mapping[str, str]) -> dict[str, list[float]]:
+    """Return the targets by metric, of those whose kinds are given. Raises UserError for what no metric can reach."""
+    targets: dict[str, list[float]] = {}
+    for text in texts:
+        metric, _, number = text.partition("=")
+        if metric not in kinds:
+            raise UserError(f"--target {text}: no metric '{metric}'{nearest(metric, kinds)} (there: {listing(kinds)})")
+        try:
+            value = float(number)
+        except ValueError:
+            raise UserError(f"--target {text}: '{number}' is no number") from None
+        if not 0 < value < (math.inf if kinds[metric] == LOSS else 1):
+            raise UserError(f"--target {text}: found {number}, must be {_reachable(value, kinds[metric])}")
+        targets.setdefault(metric, []).append(value)
+    return targets
+
+
+def _reachable(value: float, kind: str) -> str:
+    """Say which targets a metric of the kind can reach, and which of them was meant by one in per cent."""
+    if kind == LOSS:
+        return "more than 0 and finite"
+    return "more than 0 and less than 1" + (f"; did you mean {value / 100:g}?" if 2 <= value < 100 else "")
+
+
+def check_left_out(sizes: list[int], table: pd.DataFrame) -> None:
+    """Raise UserError for a size to leave out that the table does not have."""
+    there = sorted(table["n"].unique())
+    for size in sizes:
+        if size not in there:
+            raise UserError(f"--leave-out: found {size}, which is no size of the table ({listing(there)})")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of the output. Raises UserError where none can be, so that no work is lost for that."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "a file has its name" if isinstance(error, FileExistsError) else error.strerror
+        raise UserError(f"--output {folder}: cannot be made a folder ({why})") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"--output {folder}: nothing can be written there")

@@ -1,0 +1,1 @@
+"""The stage report: one page that answers the question of the study."""

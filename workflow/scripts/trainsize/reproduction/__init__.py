@@ -1,0 +1,1 @@
+"""The stage reproduction: the numbers of a published study beside ours."""

@@ -1,0 +1,1 @@
+"""One training: its coordinates, record, budget, random streams and log."""

@@ -1,0 +1,1 @@
+"""Intervals and tests that are not about learning curves."""

@@ -1,0 +1,317 @@
+"""Reading a study file: what it says is checked and every default written out."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+
+from trainsize.common import schema, yaml_files
+from trainsize.common.errors import UserError, listing, near, nearest
+from trainsize.common.files import canonical_json
+from trainsize.datasets.catalogue import DATASETS, Dataset
+from trainsize.datasets.described import described
+from trainsize.figures.kinds import FEATURES, KINDS
+from trainsize.study.recipes import contradictions, dotted, merge, origin, rivals
+from trainsize.study.study import Study
+from trainsize.training import custom
+
+RESERVED = ("datasets", "logs")  # folders of results/ that are no study's
+LARGEST_SEED = 2**32 - 1
+LONGEST_NAME = 200  # of a study with its variants; a folder's name has at most 255 bytes
+MOST_RUNS = 100_000
+MOST_BYTES = 100_000  # of a study's settings, which its jobs get as one argument: Linux allows 131,071
+
+
+def load_study(name: str, folder: Path) -> Study:
+    """Read and check `folder/NAME.yaml`, in the form of its variants for NAME+VARIANT+….
+
+    Raises UserError with the file, the key, what was found and what is allowed.
+    """
+    name, *variants = name.split("+")
+    path = folder / f"{name}.yaml"
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in known:
+        raise UserError(f"{near(folder)}: no study '{name}'{nearest(name, known)} (there: {listing(known) or 'none'})")
+    if len("+".join([name, *variants])) > LONGEST_NAME:
+        raise UserError(f"{near(path)}: the name with its variants is longer than {LONGEST_NAME} characters")
+    return _Reader(path, variants).study()
+
+
+class _Reader:
+    """Turns one study file into a Study, or says what is wrong with it."""
+
+    def __init__(self, path: Path, variants: list[str]):
+        self.path, self.variants = path, variants
+        self.left_out: set[str] = set()  # models that a variant leaves out, whatever later ones say of them
+        self.rules = schema.load_schema("study")
+
+    def fail(self, key: str, message: str) -> None:
+        raise UserError(f"{near(self.path)}: {key}: {message}" if key else f"{near(self.path)}: {message}")
+
+    def fail_name(self, key: str, name: str, allowed: Iterable[str]) -> None:
+        self.fail(key, f"found '{name}', allowed: {listing(allowed, 30)}{nearest(name, allowed)}")
+
+    def check(self, value: object, rules: dict, place) -> None:
+        for keys, message in schema.problems(value, rules, self.rules):
+            self.fail(place(keys), message)
+
+    def study(self) -> Study:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}", self.path.stem) or self.path.stem in RESERVED:
+            self.fail("", f"a study's name has letters, digits, '.' and '-' only, and is not {' or '.join(RESERVED)}")
+        raw = self.varied(yaml_files.read_yaml(self.path))
+        self.check(raw, self.rules, dotted)
+        value = schema.with_defaults(raw, self.rules, self.rules)
+        dataset = self.dataset(value["dataset"])
+        subset = self.subset(value["subset"], dataset)
+        sizes = self.sizes(value["sizes"], dataset, subset)
+        if {"points", "every"} <= set(raw.get("evaluation", {})):
+            self.fail("evaluation", "found points and every, expected one of them")
+        models = {n: self.model(n, value, dataset, subset) for n in self.kept(value["models"])}
+        if not models:
+            self.fail("models", f"the variants {'+'.join(self.variants)} together leave none")
+        model_sizes = {
+            name: self.own_sizes(name, recipe.pop("sizes", None), sizes, dataset, subset)
+            for name, recipe in models.items()
+        }
+        whole = {name: recipe.pop("budget", value["budget"]) for name, recipe in models.items()}
+        budgets = {name: _part(budget, value["budget_share"]) for name, budget in whole.items()}
+        for size in value["regressions"]["leave_out"]:
+            if size not in sizes:
+                self.fail("regressions.leave_out", f"found {size}, which is no size of the study ({listing(sizes)})")
+        study = Study(
+            name="+".join([self.path.stem, *self.variants]),
+            title=value["title"] + (f" ({', '.join(self.variants)})" if self.variants else ""),
+            source=value["source"],
+            stand_in=value["stand_in"],
+            dataset=dataset,
+            sizes=sizes,
+            pairs=self.pairs(raw.get("draws"), value, subset.get("folds")),
+            subset=subset,
+            budgets=budgets,
+            evaluation=value["evaluation"],
+            models=models,
+            model_sizes=model_sizes,
+            regressions=value["regressions"],
+            figures=self.figures(value["figures"], models),
+        )
+        self.check_extent(study)
+        self.check_figures(study)
+        return study
+
+    def figures(self, value: dict, models: dict) -> dict:
+        """Return the figure settings with the models spelled out; without sweeps, all models are one."""
+        sweeps = {sweep: self.kept(names) for sweep, names in value["sweeps"].items()}
+        drawn = self.kept(value["models"]) or list(models)
+        for key, names, allowed in (
+            ("models", drawn, models),
+            *((f"sweeps.{sweep}", names, drawn) for sweep, names in sweeps.items()),
+        ):
+            for name in names:
+                if name not in allowed:
+                    self.fail_name(f"figures.{key}", name, allowed)
+        return {**value, "models": drawn, "sweeps": {s: n for s, n in sweeps.items() if n} or {"models": drawn}}
+
+    def kept(self, models: Iterable[str]) -> list[str]:
+        """Return the models that no variant leaves out."""
+        return [name for name in models if name not in self.left_out]
+
+    def check_figures(self, study: Study) -> None:
+        """Refuse figures asked for by name that cannot be drawn."""
+        has = study.features()
+        for name in study.figures["also"]:
+            missing = [FEATURES[need] for need in KINDS[name].needs if need not in has]
+            if missing:
+                self.fail("figures.also", f"found '{name}', which needs {' and '.join(missing)}")
+            if KINDS[name].regressed and not set(study.figures["metrics"]) & set(study.regressions["metrics"]):
+                self.fail("figures.also", f"found '{name}', but none of figures.metrics is in regressions.metrics")
+
+    def check_extent(self, study: Study) -> None:
+        """Refuse a study that nobody could run, before its runs are listed."""
+        runs = len(study.pairs) * sum(map(len, study.model_sizes.values()))
+        self.few_enough(runs, "models × sizes × draws and seeds")
+        for told in (study.card(), study.dataset.request):
+            count = len(canonical_json(told).encode())
+            if count > MOST_BYTES:
+                why = "the seeds, sizes, class names and texts"
+                self.fail("", f"{why} take {count:,} bytes, which must be at most {MOST_BYTES:,} to be handed to a job")
+
+    def varied(self, raw: dict) -> dict:
+        """Return the study with the changes of its variants, each laid over what came before."""
+        self.check(raw, self.rules, dotted)
+        variants = raw.get("variants", {})
+        for name in self.variants:
+            if name not in variants:
+                self.fail_name("variants", name, variants)
+            for key in variants[name]:
+                if key not in self.rules["properties"] or key == "variants":
+                    self.fail_name(f"variants.{name}", key, sorted({*self.rules["properties"]} - {"variants"}))
+            raw = self.laid_over(raw, variants[name])
+        return raw
+
+    def laid_over(self, raw: dict, changes: dict) -> dict:
+        """Return the study with the changes of a variant. Models that it leaves out can still be extended."""
+        rules, changed = self.rules["$defs"]["recipe"], {**raw, **changes}
+        if "base" in changes:
+            changed["base"] = merge(raw.get("base", {}), changes["base"], rules)
+        if "models" in changes:
+            models = {**raw["models"]}
+            for name, settings in changes["models"].items():
+                if settings is None:
+                    self.left_out.add(name)
+                else:
+                    models[name] = merge(models.get(name) or {}, settings, rules)
+            changed["models"] = models
+        return changed
+
+    def dataset(self, value: str | dict) -> Dataset:
+        if isinstance(value, dict):
+            try:
+                return described(value)
+            except UserError as error:
+                self.fail("dataset", str(error))
+        if value not in DATASETS:
+            self.fail_name("dataset", value, DATASETS)
+        return DATASETS[value]
+
+    def subset(self, value: dict, dataset: Dataset) -> dict:
+        """Return the subset settings with validation as a count: with folds, the largest of them."""
+        if value["method"] != "kfold":
+            if "folds" in value:
+                self.fail("subset.folds", f"the method '{value['method']}' has no folds (kfold has)")
+            return {**value, "validation": self.validation(value["validation"], dataset)}
+        if "folds" not in value:
+            self.fail("subset", "the method 'kfold' needs a number of folds, such as `folds: 5`")
+        if value["validation"]:
+            self.fail("subset.validation", "with kfold the validation images are the fold held out; leave this out")
+        if value["folds"] > dataset.n_train:
+            self.fail("subset.folds", f"found {value['folds']}, but {dataset.name} has {dataset.n_train} images")
+        return {**value, "validation": -(-dataset.n_train // value["folds"])}
+
+    def validation(self, spec: int | str, dataset: Dataset) -> int:
+        count = _count(spec, dataset.n_train)
+        if isinstance(spec, str) and not count:
+            rounded = f"which rounds to 0 of {dataset.n_train} images"
+            self.fail("subset.validation", f"found {spec}, {rounded}; state a larger share, a count such as 1, or 0")
+        if count >= dataset.n_train:
+            self.fail("subset.validation", f"found {spec}, must leave some of {dataset.n_train} images to train on")
+        return count
+
+    def sizes(self, spec: list | dict, dataset: Dataset, subset: dict) -> tuple[int, ...]:
+        """Return the sizes as counts, ascending."""
+        validation = subset["validation"]
+        pool = dataset.n_train - validation - subset["header_row_lost"]
+        stated = spec if isinstance(spec, list) else [spec["log"]["from"], spec["log"]["to"]]
+        counts = [_count(size, pool) for size in stated]
+        for count in counts:
+            if count < 1:
+                self.fail("sizes", f"found a size of {count} images, must be at least 1")
+            if count > pool:
+                held = f" after {validation} are held out for validation" if validation else ""
+                self.fail("sizes", f"found {count}, but {dataset.name} has {pool} training images{held}")
+        if isinstance(spec, dict):
+            low, high = counts
+            if low >= high:
+                self.fail("sizes.log", f"found from {low} to {high}, must rise")
+            steps = spec["log"]["count"] - 1
+            counts = [round(low * (high / low) ** (i / steps)) for i in range(steps + 1)]
+        self.different("sizes", counts, "shares and log spacing count after rounding")
+        return tuple(sorted(counts))
+
+    def own_sizes(
+        self, model: str, spec: list | None, sizes: tuple[int, ...], dataset: Dataset, subset: dict
+    ) -> tuple[int, ...]:
+        """Return the sizes of a model as counts, which must be among the study's."""
+        if spec is None:
+            return sizes
+        own = self.sizes(spec, dataset, subset)
+        for n in own:
+            if n not in sizes:
+                self.fail(
+                    f"models.{model}.sizes", f"found {n}, which is none of the study's sizes {listing(sizes, 30)}"
+                )
+        return own
+
+    def different(self, key: str, numbers: list[int], remark: str) -> None:
+        number, times = Counter(numbers).most_common(1)[0]
+        if times > 1:
+            self.fail(key, f"found {number} twice; every one must be different ({remark})")
+
+    def pairs(self, stated: object, value: dict, folds: int | None) -> tuple[tuple[int, int], ...]:
+        """Return the (draw, seed) pairs; with folds the draws are these, all of them unless some are `stated`."""
+        seeds = self.numbers("seeds", value["seeds"])
+        if folds and stated is None:
+            self.few_enough(folds * len(seeds), "folds × seeds")
+            return tuple(product(range(folds), seeds))
+        if value["draws"] == "per_seed":
+            draws, pairs = seeds, tuple((seed, seed) for seed in seeds)
+        else:
+            draws = self.numbers("draws", value["draws"])
+            self.few_enough(len(draws) * len(seeds), "draws × seeds")
+            pairs = tuple(product(draws, seeds))
+        if folds and max(draws) >= folds:
+            self.fail("draws", f"found {max(draws)}, but with kfold a draw is a fold, here from 0 to {folds - 1}")
+        return pairs
+
+    def few_enough(self, runs: int, what: str) -> None:
+        if runs > MOST_RUNS:
+            self.fail("", f"found {runs:,} runs ({what}), must be at most {MOST_RUNS:,}")
+
+    def numbers(self, key: str, spec: list | dict) -> list[int]:
+        if isinstance(spec, dict):
+            spec = [spec["start"] + i * spec["step"] for i in range(spec["count"])]
+        if max(spec) > LARGEST_SEED:
+            self.fail(key, f"found {max(spec)}, must be at most {LARGEST_SEED}")
+        self.different(key, spec, "one run each")
+        return spec
+
+    def model(self, name: str, value: dict, dataset: Dataset, subset: dict) -> dict:
+        """Return the model's full recipe: the base, then the models it extends, then its own settings."""
+        rules = self.rules["$defs"]["recipe"]
+        layers = self.layers(name, value)
+        merged: dict = {}
+        for place, settings in layers:
+            self.check_alone(place, settings, rules)
+            merged = merge(merged, settings, rules)
+        merged.pop("extends", None)
+        self.check(merged, rules, lambda keys: origin(keys, layers))
+        recipe = schema.with_defaults(merged, rules, self.rules)
+        for keys, message in (*contradictions(recipe, dataset, subset), *rivals(recipe["schedule"], layers)):
+            self.fail(origin(keys, layers), message)
+        architecture = recipe["architecture"]
+        if architecture["name"] == "custom":
+            try:
+                architecture["code"] = custom.code(architecture["path"], Path.cwd())
+            except UserError as error:
+                self.fail(origin(("architecture", "path"), layers), str(error))
+        return recipe
+
+    def check_alone(self, place: str, settings: dict, rules: dict) -> None:
+        """Check a part of a recipe as far as that goes: its choices by name may be completed by other parts."""
+        if place == "base" and "extends" in settings:
+            self.fail("base.extends", "the base starts from no model; models extend each other")
+        own = {key: value for key, value in settings.items() if "named" not in rules["properties"].get(key, {})}
+        self.check(own, {**rules, "required": []}, lambda keys: dotted((place, *keys)))
+
+    def layers(self, name: str, value: dict) -> list[tuple[str, dict]]:
+        """Return (where it stands, settings) of the base and of each model from the extended to the extending."""
+        layers, models = [], value["models"]
+        while name is not None:
+            if any(place == f"models.{name}" for place, _ in layers):
+                self.fail(f"models.{name}.extends", "the models extend each other in a circle")
+            layers.append((f"models.{name}", models[name]))
+            parent = models[name].get("extends")
+            if parent is not None and (not isinstance(parent, str) or parent not in models):
+                self.fail_name(f"models.{name}.extends", parent, models)
+            name = parent
+        return [("base", value["base"]), *reversed(layers)]
+
+
+def _part(budget: dict, share: float) -> dict:
+    """Return a share of a budget, in whole units of it and at least one."""
+    return {unit: max(1, round(share * amount)) for unit, amount in budget.items()}
+
+
+def _count(spec: int | str, whole: int) -> int:
+    """Return a count, or the share `spec` ("5%") of `whole` rounded to a count."""
+    return spec if isinstance(spec, int) else round(float(spec.strip().rstrip("%")) / 100 * whole)

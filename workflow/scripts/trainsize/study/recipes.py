@@ -1,0 +1,96 @@
+"""Recipes of models: laying settings over each other, and settings that do not go together."""
+
+import math
+from collections.abc import Iterator
+
+from trainsize.common import schema
+from trainsize.common.errors import listing
+from trainsize.datasets.catalogue import Dataset
+
+
+def contradictions(recipe: dict, dataset: Dataset, subset: dict) -> Iterator[tuple[tuple, str]]:
+    """Yield (keys, message) for settings of a recipe that do not go together, or not with the data."""
+    if recipe["optimizer"].get("nesterov") and not recipe["optimizer"]["momentum"]:
+        yield ("optimizer", "nesterov"), "found true, which needs a momentum above 0"
+    if recipe["batch_size"] % recipe["repeated_augmentation"]:
+        found = recipe["repeated_augmentation"]
+        yield ("repeated_augmentation",), f"found {found}, must divide the batch size {recipe['batch_size']}"
+    for i, transform in enumerate(recipe["augmentation"]):
+        if transform.get("smallest", 0) > transform.get("largest", 1):
+            yield ("augmentation", i, "smallest"), f"found {transform['smallest']}, more than `largest`"
+        if dataset.shape and (why := _idle(transform, dataset.shape)):
+            yield ("augmentation", i), f"found '{transform['name']}', which would do nothing: {why}"
+    for key, choice in (("selection", "best_on_validation"), ("schedule", "plateau")):
+        if recipe[key]["name"] == choice and not subset["validation"]:
+            yield (key,), f"found '{choice}', which needs validation images (subset.validation, or kfold)"
+    if recipe["carried_through_folds"] and subset["method"] != "kfold":
+        yield ("carried_through_folds",), f"found true, which needs kfold (subset.method is {subset['method']})"
+    if recipe["scores"] == "last_batch" and recipe["gpus"] > 1:
+        yield ("scores",), "found 'last_batch', which needs one process (gpus: 1)"
+    for key in ("mean", "std") if recipe["normalisation"]["name"] == "constants" and dataset.shape else ():
+        found, channels = len(recipe["normalisation"][key]), dataset.shape[2]
+        if found != channels:
+            message = f"found {found} numbers, but the images of {dataset.name} have {channels} channels"
+            yield ("normalisation", key), message
+
+
+def rivals(schedule: dict, layers: list[tuple[str, dict]]) -> Iterator[tuple[tuple, str]]:
+    """Yield (keys, message) for an option of a schedule that is stated and would be ignored for another one.
+
+    A model that extends another may state the one that goes before: so it says which of them it means.
+    """
+
+    def stated(option: str) -> int:
+        return max(
+            (i for i, (_, s) in enumerate(layers) if option in schema.choice({}, s.get("schedule"))[1]), default=-1
+        )
+
+    for option, ignored in (("warmup_passes", "warmup"), ("every_passes", "times")):
+        if schedule.get(option) and schedule.get(ignored) and stated(ignored) >= stated(option):
+            yield ("schedule", ignored), f"found beside {option}, which would go before it; state one of them"
+
+
+def _idle(transform: dict, shape: tuple[int, int, int]) -> str:
+    """Return why a transform does nothing to images of a shape (height, width, channels), or nothing."""
+    match transform["name"]:
+        case "shift" if transform["fraction"] * max(shape[:2]) < 1:
+            height, width, _ = shape
+            least = math.ceil(1e4 / max(height, width)) / 1e4
+            found = f"{transform['fraction']:g} of {height}×{width} pixels is less than one"
+            return f"{found} (fraction: {least:g} or more moves images)"
+        case "colour_jitter":
+            amounts = ["brightness", "contrast", *(["saturation", "hue"] if shape[2] == 3 else [])]
+            grey = "" if shape[2] == 3 else " (saturation and hue do nothing to these images)"
+            return "" if any(transform[name] for name in amounts) else f"state one of {listing(amounts)}{grey}"
+    return ""
+
+
+def dotted(keys: tuple) -> str:
+    return ".".join(map(str, keys))
+
+
+def origin(keys: tuple, layers: list[tuple[str, dict]]) -> str:
+    """Name the layer, the last that says it, in which the setting at `keys` stands."""
+    for place, settings in reversed(layers):
+        try:
+            for key in keys:
+                settings = settings[key]
+        except (TypeError, KeyError, IndexError):
+            continue
+        return dotted((place, *keys))
+    return dotted((layers[-1][0], *keys))
+
+
+def merge(below: dict, above: dict, rules: dict) -> dict:
+    """Lay the settings `above` over those `below`; another choice by name takes over none of the old one's options."""
+    merged = dict(below)
+    for key, value in above.items():
+        part = rules.get("properties", {}).get(key, {})
+        if "named" in part and key in below:
+            name, options = schema.choice(part, value)
+            old_name, old_options = schema.choice(part, below[key])
+            kept = old_options if name in (None, old_name) else {}
+            merged[key] = {"name": name or old_name, **kept, **options}
+        else:
+            merged[key] = value
+    return merged

@@ -1,0 +1,153 @@
+"""A study file: read, checked, and expanded into runs.
+
+Imports nothing heavy: the Snakefile imports it, and every cluster job reads the Snakefile again.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from trainsize.datasets.catalogue import Dataset
+from trainsize.figures.kinds import FEATURES, KINDS, figures_of
+from trainsize.runs.run import Run, grid_runs, settings_hash
+
+AUDITED = {"last": "last", "best_on_validation": "validation", "best_on_test": "best"}  # selections, to the auditor
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study with every default written out.
+
+    `pairs` holds the (draw, seed) combinations that every model and size is trained with; `sizes` all sizes, and
+    `model_sizes` and `budgets` those of each model.
+    """
+
+    name: str
+    title: str
+    source: str
+    stand_in: str
+    dataset: Dataset
+    sizes: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...]
+    subset: dict
+    budgets: dict[str, dict]
+    evaluation: dict
+    models: dict[str, dict]
+    model_sizes: dict[str, tuple[int, ...]]
+    regressions: dict
+    figures: dict
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        return grid_runs(self.grid())
+
+    @property
+    def draws(self) -> list[int]:
+        return list(dict.fromkeys(draw for draw, _ in self.pairs))
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(dict.fromkeys(seed for _, seed in self.pairs))
+
+    def subset_settings(self) -> dict:
+        """Everything that decides which images a subset of this study holds, but its size and draw."""
+        return {"dataset": self.dataset.name, **self.subset}
+
+    def run_settings(self, model: str) -> dict:
+        """Everything that decides a run's results, but its coordinates n, draw and seed."""
+        return {
+            "subset": self.subset_settings(),
+            "budget": self.budgets[model],
+            "evaluation": self.evaluation,
+            "model": self.models[model],
+        }
+
+    def metrics_settings(self) -> dict:
+        return {
+            "grid": self.grid(),
+            "settings_hashes": {model: settings_hash(self.run_settings(model)) for model in self.models},
+        }
+
+    def regressions_settings(self) -> dict:
+        return {"grid": self.grid(), **self.regressions}
+
+    def audit_settings(self) -> dict:
+        """What the auditor is told of the study's runs."""
+        return {
+            "n_train": self.dataset.n_train,
+            "n_test": self.dataset.n_test,
+            "n_validation": self.subset["validation"] or None,
+            "classes": len(self.dataset.classes),
+            "folds": self.subset["method"] == "kfold",
+            "f1": "f1_micro" if "f1_micro" in self.figures["metrics"] else "f1_macro",
+            "models": {
+                model: {"batch_size": recipe["batch_size"], "selection": AUDITED[recipe["selection"]["name"]]}
+                for model, recipe in self.models.items()
+            },
+        }
+
+    def card(self) -> dict:
+        """What the report says of the study itself."""
+        return {
+            "grid": self.grid(),
+            "title": self.title,
+            "source": self.source,
+            "stand_in": self.stand_in,
+            "dataset": self.dataset.told,
+            "subset": self.subset,
+            "budgets": self.budgets,
+            "evaluation": self.evaluation,
+            "models": self.models,
+            "metrics": self.figures["metrics"],
+            "figures": self.figure_list(),
+        }
+
+    def features(self) -> set[str]:
+        """What of `FEATURES` the study has, which decides what figures of it there can be."""
+        sizes, points = len(self.sizes), self.evaluation["every"] or self.evaluation["points"] > 1
+        recipes = [self.models[name] for name in self.figures["models"]]
+        has = {
+            "sizes": sizes > 1,
+            "three sizes": sizes > 2,
+            "one size": sizes == 1,
+            "checkpoints": points,
+            "repeats": len(self.pairs) > 1,
+            "draws": len(self.draws) > 1,
+            "subsets": sizes * len(self.draws) > 1,
+            "folds": self.subset["method"] == "kfold",
+            "pixels": self.dataset.shape is not None,
+            "augmentation": any(r["augmentation"] or r["mixup"] or r["cutmix"] for r in recipes),
+            "neurons": any(r["neurons"] for r in recipes),
+            "few models": len(recipes) <= 6,
+        }
+        return {name for name in FEATURES if has[name]}
+
+    def figure_list(self) -> list[dict]:
+        """The study's figures, in the report's order: name, kind, and the metric, model or sweep it is of."""
+        has = self.features()
+        usual = {name for name, kind in KINDS.items() if kind.usual is not None and has >= {*kind.needs, *kind.usual}}
+        chosen = (usual | set(self.figures["also"])) - set(self.figures["without"])
+        things = {"model": self.figures["models"], "sweep": list(self.figures["sweeps"])}
+        return list(figures_of(chosen, self.figures["metrics"], self.regressions["metrics"], things))
+
+    def figure_settings(self) -> dict:
+        """Everything the figures depend on, but the results."""
+        return {
+            "figures": self.figure_list(),
+            "models": self.figures["models"],
+            "sweeps": self.figures["sweeps"],
+            "grid": self.grid(),
+            "budgets": self.budgets,
+            "recipes": self.models,
+        }
+
+    def grid(self) -> dict:
+        """The study's runs, spelled short."""
+        return {
+            "study": self.name,
+            "dataset": self.dataset.name,
+            "classes": len(self.dataset.classes),
+            "models": list(self.models),
+            "sizes": self.sizes,
+            "model_sizes": self.model_sizes,
+            "pairs": self.pairs,
+        }

@@ -1,0 +1,1 @@
+"""The stage subsets: which training images each size and draw holds."""

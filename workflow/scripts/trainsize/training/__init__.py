@@ -1,0 +1,1 @@
+"""The stage training: networks, data on the device, and the loop."""

@@ -1,0 +1,111 @@
+"""Networks by the names that study files use: functions of the image's shape, the number of classes and options."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from trainsize.common.errors import UserError
+from trainsize.runs.streams import torch_seed
+from trainsize.training.custom import load
+from trainsize.training.networks import Shape, cnn, mlp, mobilenet_v2, resnet
+from trainsize.training.published_networks import (
+    ga_cnn,
+    one_conv_two_fc,
+    slides_cnn,
+    three_conv,
+    three_fc,
+    two_conv_one_fc,
+)
+
+
+def limited_layers(model: nn.Module) -> list[nn.Module]:
+    """Return the layers that say `max_norm`."""
+    return [layer for layer in model.modules() if hasattr(layer, "max_norm")]
+
+
+@torch.no_grad()
+def limit_norms(layers: list[nn.Module]) -> None:
+    """Scale back the incoming weights of every unit whose norm is larger than its layer's `max_norm`."""
+    for layer in layers:
+        layer.weight.copy_(torch.renorm(layer.weight, 2, 0, layer.max_norm))
+
+
+def custom(shape: Shape, n_classes: int, path: str, options: dict, code: str) -> nn.Module:
+    """Return the user's network that `path` names: what that gives for the shape, the classes and the options."""
+    make = load(path, code, Path.cwd())
+    try:
+        model = make(shape, n_classes, **options)
+        with torch.no_grad():
+            found = tuple(model.eval()(torch.zeros(2, *shape)).shape)
+    except Exception as error:
+        raise UserError(f"the network {path} cannot be made or used: {type(error).__name__}: {error}") from error
+    if found != (2, n_classes):
+        raise UserError(f"the network {path} turns 2 images into {found}, must give 2 × {n_classes} logits")
+    return model.train()
+
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "cnn": cnn,
+    "mlp": mlp,
+    "ga_cnn": ga_cnn,
+    "two_conv_one_fc": two_conv_one_fc,
+    "one_conv_two_fc": one_conv_two_fc,
+    "three_fc": three_fc,
+    "three_conv": three_conv,
+    "slides_cnn": slides_cnn,
+    "resnet18": resnet("resnet18"),
+    "resnet50": resnet("resnet50"),
+    "mobilenet_v2": mobilenet_v2,
+    "custom": custom,
+}
+INITIALISERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "xavier_normal": nn.init.xavier_normal_,
+    "kaiming_uniform": lambda weight: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
+    "kaiming_normal": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
+}
+
+
+def build(recipe: dict, shape: Shape, n_classes: int, seed: int) -> nn.Module:
+    """Return the network of a recipe, its weights drawn from the seed's own stream.
+
+    Raises UserError for a network of the user's own that cannot be made or does not give n_classes logits.
+    """
+    options = {key: value for key, value in recipe["architecture"].items() if key != "name"}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "initialisation"))
+        model = ARCHITECTURES[recipe["architecture"]["name"]](shape, n_classes, **options)
+        match recipe["initialisation"]:
+            case "default":
+                pass
+            case "ga_letters":
+                # As in the study's code: a function that goes through all layers is applied to every part in turn.
+                model.apply(lambda part: initialise(part, INITIALISERS["kaiming_uniform"]))
+            case name:
+                initialise(model, INITIALISERS[name])
+        return model.to(memory_format=torch.channels_last)
+
+
+def initialise(model: nn.Module, draw: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Draw the weights of all convolutions and fully connected layers anew; biases stay as they are."""
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            draw(layer.weight)
+
+
+def count_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def flops_per_image(model: nn.Module, shape: Shape) -> int:
+    """Return the floating-point operations (a multiplication and an addition are two) of one image's forward pass."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    training = model.training
+    model.eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(next(model.parameters()).new_zeros(1, *shape))
+    model.train(training)
+    return counter.get_total_flops()
