@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 
 from trainsize.curves.measured import Response
-from trainsize.metrics.catalogue import SCORE
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse
+from trainsize.runs.metrics import METRICS
 
 SIZES = (750, 800, 1000, 1200, 1500, 2000, 2400, 3000, 4000, 6000, 12_000)
 SEEDS = 10
-RESPONSE = Response("accuracy", "accuracy", "test", SCORE)
+RESPONSE = Response("accuracy", METRICS["accuracy"])
 
 
 def simulated(number: int) -> pd.DataFrame:

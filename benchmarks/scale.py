@@ -30,7 +30,7 @@ from trainsize.study.reader import load_study
 from trainsize.study.study import Study
 from trainsize.subsets.methods import content_hash, draw_subsets
 from trainsize.training.evaluation import Scores
-from trainsize.training.tables import HISTORY, PREDICTIONS
+from trainsize.training.tables import PREDICTIONS, RUN_HISTORY
 
 STUDY = """\
 title: {runs} runs that were made up
@@ -125,7 +125,7 @@ def write_run(state: Path, run: Run, labels: np.ndarray, wrong: np.ndarray, abou
     history |= {"step": [step for step, _ in rows], "split": [split for _, split in rows]}
     history |= {"samples_seen": [16 * step for step, _ in rows], "epoch": [16 * step / run.n for step, _ in rows]}
     history["loss_batches"] = [None if split == "test" else 0.5 for _, split in rows]
-    write_table(state / "history.parquet", HISTORY, history)
+    write_table(state / "history.parquet", RUN_HISTORY, history)
     first = np.where(wrong, (labels + 1) % 10, labels)
     predictions = {"index": np.arange(len(labels)), "label": labels}
     for k in range(5):

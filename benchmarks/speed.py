@@ -27,9 +27,10 @@ import torch
 from common import ROOT, apart, interleaved, keep, records
 from torch import nn
 
-from trainsize.common.schema import load_schema, with_defaults
+from trainsize.common.schema import with_defaults
 from trainsize.datasets.prepared import write_manifest
 from trainsize.study.reader import load_study
+from trainsize.study.schema import study_schema
 from trainsize.training.architectures import build, flops_per_image
 from trainsize.training.checkpoint import Checkpoints
 from trainsize.training.images import Images
@@ -43,7 +44,7 @@ SHAPE, SCRIPT = (1, 28, 28), ROOT / "workflow" / "scripts" / "training.py"
 
 def recipe(**changes) -> dict:
     """Return the corrected recipe of the letters study."""
-    schema = load_schema("study")
+    schema = study_schema()
     given = {
         "architecture": "ga_cnn",
         "batch_size": plain.BATCH,

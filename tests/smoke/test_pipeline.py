@@ -13,13 +13,13 @@ from trainsize.audit.tables import FINDINGS
 from trainsize.common.files import read_json, write_sealed
 from trainsize.common.tables import read_table, write_table
 from trainsize.datasets.catalogue import DATASETS
-from trainsize.metrics.tables import RUNS
+from trainsize.metrics.tables import HISTORY, RUNS
 from trainsize.overlap.tables import OVERLAP
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.report.stage import write_report
 from trainsize.study.reader import load_study
 from trainsize.subsets.tables import SUBSET, SUBSETS
-from trainsize.training.tables import HISTORY, PREDICTIONS
+from trainsize.training.tables import PREDICTIONS
 
 
 @pytest.fixture(scope="module")

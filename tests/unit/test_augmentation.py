@@ -9,11 +9,11 @@ from support import recipe
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from trainsize.common.schema import load_schema
+from trainsize.study.schema import study_schema
 from trainsize.training import augmentation, image_operations, trivial_augment
 from trainsize.training.augmentation import TRANSFORMS, Augmentation
 
-NAMES = load_schema("study")["$defs"]["recipe"]["properties"]["augmentation"]["items"]["named"]
+NAMES = study_schema()["$defs"]["recipe"]["properties"]["augmentation"]["items"]["named"]
 
 
 def augment(*transforms, channels: int = 3, seed: int = 0, **settings) -> Augmentation:

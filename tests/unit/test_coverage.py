@@ -7,7 +7,7 @@ from trainsize.curves import certainty, targets
 from trainsize.curves.bootstrap import interval, resampled_means
 from trainsize.curves.choosing import DEFAULT_FAMILIES, candidates
 from trainsize.curves.measured import Curve
-from trainsize.metrics.catalogue import SCORE
+from trainsize.runs.metrics import SCORE
 
 SIZES = np.array([750, 800, 1000, 1200, 1500, 2000, 2400, 3000, 4000, 6000, 12_000.0])
 FLOOR, TARGET = 0.05, 0.10

@@ -11,11 +11,11 @@ from trainsize.curves.choosing import candidates
 from trainsize.curves.families import FAMILIES, size_for
 from trainsize.curves.fitting import Problem, fit, fit_many
 from trainsize.curves.measured import Response, make_curve
-from trainsize.metrics.catalogue import SCORE
 from trainsize.regressions import variance
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse
 from trainsize.reproduction.claims import TESTS, Untestable
+from trainsize.runs.metrics import METRICS, SCORE
 from trainsize.statistics.crossed import is_crossed, run_variance, table_of
 
 SIZES = np.array([200 * 2**k for k in range(7)])
@@ -164,7 +164,7 @@ def test_missing_runs_and_draws_leave_the_answers_finite():
         curve = make_curve(runs, "accuracy", SCORE)
         assert np.isfinite(curve.run_variances()).all()
         assert [len(curve.runs_at(j)) for j in range(7)] == list(runs.groupby("n").size())
-    found = analyse(alone, ["m"], [Response("accuracy", "accuracy", "test", SCORE)], Options(bootstrap=200), Data(1000))
+    found = analyse(alone, ["m"], [Response("accuracy", METRICS["accuracy"])], Options(bootstrap=200), Data(1000))
     rows = pd.DataFrame(found["variance"]).query("component == 'runs'")
     assert len(rows) == 7 and np.isfinite(rows["variance"]).all()
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from trainsize.licences import PAGE
+from trainsize.metrics.tables import HISTORY
 from trainsize.reference import DOCS, MARK, TABLES, pages, with_generated
-from trainsize.training.tables import HISTORY
 
 ROOT = Path(__file__).resolve().parents[2]
 CONDA_NAMES = {"pytorch": "torch"}

@@ -45,14 +45,13 @@ from trainsize.figures.stage import DRAW, draw_figures
 from trainsize.figures.surface_page import surface_of, write_surfaces
 from trainsize.figures.sweeps import run_column
 from trainsize.figures.training import by_size, mark_selected, run_lines, surface_map
-from trainsize.metrics.tables import CLASSES, CONFUSION, NEURONS, RUNS
+from trainsize.metrics.tables import CLASSES, CONFUSION, HISTORY, NEURONS, RUNS
 from trainsize.overlap.tables import OVERLAP, OVERLAP_CLASSES
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.reproduction.figure import differences, reproduction
 from trainsize.reproduction.tables import REPRODUCTION
 from trainsize.statistics.intervals import mean_interval
 from trainsize.study.reader import load_study
-from trainsize.training.tables import HISTORY
 
 STYLED = {"color": "red", "marker": "o", "linestyle": "-"}
 STUDY = """\

@@ -16,11 +16,12 @@ from support import recipe
 from trainsize.common import files
 from trainsize.common.errors import UserError
 from trainsize.common.files import read_json
-from trainsize.common.schema import load_schema, with_defaults
+from trainsize.common.schema import with_defaults
 from trainsize.common.tables import read_arrow
 from trainsize.datasets.described import described
 from trainsize.datasets.prepared import Prepared, write_manifest
 from trainsize.download.stage import prepare
+from trainsize.study.schema import study_schema
 from trainsize.training import custom
 from trainsize.training.evaluation import BATCH, FEWER
 from trainsize.training.stage import train_runs
@@ -176,7 +177,7 @@ def photos(tmp_path):
     def made(**more):
         form = {"name": "folder", "path": str(tmp_path / "photos"), "size": 6, "channels": 1, **more}
         value = {"name": "photos", "format": form, "classes": ["a", "b"], "n_train": 1998, "n_test": 199}
-        rules = load_schema("study")
+        rules = study_schema()
         card = described(with_defaults(value, rules["properties"]["dataset"], rules))
         prepare(json.loads(json.dumps(card.request)), tmp_path / "out")
         return Prepared(tmp_path / "out")

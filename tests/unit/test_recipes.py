@@ -9,7 +9,7 @@ from support import recipe
 from torch import nn
 from torch.nn import functional as F
 
-from trainsize.common.schema import load_schema
+from trainsize.study.schema import study_schema
 from trainsize.training.architectures import (
     INITIALISERS,
     build,
@@ -21,7 +21,7 @@ from trainsize.training.architectures import (
 from trainsize.training.optimisation import make_optimizer, rate_factor
 from trainsize.training.published_networks import RowDropout
 
-RECIPE = load_schema("study")["$defs"]["recipe"]
+RECIPE = study_schema()["$defs"]["recipe"]
 GREY28, COLOUR32 = (1, 28, 28), (3, 32, 32)
 
 

@@ -19,7 +19,6 @@ from trainsize.curves.choosing import DEFAULT_FAMILIES, criteria, p_fit, problem
 from trainsize.curves.families import FAMILIES
 from trainsize.curves.fitting import Problem, fit
 from trainsize.curves.measured import Response, clean, make_curve
-from trainsize.metrics.catalogue import KINDS, LOSS, SCORE, by_chance
 from trainsize.metrics.tables import RUNS
 from trainsize.regressions import lines, variance, words
 from trainsize.regressions.__main__ import main
@@ -28,6 +27,7 @@ from trainsize.regressions.options import UNKNOWN, Data, Options
 from trainsize.regressions.stage import analyse, regress
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.regressions.words import tell
+from trainsize.runs.metrics import LOSS, METRICS, SCORE
 from trainsize.runs.run import grid_runs
 from trainsize.statistics import hypotheses
 from trainsize.subsets.tables import SUBSET
@@ -35,7 +35,7 @@ from trainsize.training.tables import PREDICTIONS
 
 GA_SIZES = [12_000, 6_000, 4_000, 3_000, 2_400, 2_000, 1_500, 1_200, 1_000, 800, 750]
 DOUBLING = [100 * 2**k for k in range(9)]
-ACCURACY = Response("accuracy", "accuracy", "test", SCORE)
+ACCURACY = Response("accuracy", METRICS["accuracy"])
 FAST = ["--families", "log2", "pow3", "--bootstrap", "100"]
 QUICK = Options(bootstrap=400, families=("last1", "log2", "pow3", "exp3"))
 
@@ -420,7 +420,7 @@ def test_few_curves_are_not_none(p_never, told):
     row |= {"low_80": 450.0, "high_80": 550.0, "p_never": p_never, "status": "within the sizes"}
     interval = "95 % interval 400 to 600; 80 % 450 to 550"
     expected = f"For 90.00 %: about 500 images ({interval}){told}. Within the sizes."
-    assert words.target_sentence(pd.Series(row), "%") == expected
+    assert words.target_sentence(pd.Series(row), METRICS["accuracy"]) == expected
 
 
 def test_no_errors_have_no_default_target():
@@ -929,10 +929,10 @@ def test_a_count_that_is_none(tmp_path, capsys, arguments):
     ],
 )
 def test_chance_is_that_of_guessing(metric, counts, expected):
-    assert by_chance(metric, KINDS[metric], counts) == pytest.approx(expected, nan_ok=True)
+    assert METRICS[metric].chance(counts) == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize(("metric", "error"), [("accuracy", 0.5), ("f1_macro", 1 - (0.9 / 1.4 + 0.1 / 0.6) / 2)])
 def test_a_curve_knows_the_error_of_guessing(metric, error):
     runs = made(power).rename(columns={"accuracy": metric})
-    assert make_curve(runs, metric, SCORE, chance=by_chance(metric, SCORE, [90, 10])).chance == pytest.approx(error)
+    assert make_curve(runs, metric, SCORE, chance=METRICS[metric].chance([90, 10])).chance == pytest.approx(error)

@@ -30,7 +30,7 @@ from trainsize.study.records import read_records
 from trainsize.study.study import Study
 from trainsize.subsets.stage import list_subsets, subset_path, write_subsets
 from trainsize.subsets.tables import SUBSETS
-from trainsize.training.tables import HISTORY, PREDICTIONS
+from trainsize.training.tables import PREDICTIONS, RUN_HISTORY
 
 NAME = "interim"
 
@@ -106,7 +106,7 @@ def take(source: Path, target: Path) -> None:
 
 def leave_out(study: str, run: Run, identity: dict, reason: str, target: Path) -> None:
     """Write the files of a run that is not finished: empty tables, and a record that says why."""
-    for name, table in (("history.parquet", HISTORY), ("predictions.parquet", PREDICTIONS)):
+    for name, table in (("history.parquet", RUN_HISTORY), ("predictions.parquet", PREDICTIONS)):
         write_table(target / name, table, {column: [] for column in table.schema.names})
     nothing = {"final": {}, "seconds": {}, "neurons": None, "device": {"name": ""}}
     about = {"study": study, **vars(run), "status": MISSING, "reason": reason, "files": checksums(target, None)}

@@ -6,21 +6,22 @@ python -m trainsize.reference           (rewrites the generated parts of the pag
 import json
 from collections.abc import Iterator
 
-from trainsize.audit.columns import FIELDS, SCORES, SPLITS
+from trainsize.audit.columns import FIELDS, SCORES, SPLITS, kind_of
 from trainsize.audit.tables import FINDINGS
 from trainsize.common.files import write_text
 from trainsize.common.places import ROOT
 from trainsize.common.schema import load_schema, resolved
 from trainsize.download.tables import DUPLICATES, INDEX
 from trainsize.figures.kinds import FEATURES, KINDS
-from trainsize.metrics.tables import CLASSES, CONFUSION, NEURONS, RUNS
+from trainsize.metrics.tables import CLASSES, CONFUSION, HISTORY, NEURONS, RUNS
 from trainsize.overlap.tables import OVERLAP, OVERLAP_CLASSES
 from trainsize.plan.tables import PLAN
 from trainsize.published import page
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.reproduction.tables import CLAIMS, EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS
+from trainsize.study.schema import study_schema
 from trainsize.subsets.tables import SUBSET, SUBSETS
-from trainsize.training.tables import HISTORY, PREDICTIONS
+from trainsize.training.tables import PREDICTIONS, RUN_HISTORY
 
 TABLES = (
     INDEX,
@@ -30,6 +31,7 @@ TABLES = (
     OVERLAP,
     OVERLAP_CLASSES,
     HISTORY,
+    RUN_HISTORY,
     RUNS,
     CLASSES,
     CONFUSION,
@@ -69,7 +71,7 @@ def with_generated(page: str, generated: str) -> str:
 
 
 def study_page() -> str:
-    study, config = load_schema("study"), load_schema("config")
+    study, config = study_schema(), load_schema("config")
     recipe = study["$defs"]["recipe"]
     parts = [
         "## Keys of a study\n",
@@ -172,7 +174,7 @@ def audit_page() -> str:
     """Return the columns the auditor knows, those of the three splits as one."""
     rows = [(field.name, field.aliases, field.kind, field.meaning) for field in FIELDS]
     rows = [row for row in rows if not row[0].startswith(tuple(SPLITS))]
-    rows += [(f"{{split}}_{name}", aliases, kind, meaning.rstrip(",")) for name, kind, meaning, aliases in SCORES]
+    rows += [(f"{{split}}_{m.name}", m.aliases, kind_of(m), m.label) for m in SCORES]
     splits = ", ".join(f"`{split}` ({where})" for split, where in SPLITS.items())
     lines = [
         "## Columns\n",

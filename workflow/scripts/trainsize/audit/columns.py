@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from trainsize.runs.metrics import METRICS, Metric
+
 
 @dataclass(frozen=True)
 class Field:
@@ -18,20 +20,20 @@ class Field:
 
 
 SPLITS = {"test": "on the test set", "train": "on the training images", "validation": "on validation images"}
-SCORES = (
-    ("accuracy", "share", "accuracy", ("acc", "top1", "acc1", "acc@1")),
-    ("accuracy_top5", "share", "top-5 accuracy", ("top5", "acc5", "acc@5")),
-    ("f1", "share", "F1 score, however averaged,", ("f1_score", "f1_macro", "f1_micro")),
-    ("loss", "loss", "mean cross-entropy in nats", ("cross_entropy", "ce", "log_loss")),
-)
+SCORES = tuple(METRICS[name] for name in ("accuracy", "accuracy_top5", "f1", "loss"))
 
 
 def _score_fields() -> Iterable[Field]:
     for split, where in SPLITS.items():
-        for name, kind, meaning, aliases in SCORES:
-            names = [f"{prefix}_{alias}" for prefix in _prefixes(split) for alias in (name, *aliases)]
-            bare = (name, *aliases) if split == "test" else ()
-            yield Field(f"{split}_{name}", kind, f"{meaning} {where}", (*names[1:], *bare))
+        for metric in SCORES:
+            names = [f"{prefix}_{alias}" for prefix in _prefixes(split) for alias in (metric.name, *metric.aliases)]
+            bare = (metric.name, *metric.aliases) if split == "test" else ()
+            yield Field(f"{split}_{metric.name}", kind_of(metric), f"{metric.label} {where}", (*names[1:], *bare))
+
+
+def kind_of(metric: Metric) -> str:
+    """Return what a column of the metric holds."""
+    return "share" if metric.is_share else "loss"
 
 
 def _prefixes(split: str) -> tuple[str, ...]:

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from trainsize.audit.columns import COLUMNS, KNOWN_NAMES, SCORES, SELECTIONS, SPLITS, STATISTICS, plain_name, with_options
+from trainsize.audit.columns import (
+    COLUMNS,
+    KNOWN_NAMES,
+    SCORES,
+    SELECTIONS,
+    SPLITS,
+    STATISTICS,
+    plain_name,
+    with_options,
+)
 from trainsize.audit.printed_lines import as_fractions, check_regressions, size_words
 from trainsize.audit.printed_numbers import FINEST, location, numbers_of, words_of
 from trainsize.common.arguments import LARGEST_COUNT
@@ -56,7 +65,7 @@ class Sheet:
 
     def scores(self, *kinds: str) -> list[str]:
         """Return the score columns (such as test_accuracy) of these kinds that hold something."""
-        names = [f"{split}_{score[0]}" for split in SPLITS for score in SCORES]
+        names = [f"{split}_{metric.name}" for split in SPLITS for metric in SCORES]
         return [name for name in names if COLUMNS[name].kind in kinds and self.has(name)]
 
 
@@ -166,7 +175,7 @@ def _is_second_f1(plain: str, beside: Iterable[str]) -> bool:
 
 def _check(rows: Mapping[str, pd.Series], name: str) -> None:
     """Raise UserError for a word that is none of those a column may hold."""
-    metrics = [f"{split}_{score[0]}" for split in SPLITS for score in SCORES]
+    metrics = [f"{split}_{metric.name}" for split in SPLITS for metric in SCORES]
     allowed = {"statistic": STATISTICS, "selection": SELECTIONS, "metric": metrics}
     for column, words in allowed.items():
         for row, word in rows.get(column, pd.Series(dtype=object)).dropna().items():

@@ -9,7 +9,7 @@ from trainsize.curves.bootstrap import inflation, quantile
 from trainsize.curves.families import FAMILIES, Array, Family, predict, size_for
 from trainsize.curves.fitting import Fit, Problem, fit, fit_many
 from trainsize.curves.measured import Curve
-from trainsize.metrics.catalogue import LOSS
+from trainsize.runs.metrics import LOSS
 
 TAIL = "pow3_tail"
 BASELINE = "last1"  # no law of learning, but what one must predict better than

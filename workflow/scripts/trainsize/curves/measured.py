@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import digamma
 
-from trainsize.metrics.catalogue import LOSS, SCORE
+from trainsize.runs.metrics import LOSS, SCORE, Metric
 from trainsize.statistics.crossed import is_crossed, run_variance
 from trainsize.statistics.intervals import unit_of
 
@@ -16,12 +16,11 @@ SMALLEST_SHARE = 1e-6  # of the squared mean: what a variance is held above, so 
 
 @dataclass(frozen=True)
 class Response:
-    """A column of the runs: which metric of which split it is, and of what kind."""
+    """A column of the runs: which metric of which split it is."""
 
     column: str
-    metric: str
-    split: str
-    kind: str
+    metric: Metric
+    split: str = "test"
 
 
 @dataclass(frozen=True)

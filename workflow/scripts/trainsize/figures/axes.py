@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
 from trainsize.common.errors import counted
-from trainsize.metrics.catalogue import FRACTIONS, LABELS
+from trainsize.runs.metrics import METRICS
 
 SIZE = "training images n (log scale)"
 MOST_COLUMNS = 4
@@ -118,13 +118,13 @@ def metric_axis(ax: Axes, metric: str, split: str = "") -> Axes:
 
     Panels that share the axis have a linear one if any of them has a loss of 0, which a log scale would leave out.
     """
-    if metric in FRACTIONS:
+    if METRICS[metric].is_share:
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         low, high = ax.get_ylim()
         ax.set_ylim(max(-0.005, low), min(1.005, high))
     elif all(panel.dataLim.y0 > 0 for panel in ax.get_shared_y_axes().get_siblings(ax)):
         log_axis(ax)
-    ax.set_ylabel(f"{split} {LABELS[metric]}".strip())
+    ax.set_ylabel(f"{split} {METRICS[metric].label}".strip())
     return ax
 
 

@@ -20,14 +20,15 @@ from trainsize.figures.axes import (
     size_axis,
 )
 from trainsize.figures.source import COORDINATES, Tables
-from trainsize.metrics.catalogue import FRACTIONS, NAMES, difference_unit
+from trainsize.runs.metrics import METRICS, SCORE, metric_of
 from trainsize.statistics.intervals import share_interval, size_interval
 
 
 def size_intervals(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return by size the mean of `column` and its 95 % t-interval (low, high), that of a share within 0 and 1."""
     rows = {n: size_interval(runs, column, n) for n in sorted(runs["n"].unique())}
-    if column.endswith(FRACTIONS):
+    metric = metric_of(column.removeprefix("best_").removeprefix("last_"))
+    if metric and metric.is_share:
         rows = {n: share_interval(interval) for n, interval in rows.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "low", "high"])
 
@@ -124,9 +125,9 @@ def gap(tables: Tables) -> Figure:
             continue
         ax.axhline(0, color="0.35", linewidth=0.8)
         size_axis(ax, sorted(runs["n"].unique()), 8)
-        if metric in FRACTIONS:
+        if METRICS[metric].is_share:
             points(ax.yaxis)
-        ax.set_ylabel(f"train - test {NAMES[metric]} ({difference_unit(metric)})")
+        ax.set_ylabel(f"train - test {METRICS[metric].words} ({METRICS[metric].difference_unit})")
     legend_of(axes, 0)
     return figure
 
@@ -135,7 +136,7 @@ def best_last(tables: Tables, metric: str) -> Figure:
     """Draw the best test checkpoint and the last one of each run by size, a panel per model."""
     figure, axes = panels(len(tables.models))
     rows = tables.history[tables.history["split"] == "test"].sort_values("step").groupby(COORDINATES)[metric]
-    found = {"best": rows.min() if metric == "loss" else rows.max(), "last": rows.last()}
+    found = {"best": rows.max() if METRICS[metric].kind == SCORE else rows.min(), "last": rows.last()}
     values = pd.DataFrame({f"{name}_{metric}": of_runs for name, of_runs in found.items()}).reset_index()
     looks = line_styles(list(found))
     for ax, model in zip(axes, tables.models, strict=True):

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from trainsize.figures.axes import empty, line_styles, metric_axis, runs_per_size, size_axis
 from trainsize.figures.by_size import mean_curve, size_intervals
 from trainsize.figures.source import Tables
+from trainsize.runs.metrics import METRICS, SCORE
 
 BEYOND = 2.001  # times the largest size that curves are drawn to, and to twice that for a target
 
@@ -97,15 +98,16 @@ def extrapolation_zone(ax: Axes, largest: float) -> Axes:
 def chance_level(ax: Axes, chance: float, metric: str) -> Axes:
     """Draw the level of guessing; where that would take the axis from the curves, only say where it is."""
     low, high = ax.get_ylim()
-    loss = metric == "loss"
-    near = chance < 3 * high if loss else chance > low - 0.35 * (high - low)
-    told = f"chance: {chance:.2g} nats" if loss else f"chance: {100 * chance:.3g} %"
+    above = METRICS[metric].kind != SCORE  # who guesses has more errors than who has learnt
+    near = chance < 3 * high if above else chance > low - 0.35 * (high - low)
+    share, unit = METRICS[metric].is_share, METRICS[metric].unit
+    told = f"chance: {100 * chance:.3g} %" if share else f"chance: {chance:.2g} {unit}".strip()
     place = {"fontsize": 8, "color": "0.35"}
     if near:
         ax.axhline(chance, color="0.35", linestyle="-.", linewidth=0.9, zorder=1)
         across = ax.get_yaxis_transform()
         ax.annotate(told, (0.01, chance), xycoords=across, xytext=(0, 2), textcoords="offset points", **place)
     else:
-        edge = {"xy": (0.01, 0.99), "va": "top"} if loss else {"xy": (0.01, 0.01), "va": "bottom"}
-        ax.annotate(f"{told} {'↑' if loss else '↓'}", xycoords="axes fraction", **edge, **place)
+        edge = {"xy": (0.01, 0.99), "va": "top"} if above else {"xy": (0.01, 0.01), "va": "bottom"}
+        ax.annotate(f"{told} {'↑' if above else '↓'}", xycoords="axes fraction", **edge, **place)
     return ax

@@ -22,7 +22,7 @@ from trainsize.figures.axes import (
     size_axis,
 )
 from trainsize.figures.source import Tables
-from trainsize.metrics.catalogue import FRACTIONS, LABELS, NAMES, difference_unit
+from trainsize.runs.metrics import METRICS
 from trainsize.statistics.intervals import unit_of
 
 COMPONENTS = {
@@ -62,8 +62,8 @@ def family_errors(ax: Axes, fits: pd.DataFrame, metric: str) -> Axes:
     ax.set_yticks(range(len(fits)), fits["method"])
     ax.set_ylim(-0.6, len(fits) - 0.4)
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"mean error on held-out sizes ({difference_unit(metric)})")
-    if metric in FRACTIONS:
+    ax.set_xlabel(f"mean error on held-out sizes ({METRICS[metric].difference_unit})")
+    if METRICS[metric].is_share:
         points(ax.xaxis)
     return ax
 
@@ -106,9 +106,9 @@ def line(tables: Tables, metric: str) -> Figure:
             why = fits.loc[fits["model"] == model, "status"].iloc[0]
             ax.legend(handles=[], title=f"no line: {why}", title_fontsize=8)
     for ax in firsts(axes):
-        if metric in FRACTIONS:
+        if METRICS[metric].is_share:
             per_cent(ax.yaxis)
-        ax.set_ylabel(f"test {LABELS[metric]}")
+        ax.set_ylabel(f"test {METRICS[metric].label}")
     return figure
 
 
@@ -140,9 +140,9 @@ def residuals(tables: Tables, metric: str) -> Figure:
         if model in set(studentised["model"]):
             leverages(by_leverage, of_model, {**style, "linestyle": ""})
     by_size.axhline(0, color="0.35", linewidth=0.8, marker="")
-    if metric in FRACTIONS:
+    if METRICS[metric].is_share:
         points(by_size.yaxis)
-    by_size.set_ylabel(f"mean - line, test {NAMES[metric]} ({difference_unit(metric)})")
+    by_size.set_ylabel(f"mean - line, test {METRICS[metric].words} ({METRICS[metric].difference_unit})")
     size_axis(by_size, sorted(rows["n"].astype(int).unique()), 9)
     by_size.legend()
     if len(studentised):
@@ -185,8 +185,8 @@ def variance(tables: Tables, metric: str) -> Figure:
         size_axis(ax, sorted(of_model["n"].astype(int).unique()), 8)
     for ax in firsts(axes):
         ax.set_ylim(bottom=0)
-        ax.set_ylabel(f"standard deviation, test {NAMES[metric]} ({difference_unit(metric)})")
-        if metric in FRACTIONS:
+        ax.set_ylabel(f"standard deviation, test {METRICS[metric].words} ({METRICS[metric].difference_unit})")
+        if METRICS[metric].is_share:
             points(ax.yaxis)
     legend_of(axes, 0)
     return figure

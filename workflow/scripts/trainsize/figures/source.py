@@ -7,7 +7,7 @@ import pandas as pd
 
 from trainsize.common.tables import read_table
 from trainsize.datasets.prepared import Prepared
-from trainsize.metrics.catalogue import KINDS, by_chance
+from trainsize.runs.metrics import METRICS
 from trainsize.runs.run import Run
 
 COORDINATES = ["model", "n", "draw", "seed"]
@@ -94,4 +94,4 @@ class Tables:
 
     def chance_of(self, metric: str) -> float:
         """Return the metric of guessing every class with the same probability."""
-        return by_chance(metric, KINDS[metric], self.data.manifest["class_counts"]["test"])
+        return METRICS[metric].chance(self.data.manifest["class_counts"]["test"])

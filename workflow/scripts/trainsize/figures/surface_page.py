@@ -12,7 +12,7 @@ from trainsize.common.files import write_text
 from trainsize.figures.axes import spread_out
 from trainsize.figures.source import Tables
 from trainsize.figures.training import SPLITS, surface_means
-from trainsize.metrics.catalogue import FRACTIONS, LABELS
+from trainsize.runs.metrics import METRICS
 
 # plotly's button that uploads the chart is left out: the page asks nothing of the network.
 CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
@@ -41,10 +41,10 @@ def write_surfaces(tables: Tables, metrics: list[str], title: str, page: Path) -
     for model, metric, split in product(tables.models, metrics, ("test", "train")):
         means = surface_means(tables.history, model, split, metric)
         if means.index.unique("n").size > 1:  # a surface has a width
-            scale = 100 if metric in FRACTIONS else 1
-            unit = f"{LABELS[metric]} (%)" if metric in FRACTIONS else LABELS[metric]
+            label = METRICS[metric].label
+            scale, unit = (100, f"{label} (%)") if METRICS[metric].is_share else (1, label)
             figure.add_trace(surface_of(means * scale, unit, visible=not choices))
-            choices.append((f"{model}: {LABELS[metric]}, {SPLITS[split]}", unit, means.index.unique("n")))
+            choices.append((f"{model}: {label}, {SPLITS[split]}", unit, means.index.unique("n")))
     figure.update_layout(_layout(title, choices))
     body = figure.to_html(
         full_html=False,

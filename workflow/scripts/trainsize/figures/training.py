@@ -25,8 +25,8 @@ from trainsize.figures.axes import (
     updates_axis,
 )
 from trainsize.figures.source import Tables, run_means
-from trainsize.metrics.catalogue import FRACTIONS, LABELS
 from trainsize.runs.budget import total_updates
+from trainsize.runs.metrics import METRICS
 
 SPLITS = {"train": "training images", "validation": "validation images", "test": "test images"}
 TITLE = {"x": 0.01, "ha": "left", "fontsize": 9, "fontweight": "bold"}  # of a figure
@@ -76,8 +76,8 @@ def surface(tables: Tables, metric: str) -> Figure:
     for ax in firsts(axes):
         ax.set_ylabel(SIZE)
     if len(rows):
-        bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, label=LABELS[metric], aspect=30)
-        if metric in FRACTIONS:
+        bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, label=METRICS[metric].label, aspect=30)
+        if METRICS[metric].is_share:
             per_cent(bar.ax.yaxis)
     return figure
 

@@ -13,11 +13,11 @@ from pyarrow import parquet
 from trainsize.common.errors import UserError
 from trainsize.common.files import read_json, whole
 from trainsize.common.tables import WRITING, Table, placed, read_arrow, read_table, write_table
-from trainsize.metrics.tables import CLASSES, CONFUSION, NEURONS, RUNS
+from trainsize.metrics.tables import CLASSES, CONFUSION, HISTORY, NEURONS, RUNS
+from trainsize.runs.metrics import RECORDED, derived
 from trainsize.runs.record import NEURONS as RUN_NEURONS
 from trainsize.runs.record import again, read_record, read_vouched
 from trainsize.runs.run import Run, grid_runs
-from trainsize.training.tables import HISTORY
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def collect(grid: dict, settings_hashes: dict[str, str], manifest: Path, results
             if counts.any():
                 confusions[run.model, run.n] = confusions.get((run.model, run.n), 0) + counts
     path = results / HISTORY.path
-    histories = pa.concat_tables([run.history for run in found])
+    histories = with_derived(pa.concat_tables([run.history for run in found]))
     with whole(path) as partial:
         parquet.write_table(histories.cast(placed(HISTORY.schema, path)), partial, **WRITING)
     for table, rows in (
@@ -62,6 +62,14 @@ def collect(grid: dict, settings_hashes: dict[str, str], manifest: Path, results
         (NEURONS, [run.neurons for run in found if run.neurons]),
     ):
         write_table(results / table.path, table, _columns(table, rows))
+
+
+def with_derived(histories: pa.Table) -> pa.Table:
+    """Return the table of checkpoints with the metrics that follow from the recorded ones as its last columns."""
+    recorded = {metric.name: histories[metric.name].to_numpy() for metric in RECORDED}
+    for name, values in derived(recorded).items():
+        histories = histories.append_column(name, pa.array(values, from_pandas=True))
+    return histories
 
 
 def _read(run: Run, results: Path, expected: dict[str, str], grid: dict) -> tuple[Read, np.ndarray]:
@@ -126,7 +134,11 @@ def _neurons(record: dict, folder: Path) -> dict:
 def _row(run: Read) -> dict:
     """Return a run's row of the runs table; what a run lacks is None."""
     record, evaluated = run.record, run.history.filter(pc.field("split") == "test")["n_evaluated"].to_pylist()
-    scores = {f"{split}_{name}": value for split, values in record["final"].items() for name, value in values.items()}
+    scores = {
+        f"{split}_{name}": value
+        for split, values in record["final"].items()
+        for name, value in {**values, **derived(values)}.items()
+    }
     seconds = {f"seconds_{phase}": record["seconds"].get(phase, 0.0) for phase in ("train", "evaluate", "total")}
     hashes = {
         "settings": record["settings_hash"],

@@ -3,7 +3,11 @@
 import pyarrow as pa
 
 from trainsize.common.tables import INT, REAL, TEXT, Column, Table
-from trainsize.training.tables import RUN, SCORES
+from trainsize.runs.metrics import DERIVED
+from trainsize.training.tables import CHECKPOINT, RUN, SCORES, metric_column
+
+_DERIVED = tuple(map(metric_column, DERIVED))
+HISTORY = Table("metrics/history.parquet", "a checkpoint of a run, and a split", (*CHECKPOINT, *_DERIVED))
 
 RUNS = Table(
     "metrics/runs.parquet",
@@ -21,7 +25,7 @@ RUNS = Table(
         *(
             Column(f"{split}_{c.name}", c.type, f"{c.meaning}; {split} split at the selected checkpoint", c.unit)
             for split in ("test", "train", "validation")
-            for c in SCORES[1:]
+            for c in (*SCORES[1:], *_DERIVED)
         ),
         Column("stopped", TEXT, "why training ended before its budget did; empty when it did not"),
         Column("selected_step", INT, "the checkpoint that the scores and predictions are of", "updates"),

@@ -68,11 +68,11 @@ def main(arguments: list[str] | None = None) -> None:
             raise UserError(f"--hours: found {given.hours}, must be more than 0")
         table = read_curves(given.table)
         responses = responses_of(table, given.metric, given.table)
-        kinds = {response.metric: response.kind for response in responses}
+        metrics = {response.metric.name: response.metric for response in responses}
         check_left_out(given.leave_out, table)
         options = Options(
             families=tuple(given.families),
-            targets=stated_targets(given.target, kinds),
+            targets=stated_targets(given.target, metrics),
             leave_out=tuple(given.leave_out),
             confidence=given.confidence,
             bootstrap=given.bootstrap,
@@ -87,8 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
         per_class = [1] * given.classes if given.classes else None
         found = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
         if given.output:
-            write(found, given.output, kinds)
-        print(tell(frames_of(found), kinds), end="")
+            write(found, given.output, metrics)
+        print(tell(frames_of(found), metrics), end="")
     except UserError as error:
         sys.exit(str(error))
 

@@ -7,8 +7,8 @@ from trainsize.curves import families
 from trainsize.curves.families import FAMILIES, Array
 from trainsize.curves.fitting import Problem, fit_many
 from trainsize.curves.measured import Curve, make_curve
-from trainsize.metrics.catalogue import SCORE
 from trainsize.regressions.correctness import Correctness
+from trainsize.runs.metrics import SCORE
 from trainsize.statistics import hypotheses
 
 

@@ -11,10 +11,10 @@ from trainsize.curves.bootstrap import resampled_means
 from trainsize.curves.choosing import SAME_AIC, Candidate, candidates, family_of, usable
 from trainsize.curves.families import Array
 from trainsize.curves.measured import Curve, Response, make_curve
-from trainsize.metrics.catalogue import MARGINS
 from trainsize.regressions import lines, variance
 from trainsize.regressions.correctness import Correctness
 from trainsize.regressions.options import Data, Options
+from trainsize.runs.metrics import MARGINS
 from trainsize.statistics import hypotheses
 from trainsize.statistics.intervals import unit_of
 
@@ -75,7 +75,7 @@ def _weights(good: pd.DataFrame, response: Response) -> pd.Series | None:
     """Return the inverse of the smoothed variance between runs by size; None where no size has two."""
     if not len(good) or good.groupby("n").size().max() < 2:
         return None
-    curve = make_curve(good, response.column, response.kind)
+    curve = make_curve(good, response.column, response.metric.kind)
     return pd.Series(1 / curve.run_variances(), curve.sizes.astype(int))
 
 
@@ -218,7 +218,7 @@ def add_spread(
 ) -> None:
     """Add where the spread between the runs of each size comes from."""
     margin = options.margins.get(about["metric"], MARGINS[curve.kind])
-    n_test = curve.n_test if response.metric == "accuracy" else None
+    n_test = curve.n_test if response.metric.name == "accuracy" else None
     for n, group in good.groupby("n"):
         right = correctness.right.get((about["model"], n)) if correctness else None
         whole = right is not None and len(right) == n_test  # else the predictions are of more images than the scores
@@ -259,15 +259,15 @@ def add_comparisons(
     """Add the comparison of every two models at every size they share, Holm's correction over all of a metric."""
     rows = []
     for a, b in combinations(models, 2):
-        left, right = analysed[a, response.metric], analysed[b, response.metric]
+        left, right = analysed[a, response.metric.name], analysed[b, response.metric.name]
         sure = min(left.sure, right.sure, key=lambda sure: (sure.allowed, sure.units))
         for at in comparisons.common(left.curve, right.curve):
             n = left.curve.sizes[at[0]]
-            row = {"metric": response.metric, "n": float(n), "model_a": a, "model_b": b}
+            row = {"metric": response.metric.name, "n": float(n), "model_a": a, "model_b": b}
             row |= comparisons.difference(left.curve, right.curve, at, (left.means, right.means), sure)
             if left.chosen and right.chosen and n >= left.chosen.smallest:
                 row |= comparisons.efficiency(left.chosen, right.chosen, n, (left.curve, right.curve), sure)
-            if correctness and response.metric == "accuracy":
+            if correctness and response.metric.name == "accuracy":
                 row |= _mcnemar([p for p in correctness.pairs if (p["n"], p["model_a"], p["model_b"]) == (n, a, b)])
             rows.append(row)
     for row, p in zip(rows, hypotheses.holm([row["p"] for row in rows]), strict=True):

@@ -11,13 +11,13 @@ import pandas as pd
 from trainsize.common.files import read_json, write_text
 from trainsize.common.tables import read_table, write_table
 from trainsize.curves.measured import Response, clean, make_curve
-from trainsize.metrics.catalogue import KINDS, by_chance
 from trainsize.regressions.classes import class_rows
 from trainsize.regressions.correctness import Correctness, class_counts, read_correctness
 from trainsize.regressions.options import UNKNOWN, Data, Options
 from trainsize.regressions.rows import Analysed, add_comparisons, add_curves, add_lines, add_next_runs, add_spread
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.regressions.words import tell
+from trainsize.runs.metrics import METRICS, Metric
 
 SPLITS = ("test", "train")
 
@@ -41,9 +41,7 @@ def regress(settings: dict, results: Path, manifest: Path) -> None:
         hours=settings["planning"].get("hours"),
     )
     responses = [
-        Response(f"{split}_{metric}", metric, split, KINDS[metric])
-        for split in SPLITS
-        for metric in settings["metrics"]
+        Response(f"{split}_{metric}", METRICS[metric], split) for split in SPLITS for metric in settings["metrics"]
     ]
     runs = read_table(results / "metrics" / "runs.parquet")
     correctness = read_correctness(grid, results)
@@ -71,16 +69,16 @@ def analyse(
     analysed: dict[tuple[str, str], Analysed] = {}
     for model in models:
         for response in responses:
-            about = {"model": model, "split": response.split, "metric": response.metric}
-            good, left_out = clean(runs[runs["model"] == model], response.column, response.kind)
+            about = {"model": model, "split": response.split, "metric": response.metric.name}
+            good, left_out = clean(runs[runs["model"] == model], response.column, response.metric.kind)
             told = {"n_sizes": good["n"].nunique(), "n_runs": len(good), "runs_left_out": left_out}
             add_lines(found, about, told, good, response, options)
             if response.split == "test":
-                chance = by_chance(response.metric, response.kind, data.class_counts)
-                curve = make_curve(good, response.column, response.kind, _scored(good, data), chance)
-                analysed[model, response.metric] = add_curves(found, about, told, curve, options)
+                chance = response.metric.chance(data.class_counts)
+                curve = make_curve(good, response.column, response.metric.kind, _scored(good, data), chance)
+                analysed[model, response.metric.name] = add_curves(found, about, told, curve, options)
                 add_spread(found, about, good, response, curve, options, correctness)
-                add_next_runs(found, about, good, analysed[model, response.metric], options, data)
+                add_next_runs(found, about, good, analysed[model, response.metric.name], options, data)
     for response in responses:
         if response.split == "test":
             add_comparisons(found, response, models, analysed, correctness)
@@ -93,16 +91,16 @@ def _scored(runs: pd.DataFrame, data: Data) -> int | None:
     return int(images.min()) if len(images) else data.n_test
 
 
-def write(found: dict, folder: Path, kinds: Mapping[str, str] = KINDS) -> None:
+def write(found: dict, folder: Path, metrics: Mapping[str, Metric] = METRICS) -> None:
     """Write every table, the summaries as `summary.txt` and the answers in words as `answers.txt`.
 
-    `kinds` says what each metric is, for those that are not known by name.
+    `metrics` are the metrics by their names.
     """
     frames = frames_of(found)
     for name, table in REGRESSIONS.items():
         write_table(folder / f"{name}.parquet", table, frames[name])
     write_text(folder / "summary.txt", "\n\n".join(found["summary"]))
-    write_text(folder / "answers.txt", tell(frames, kinds))
+    write_text(folder / "answers.txt", tell(frames, metrics))
 
 
 def frames_of(found: dict) -> dict[str, pd.DataFrame]:

@@ -1,8 +1,8 @@
 """What the regressions are given on the command line: a table of learning curves, its metrics, targets and a folder."""
 
-import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from trainsize.common.errors import UserError, listing, nearest
 from trainsize.curves.measured import Response
-from trainsize.metrics.catalogue import ERROR, KINDS, LOSS, SCORE, kind_of
+from trainsize.runs.metrics import KINDS, METRICS, Metric, metric_of
 
 WHOLE = {"n": (1, 10**15), "seed": (0, 2**63)}  # least, and what it is less than: whole numbers are of 64 bits
 
@@ -94,50 +94,59 @@ def _blank(values: pd.Series) -> pd.Series:
 
 def responses_of(table: pd.DataFrame, stated: list[str], path: Path) -> list[Response]:
     """Return the metrics to analyse: those `stated` as NAME or NAME:KIND, or all columns known by name."""
-    kinds = (SCORE, ERROR, LOSS)
     found: dict[str, Response] = {}
     for text in stated or [
-        column for column in table if kind_of(column) and not column.startswith(("train_", "validation_"))
+        column for column in table if metric_of(column) and not column.startswith(("train_", "validation_"))
     ]:
         column, _, kind = text.partition(":")
         _check_column(column, table, path)
-        kind = kind or kind_of(column)
-        if kind not in kinds:
+        metric = _metric(column, kind)
+        if metric is None:
             raise UserError(
                 f"--metric {text}: say what it is, {column}:score (high is good), :error (low is good) or :loss"
             )
-        metric = column.removeprefix("test_")
-        if metric in found:
-            before = found[metric].column
+        if metric.name in found:
+            before = found[metric.name].column
             if column == before:
                 raise UserError(f"--metric {text}: found '{column}' twice, expected once")
             raise UserError(f"{path}: columns '{before}' and '{column}' mean the same; name one of them with --metric")
-        found[metric] = Response(column, metric, "test", kind)
+        found[metric.name] = Response(column, metric)
     if not found:
-        raise UserError(f"{path}: no column is a known metric ({listing(KINDS)}); name one with --metric NAME:KIND")
+        raise UserError(f"{path}: no column is a known metric ({listing(METRICS)}); name one with --metric NAME:KIND")
     return list(found.values())
 
 
-def stated_targets(texts: list[str], kinds: Mapping[str, str]) -> dict[str, list[float]]:
-    """Return the targets by metric, of those whose kinds are given. Raises UserError for what no metric can reach."""
+def _metric(column: str, kind: str) -> Metric | None:
+    """Return the metric of a column, of the stated kind if there is one; None where no kind is known."""
+    name = column.removeprefix("test_")
+    known = metric_of(column)
+    if kind and (known is None or known.kind != kind):
+        return Metric(name, name, kind) if kind in KINDS else None
+    return known and replace(known, name=name)
+
+
+def stated_targets(texts: list[str], metrics: Mapping[str, Metric]) -> dict[str, list[float]]:
+    """Return the targets by metric, of those given. Raises UserError for what no metric can reach."""
     targets: dict[str, list[float]] = {}
     for text in texts:
         metric, _, number = text.partition("=")
-        if metric not in kinds:
-            raise UserError(f"--target {text}: no metric '{metric}'{nearest(metric, kinds)} (there: {listing(kinds)})")
+        if metric not in metrics:
+            raise UserError(
+                f"--target {text}: no metric '{metric}'{nearest(metric, metrics)} (there: {listing(metrics)})"
+            )
         try:
             value = float(number)
         except ValueError:
             raise UserError(f"--target {text}: '{number}' is no number") from None
-        if not 0 < value < (math.inf if kinds[metric] == LOSS else 1):
-            raise UserError(f"--target {text}: found {number}, must be {_reachable(value, kinds[metric])}")
+        if not 0 < value < metrics[metric].highest:
+            raise UserError(f"--target {text}: found {number}, must be {_reachable(value, metrics[metric])}")
         targets.setdefault(metric, []).append(value)
     return targets
 
 
-def _reachable(value: float, kind: str) -> str:
-    """Say which targets a metric of the kind can reach, and which of them was meant by one in per cent."""
-    if kind == LOSS:
+def _reachable(value: float, metric: Metric) -> str:
+    """Say which targets a metric can reach, and which of them was meant by one in per cent."""
+    if not metric.is_share:
         return "more than 0 and finite"
     return "more than 0 and less than 1" + (f"; did you mean {value / 100:g}?" if 2 <= value < 100 else "")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trainsize.curves.choosing import ALONE, HELD_OUT, KNOWN_AIC, LACK_OF_FIT
-from trainsize.metrics.catalogue import KINDS, NAMES, SHARE, change, measured_in, value
+from trainsize.runs.metrics import METRICS, Metric
 
 
 def images(number: float) -> str:
@@ -24,17 +24,17 @@ def between(low: float, high: float) -> str:
     return f"{images(low)} to {images(high)}" if np.isfinite(high) else f"{images(low)} or more, perhaps never"
 
 
-def tell(frames: dict[str, pd.DataFrame], kinds: Mapping[str, str] = KINDS) -> str:
+def tell(frames: dict[str, pd.DataFrame], metrics: Mapping[str, Metric] = METRICS) -> str:
     """Return the answers of every model and metric, and the comparison of the models, as text.
 
-    `kinds` says what each metric is, for those that are not known by name.
+    `metrics` are the metrics by their names.
     """
     parts = []
     curves = frames["fits"][(frames["fits"]["split"] == "test")]
-    for model, metric in curves[["model", "metric"]].drop_duplicates().itertuples(index=False):
-        lines = sentences(frames, model, metric, kinds)
-        parts.append("\n".join([f"{model}: {NAMES.get(metric, metric)}", *(f"- {line}" for line in lines)]))
-    compared = comparison_sentences(frames, kinds)
+    for model, name in curves[["model", "metric"]].drop_duplicates().itertuples(index=False):
+        lines = sentences(frames, model, name, metrics)
+        parts.append("\n".join([f"{model}: {metrics[name].words}", *(f"- {line}" for line in lines)]))
+    compared = comparison_sentences(frames, metrics)
     if compared:
         parts.append(
             "\n".join(["The models compared, at the largest size they share", *(f"- {line}" for line in compared)])
@@ -42,20 +42,22 @@ def tell(frames: dict[str, pd.DataFrame], kinds: Mapping[str, str] = KINDS) -> s
     return "\n\n".join(parts) + "\n"
 
 
-def sentences(frames: dict[str, pd.DataFrame], model: str, metric: str, kinds: Mapping[str, str] = KINDS) -> list[str]:
+def sentences(
+    frames: dict[str, pd.DataFrame], model: str, name: str, metrics: Mapping[str, Metric] = METRICS
+) -> list[str]:
     """Return what is said of one model and metric, a sentence or two for each question."""
-    unit = measured_in(metric, kinds)
-    of = {name: _of(frame, model, metric) for name, frame in frames.items() if {"model", "metric"} <= set(frame)}
+    metric = metrics[name]
+    of = {table: _of(frame, model, name) for table, frame in frames.items() if {"model", "metric"} <= set(frame)}
     fits = of["fits"][of["fits"]["split"] == "test"]
     families = fits[fits["n_parameters"].notna()]
     chosen = families[families["chosen"].eq(True)]
     if not len(chosen):
         first, *others = dict.fromkeys(families.loc[families["status"] != "fitted", "status"]) or ["no family fits"]
         told = f"No curve: {first}" + ("; the table of fits has the reasons of the other families" if others else "")
-        return [line for line in (f"{told}.", _uncounted(fits.iloc[0], metric, unit), _spread(of, unit)) if line]
+        return [line for line in (f"{told}.", _uncounted(fits.iloc[0], metric), _spread(of, metric)) if line]
     fit = chosen.iloc[0]
-    said = [_choice(fit, families), _now(of, unit), *_targets(of, unit), _saturation(of, unit), _shape(of, fit)]
-    said += [_spread(of, unit), _next(of), _left_out(fit)]
+    said = [_choice(fit, families), _now(of, metric), *_targets(of, metric), _saturation(of, metric), _shape(of, fit)]
+    said += [_spread(of, metric), _next(of), _left_out(fit)]
     return [line for line in said if line]
 
 
@@ -88,31 +90,31 @@ def _choice(fit: pd.Series, families: pd.DataFrame) -> str:
     return f"{told} {_capital(fit['intervals'])}."
 
 
-def _now(of: dict, unit: str) -> str:
+def _now(of: dict, metric: Metric) -> str:
     """Say the value at the largest size and what twice as many images bring."""
     last = of["saturation"].iloc[-1]
     here = of["predictions"].query("chosen and n == @last.n").iloc[0]
-    told = f"At {images(last['n'])} images the curve is at {value(unit, here['value'])}"
+    told = f"At {images(last['n'])} images the curve is at {metric.value(here['value'])}"
     if np.isfinite(here["low"]):
-        told += f" ({value(unit, here['low'], here['high'])})"
-    return f"{told}. {_gain(last, unit)}" if np.isfinite(last["gain"]) else f"{told}."
+        told += f" ({metric.value(here['low'], here['high'])})"
+    return f"{told}. {_gain(last, metric)}" if np.isfinite(last["gain"]) else f"{told}."
 
 
-def _gain(last: pd.Series, unit: str) -> str:
+def _gain(last: pd.Series, metric: Metric) -> str:
     """Say what doubling the largest size brings."""
-    told = f"Twice as many images bring {change(unit, last['gain'])} less error"
+    told = f"Twice as many images bring {metric.change(last['gain'])} less error"
     if np.isfinite(last["gain_low"]):
-        told += f" ({change(unit, last['gain_low'], last['gain_high'])})"
+        told += f" ({metric.change(last['gain_low'], last['gain_high'])})"
     return f"{told}."
 
 
-def _targets(of: dict, unit: str) -> list[str]:
+def _targets(of: dict, metric: Metric) -> list[str]:
     fits, targets = of["fits"], of["targets"]
     if not len(targets):
         return ["No target: the runs of the largest size are perfect."]
     alike = targets[targets["family"].isin(fits.loc[fits["as_good"].eq(True), "method"]) & ~targets["chosen"]]
     return [
-        target_sentence(row, unit) + _others(alike[alike["target"] == row["target"]])
+        target_sentence(row, metric) + _others(alike[alike["target"] == row["target"]])
         for _, row in targets[targets["chosen"].eq(True)].iterrows()
     ]
 
@@ -123,7 +125,7 @@ def _others(rows: pd.DataFrame) -> str:
     return f" Families that do as well say: {', '.join(told)}." if told else ""
 
 
-def target_sentence(row: pd.Series, unit: str) -> str:
+def target_sentence(row: pd.Series, metric: Metric) -> str:
     """Say how many images a target needs, and how sure that is."""
     origin = "" if row["origin"] == "stated" else f" ({row['origin']})"
     size = row["median"] if not np.isnan(row["median"]) else row["estimate"]
@@ -133,7 +135,7 @@ def target_sentence(row: pd.Series, unit: str) -> str:
         told += f" ({level} % interval {ends}; 80 % {between(row['low_80'], row['high_80'])})"
         if row["p_never"] > 0:
             told += f"; {_per_cent(row['p_never'])} of the resampled curves never get there"
-    return f"For {value(unit, row['target'])}{origin}: {told}. {_capital(row['status'])}."
+    return f"For {metric.value(row['target'])}{origin}: {told}. {_capital(row['status'])}."
 
 
 def _per_cent(p: float) -> str:
@@ -147,29 +149,29 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def short_answers(frames: dict[str, pd.DataFrame], model: str, metric: str) -> dict[str, str]:
+def short_answers(frames: dict[str, pd.DataFrame], model: str, name: str) -> dict[str, str]:
     """Return what the curve says in a sentence each: the next doubling, the first target, saturation, how sure.
 
     Without a curve, `enough` says why there is none and the others are empty.
     """
-    unit = measured_in(metric)
-    of = {name: _of(frames[name], model, metric) for name in ("saturation", "targets", "fits")}
+    metric = METRICS[name]
+    of = {table: _of(frames[table], model, name) for table in ("saturation", "targets", "fits")}
     last, fits = of["saturation"].tail(1), of["fits"][of["fits"]["chosen"].eq(True)]
     if not len(fits):
-        return {"doubling": "", "enough": sentences(frames, model, metric)[0], "saturation": "", "sure": ""}
-    doubling = f"By the curve, {_gain(last.iloc[0], unit).replace('T', 't', 1)}"
+        return {"doubling": "", "enough": sentences(frames, model, name)[0], "saturation": "", "sure": ""}
+    doubling = f"By the curve, {_gain(last.iloc[0], metric).replace('T', 't', 1)}"
     return {
         "doubling": doubling if np.isfinite(last["gain"].iloc[0]) else "",
-        "enough": " ".join(_targets(of, unit)[:1]),
-        "saturation": _saturation(of, unit),
+        "enough": " ".join(_targets(of, metric)[:1]),
+        "saturation": _saturation(of, metric),
         "sure": f"{_capital(fits['intervals'].iloc[0])}.",
     }
 
 
-def _saturation(of: dict, unit: str) -> str:
+def _saturation(of: dict, metric: Metric) -> str:
     """Say from which size on more images make no difference."""
     rows = of["saturation"]
-    margin = change(unit, rows["margin"].iloc[0])
+    margin = metric.change(rows["margin"].iloc[0])
     same = rows[rows["equivalent"].eq(True)]["n"]
     if len(same) > 1:
         return (
@@ -196,28 +198,28 @@ def _shape(of: dict, fit: pd.Series) -> str:
     return f"{_capital('; '.join(told))}." if told else ""
 
 
-def _spread(of: dict, unit: str) -> str:
+def _spread(of: dict, metric: Metric) -> str:
     rows = of["variance"][of["variance"]["n"].notna()]
     if not len(rows):
         return ""
     last = rows[rows["n"] == rows["n"].max()].set_index("component")
     if "runs" not in last.index or not np.isfinite(last.loc["runs", "sd"]):
         return ""
-    told = f"Runs of the largest size spread by {change(unit, last.loc['runs', 'sd'])} (standard deviation)"
+    told = f"Runs of the largest size spread by {metric.change(last.loc['runs', 'sd'])} (standard deviation)"
     if "test set" in last.index:
         test = last.loc["test set"]
-        told += f", the choice of {images(test['repeats'])} test images by {change(unit, test['sd'])}"
+        told += f", the choice of {images(test['repeats'])} test images by {metric.change(test['sd'])}"
     if "runs, on any test set" in last.index:
-        told += f"; with unlimited test images the runs would spread by {_lasting(last, unit)}"
+        told += f"; with unlimited test images the runs would spread by {_lasting(last, metric)}"
     needed, margin = last.loc["runs", "repeats_needed"], of["saturation"]["margin"].iloc[0]
     if np.isfinite(needed):
-        told += f". The mean of {needed:.0f} runs would be known to ± {change(unit, margin)}"
+        told += f". The mean of {needed:.0f} runs would be known to ± {metric.change(margin)}"
     return told + "."
 
 
-def _lasting(last: pd.DataFrame, unit: str) -> str:
+def _lasting(last: pd.DataFrame, metric: Metric) -> str:
     row = last.loc["runs, on any test set"]
-    return change(unit, row["sd"]) if row["variance"] > 0 else "nothing that can be told from 0"
+    return metric.change(row["sd"]) if row["variance"] > 0 else "nothing that can be told from 0"
 
 
 def _next(of: dict) -> str:
@@ -238,28 +240,25 @@ def _left_out(fit: pd.Series) -> str:
     return f"Runs left out: {fit['runs_left_out']}." if fit["runs_left_out"] else ""
 
 
-def _uncounted(fit: pd.Series, metric: str, unit: str) -> str:
+def _uncounted(fit: pd.Series, metric: Metric) -> str:
     """Say which runs were left out where they left no curve, and what a run must have to count."""
     if not fit["runs_left_out"]:
         return ""
-    possible = "from 0 to 1, not in per cent" if unit == SHARE else "of at least 0"
-    return (
-        f"{_left_out(fit)} A run counts when its status is 'finished' "
-        f"and its {NAMES.get(metric, metric)} a number {possible}."
-    )
+    possible = "from 0 to 1, not in per cent" if metric.is_share else "of at least 0"
+    return f"{_left_out(fit)} A run counts when its status is 'finished' and its {metric.words} a number {possible}."
 
 
-def comparison_sentences(frames: dict[str, pd.DataFrame], kinds: Mapping[str, str] = KINDS) -> list[str]:
+def comparison_sentences(frames: dict[str, pd.DataFrame], metrics: Mapping[str, Metric] = METRICS) -> list[str]:
     """Return how every two models differ at the largest size they share."""
     rows = frames["comparisons"]
     said = []
-    for (metric, a, b), pair in rows.groupby(["metric", "model_a", "model_b"], sort=False):
-        row, unit = pair.loc[pair["n"].idxmax()], measured_in(metric, kinds)
+    for (name, a, b), pair in rows.groupby(["metric", "model_a", "model_b"], sort=False):
+        row, metric = pair.loc[pair["n"].idxmax()], metrics[name]
         better, worse, sign = (b, a, 1) if row["difference"] >= 0 else (a, b, -1)
-        less = change(unit, abs(row["difference"]))
-        told = f"{NAMES.get(metric, metric)}: {better} has {less} less error than {worse}"
+        less = metric.change(abs(row["difference"]))
+        told = f"{metric.words}: {better} has {less} less error than {worse}"
         if np.isfinite(row["low"]):
-            told += f" ({change(unit, *sorted((sign * row['low'], sign * row['high'])))})"
+            told += f" ({metric.change(*sorted((sign * row['low'], sign * row['high'])))})"
         if np.isfinite(row["p_holm"]):
             told += f", p = {row['p_holm']:.2g} (paired t-test, Holm)"
         if np.isfinite(row["ratio"]):

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from trainsize.audit.tables import FINDINGS
-from trainsize.metrics.catalogue import LOSS, NAMES, kind_of
 from trainsize.metrics.tables import RUNS
 from trainsize.overlap.tables import OVERLAP
 from trainsize.regressions.tables import FITS
+from trainsize.runs.metrics import METRICS, RECORDED
 from trainsize.statistics.intervals import share_interval, size_interval
 
 MOST_RUNS = 1000  # that the page lists one by one; more are in the table of runs only
@@ -140,8 +140,8 @@ def by_size(runs: pd.DataFrame) -> list[dict]:
     rows = []
     for model, of_model in runs[runs["status"] == "finished"].groupby("model", sort=False):
         for n, group in of_model.groupby("n", sort=False):
-            means = {name: size_interval(of_model, f"test_{name}", n) for name in NAMES}
-            means = {f"test_{name}": of if kind_of(name) == LOSS else share_interval(of) for name, of in means.items()}
+            means = {metric.name: size_interval(of_model, f"test_{metric.name}", n) for metric in RECORDED}
+            means = {f"test_{name}": share_interval(of) if METRICS[name].is_share else of for name, of in means.items()}
             seen, gap = group["images_seen"].mean(), float((group["train_accuracy"] - group["test_accuracy"]).mean())
             rows.append({"model": model, "n": n, "runs": len(group), "images_seen": seen, "gap": gap, **means})
     return rows

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from trainsize.common.tables import read_table
-from trainsize.metrics.catalogue import NAMES, change, measured_in, value
 from trainsize.published.forms import AS_PUBLISHED, CORRECTED
 from trainsize.report.page_tables import Column, Shown
 from trainsize.reproduction.tables import CLAIMS, EFFECTS, FORMS, MISTAKES, PRINTED, REPRODUCTION, SETTINGS
+from trainsize.runs.metrics import METRICS
 
 _NUMBERS = (
     Column("artefact", "artefact"),
@@ -125,15 +125,15 @@ def _told(mistake: dict, effects: pd.DataFrame, forms: pd.DataFrame) -> dict:
 
 
 def _effect(row: dict, several: bool) -> str:
-    split, metric = row["metric"].split("_", 1)
-    unit = measured_in(metric)
-    with_it, without = (value(unit, row[name]) for name in ("as_published", "without"))
+    split, name = row["metric"].split("_", 1)
+    metric = METRICS[name]
+    with_it, without = (metric.value(row[form]) for form in ("as_published", "without"))
     told = f"{row['model']}: " if several else ""
-    told += f"{split} {NAMES[metric]} {without} instead of {with_it}"
+    told += f"{split} {metric.words} {without} instead of {with_it}"
     if row["difference_low"] == row["difference_low"]:
-        interval = change(unit, row["difference_low"], row["difference_high"])
-        told += f", a difference of {change(unit, row['difference'])} ({interval})"
+        interval = metric.change(row["difference_low"], row["difference_high"])
+        told += f", a difference of {metric.change(row['difference'])} ({interval})"
     if row["without_sd"] == row["without_sd"]:
-        with_it, without = (change(unit, row[f"{name}_sd"]) for name in ("as_published", "without"))
+        with_it, without = (metric.change(row[f"{form}_sd"]) for form in ("as_published", "without"))
         told += f", spread between runs {without} instead of {with_it}"
     return f"{told}."

@@ -12,12 +12,12 @@ from trainsize.common.files import read_json, write_text
 from trainsize.common.provenance import commit, commit_text, now
 from trainsize.common.tables import read_table
 from trainsize.figures.kinds import KINDS
-from trainsize.metrics.catalogue import NAMES, measured_in, value
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.regressions.words import comparison_sentences, sentences, short_answers
 from trainsize.report.page_tables import cell, study_tables
 from trainsize.report.reproduction_section import embedded, reproduction
 from trainsize.runs.logs import lines_of, training_log
+from trainsize.runs.metrics import METRICS
 from trainsize.runs.run import MISSING, NOT_BEGUN, Run
 from trainsize.statistics.intervals import Interval, paired_interval, share_interval, size_interval
 
@@ -124,7 +124,7 @@ def answer(done: pd.DataFrame, model: str, regressions: dict[str, pd.DataFrame])
         "images": int(done["test_images"].min()) if sizes else 0,
         # sizes that have no draw (or seed) in common cannot be compared
         **{name: gain for name, gain in gains.items() if not math.isnan(gain[0])},
-        "metric": NAMES[metric],
+        "metric": METRICS[metric].words,
         "curve": short_answers(regressions, model, metric),
     }
 
@@ -150,7 +150,7 @@ def told(regressions: dict[str, pd.DataFrame]) -> list[dict]:
     fits = regressions["fits"]
     curves = fits.loc[fits["split"] == "test", ["model", "metric"]].drop_duplicates()
     return [
-        {"model": model, "metric": NAMES[metric], "sentences": sentences(regressions, model, metric)}
+        {"model": model, "metric": METRICS[metric].words, "sentences": sentences(regressions, model, metric)}
         for model, metric in curves.itertuples(index=False)
     ]
 
@@ -159,15 +159,19 @@ def figure_groups(figures: list[dict], folder: Path, done: pd.DataFrame) -> dict
     """Return the figures by group: those of each metric together, others of the runs, and those of the data."""
     groups: dict[str, list[dict]] = {}
     for figure in figures:
-        group = NAMES.get(figure.get("metric"), "the data" if figure["kind"] in OF_DATA else "all metrics")
+        group = _words(figure.get("metric"), "the data" if figure["kind"] in OF_DATA else "all metrics")
         groups.setdefault(group[0].upper() + group[1:], []).append(shown_figure(figure, folder, done))
     return groups
+
+
+def _words(metric: str | None, otherwise: str = "") -> str:
+    return METRICS[metric].words if metric else otherwise
 
 
 def shown_figure(figure: dict, folder: Path, done: pd.DataFrame) -> dict:
     """Return a figure as the page shows it: its image, caption, text for those who do not see it, and its files."""
     name, metric = figure["name"], figure.get("metric")
-    caption = KINDS[figure["kind"]].caption.format(metric=NAMES.get(metric, ""))
+    caption = KINDS[figure["kind"]].caption.format(metric=_words(metric))
     caption = ": ".join([*(figure[of] for of in ("model", "sweep") if of in figure), caption])
     pages = (f"{stem}.html" for stem in (name, figure["kind"]))  # of a figure, or of all of its kind together
     turned = [page for page in pages if (folder / page).exists()]
@@ -184,9 +188,9 @@ def shown_figure(figure: dict, folder: Path, done: pd.DataFrame) -> dict:
 def seen(metric: str, done: pd.DataFrame) -> str:
     """Return in words how the test metric moves from the smallest to the largest size of each model."""
     means = done.groupby(["model", "n"], sort=False)[f"test_{metric}"].mean()
-    unit, parts = measured_in(metric), []
+    parts = []
     for model in means.index.unique("model"):
         sizes = sorted(means[model].index)
-        first, last = (f"{value(unit, means[model, n])} with {n:,} images" for n in (sizes[0], sizes[-1]))
+        first, last = (f"{METRICS[metric].value(means[model, n])} with {n:,} images" for n in (sizes[0], sizes[-1]))
         parts.append(f"{model} has {first}" + (f" and {last}" if len(sizes) > 1 else ""))
     return f"{'; '.join(parts)}." if parts else "No run has finished."

@@ -13,6 +13,7 @@ from trainsize.datasets.catalogue import DATASETS, Dataset
 from trainsize.datasets.described import described
 from trainsize.figures.kinds import FEATURES, KINDS
 from trainsize.study.recipes import contradictions, dotted, merge, origin, rivals
+from trainsize.study.schema import study_schema
 from trainsize.study.study import Study
 from trainsize.training import custom
 
@@ -44,7 +45,7 @@ class _Reader:
     def __init__(self, path: Path, variants: list[str]):
         self.path, self.variants = path, variants
         self.left_out: set[str] = set()  # models that a variant leaves out, whatever later ones say of them
-        self.rules = schema.load_schema("study")
+        self.rules = study_schema()
 
     def fail(self, key: str, message: str) -> None:
         raise UserError(f"{near(self.path)}: {key}: {message}" if key else f"{near(self.path)}: {message}")

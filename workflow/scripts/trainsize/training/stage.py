@@ -38,7 +38,7 @@ from trainsize.training.loop import Fit, Outcome
 from trainsize.training.neurons import activations, check_layer, correlations, summary
 from trainsize.training.processes import Processes
 from trainsize.training.stacked import Stack, can_stack
-from trainsize.training.tables import HISTORY, PREDICTIONS, SCORE_NAMES
+from trainsize.training.tables import PREDICTIONS, RUN_HISTORY, SCORE_NAMES
 
 # A killed run loses at most this many seconds of work; a run that is shorter saves nothing on its way.
 SAVE_EVERY = 20.0
@@ -209,7 +209,7 @@ class Trainer:
         assert_there(state)
         (state / "run.json").unlink(missing_ok=True)
         with fit.watch.phase("write"):
-            write_table(state / "history.parquet", HISTORY, _columns(coordinates, outcome.history))
+            write_table(state / "history.parquet", RUN_HISTORY, _columns(coordinates, outcome.history))
             predictions = _predictions(outcome, fit.splits["test"].labels)
             write_table(state / "predictions.parquet", PREDICTIONS, predictions)
             neurons = self._neurons(fit, state) if self.recipe["neurons"] and not outcome.reason else None
@@ -302,7 +302,7 @@ def _is_finished(state: Path, identity: dict) -> bool:
 
 
 def _columns(coordinates: dict, rows: list[dict]) -> dict:
-    names = [name for name in HISTORY.schema.names if name not in coordinates]
+    names = [name for name in RUN_HISTORY.schema.names if name not in coordinates]
     repeated = {name: [value] * len(rows) for name, value in coordinates.items()}
     return {**repeated, **{name: [row[name] for row in rows] for name in names}}
 

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from trainsize.common.tables import INT, REAL, TEXT, Column, Table
+from trainsize.runs.metrics import RECORDED, Metric
 
 RUN = (
     Column("study", TEXT, "name of the study"),
@@ -11,36 +12,30 @@ RUN = (
     Column("draw", INT, "which subset of that size"),
     Column("seed", INT, "training seed"),
 )
+
+
+def metric_column(metric: Metric) -> Column:
+    return Column(metric.name, REAL, metric.meaning, "fraction" if metric.is_share else metric.unit)
+
+
 SCORES = (
     Column("n_evaluated", INT, "images evaluated: all there are, unless `scores: last_batch`", "images"),
-    Column("loss", REAL, "mean cross-entropy, from float64 logits", "nats"),
-    Column("accuracy", REAL, "share of images whose most probable class is the label", "fraction"),
-    Column("f1_macro", REAL, "F1 averaged over the classes that occur as label or prediction", "fraction"),
-    Column(
-        "f1_micro", REAL, "F1 of all classes' counts together, which is the accuracy: published by mistake", "fraction"
-    ),
-    Column("accuracy_top5", REAL, "share of images whose label is among the five most probable classes", "fraction"),
-    Column("accuracy_balanced", REAL, "recall averaged over the classes that occur as label", "fraction"),
-    Column("brier", REAL, "mean squared distance of the probabilities from the label, summed over classes"),
-    Column("calibration_error", REAL, "expected calibration error, 15 bins of equal mass", "fraction"),
+    *map(metric_column, RECORDED),
     Column("margin_correct", REAL, "mean (C1 - C2)/C1 of correct predictions, C1, C2 the largest probabilities"),
     Column("margin_wrong", REAL, "the same of wrong predictions; empty where there is none"),
 )
 SCORE_NAMES = tuple(column.name for column in SCORES)
-HISTORY = Table(
-    "metrics/history.parquet",
-    "a checkpoint of a run, and a split",
-    (
-        *RUN,
-        Column("step", INT, "optimiser updates done", "updates"),
-        Column("samples_seen", INT, "training images seen, repeats counted", "images"),
-        Column("epoch", REAL, "passes over the training subset", "passes"),
-        Column("split", TEXT, "test, train (the whole subset, without augmentation or dropout) or validation"),
-        *SCORES,
-        Column(
-            "loss_batches", REAL, "mean loss of the updates since the checkpoint before; in rows of train only", "nats"
-        ),
-    ),
+CHECKPOINT = (
+    *RUN,
+    Column("step", INT, "optimiser updates done", "updates"),
+    Column("samples_seen", INT, "training images seen, repeats counted", "images"),
+    Column("epoch", REAL, "passes over the training subset", "passes"),
+    Column("split", TEXT, "test, train (the whole subset, without augmentation or dropout) or validation"),
+    *SCORES,
+    Column("loss_batches", REAL, "mean loss of the updates since the checkpoint before; in rows of train only", "nats"),
+)
+RUN_HISTORY = Table(
+    "runs/{model}/n{n}/draw{draw}/seed{seed}/history.parquet", "a checkpoint of the run, and a split", CHECKPOINT
 )
 PREDICTIONS = Table(
     "runs/{model}/n{n}/draw{draw}/seed{seed}/predictions.parquet",
