@@ -1,16 +1,15 @@
 """Pages and environment files that repeat what stands elsewhere are in step with it."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from support import ROOT
 
 from trainsize.licences import PAGE
 from trainsize.metrics.tables import HISTORY
 from trainsize.reference import DOCS, MARK, TABLES, pages, with_generated
 
-ROOT = Path(__file__).resolve().parents[2]
 CONDA_NAMES = {"pytorch": "torch"}
 
 

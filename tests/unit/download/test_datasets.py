@@ -15,7 +15,6 @@ import zlib
 from dataclasses import asdict, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
+from support import ROOT
 
 from trainsize.common.errors import UserError
 from trainsize.common.files import canonical_json, read_json
@@ -35,7 +35,6 @@ from trainsize.download.pixels import decode
 from trainsize.download.readers import parquet_columns
 from trainsize.download.stage import channel_statistics, prepare
 
-ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("train", "test")
 
 

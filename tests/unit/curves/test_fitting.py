@@ -1,16 +1,16 @@
 """Nonlinear fits against NIST's certified values, and families of curves against themselves."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from support import ROOT
 
 from trainsize.curves.families import FAMILIES, predict, size_for
 from trainsize.curves.fitting import Problem, _bounded, fit, fit_many, polish
 
-NIST = Path(__file__).resolve().parents[1] / "data" / "nist"  # Statistical Reference Datasets, public domain
+NIST = ROOT / "tests" / "data" / "nist"  # Statistical Reference Datasets, public domain
 GA_SIZES = np.array([750, 800, 1000, 1200, 1500, 2000, 2400, 3000, 4000, 6000, 12_000.0])
 CURVED = [name for name, family in FAMILIES.items() if family.shapes]
 

@@ -175,7 +175,10 @@ def test_names_that_are_no_studies(tmp_path, name):
             "models.a.optimizer.nesterov: found true, which needs a momentum above 0",
         ),
         ({"figures": {"models": ["cnnn"]}}, "figures.models: found 'cnnn', allowed: mlp, cnn; did you mean 'cnn'?"),
-        ({"regressions": {"metrics": ["acuracy"]}}, "regressions.metrics.0: found 'acuracy' (text), allowed: loss, accuracy"),
+        (
+            {"regressions": {"metrics": ["acuracy"]}},
+            "regressions.metrics.0: found 'acuracy' (text), allowed: loss",
+        ),
         ({"regressions": {"families": ["pow5"]}}, "regressions.families.0: found 'pow5' (text), allowed: last1, log2"),
         (
             {"regressions": {"leave_out": [77]}},

@@ -4,20 +4,20 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import ROOT
 
 from trainsize.common.errors import UserError
 from trainsize.common.tables import read_notes, read_table
 from trainsize.subsets.methods import METHODS, content_hash, draw_subsets, shares, shortest_fraction
 from trainsize.subsets.stage import list_subsets, read_rows, subset_path, write_subsets
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+SCRIPTS = ROOT / "workflow" / "scripts"
 ALL_METHODS = sorted({*METHODS, "nested"})
 
 # Rows must never change: not with NumPy, not with the machine.
