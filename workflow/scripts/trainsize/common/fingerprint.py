@@ -19,10 +19,10 @@ PACKAGE = "trainsize"
 LIBRARY = Path(__file__).resolve().parents[1]
 SCRIPTS = LIBRARY.parent
 
-# Folders and modules that carry or describe results, but determine no number and no picture. A carrier's definitions
+# Folders and modules that carry or describe results, but determine no number and no picture. The definitions in them
 # count by their names alone.
-CARRIERS = ("common", "jobs", "runs.record", "runs.run")
-CARRIER_NAMES = ("tables",)  # the columns of a stage's tables, in any folder
+SUPPORT = ("common", "jobs", "runs.record", "runs.run")
+SUPPORT_NAMES = ("tables",)  # the columns of a stage's tables, in any folder
 
 # Which definition: the dotted name of its module below the scripts, and its name there. EFFECTS stands for the
 # statements of a module that define nothing, such as a call; EVERYTHING for all its statements.
@@ -31,7 +31,7 @@ EFFECTS, EVERYTHING = "", "*"
 
 # What a name in a file stands for: a definition of ours, or something imported from elsewhere ("numpy.log").
 Binding = Key | str
-REFERENCE = "\0"  # stands for a definition of ours in a spelling
+REFERENCE = "\0"  # stands for a definition of ours in a canonical text
 
 _NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _OWN_SCOPE = (*_NAMED, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -55,7 +55,7 @@ def fingerprint(stage: str, *assets: str, scripts: Path = SCRIPTS) -> str:
     keys = {key: f"#{number}" for number, key in enumerate(_reached(scripts, stage))}
     parts = []
     for key in keys:
-        text, references = _spelled_definition(scripts, key)
+        text, references = _definition(scripts, key)
         start, *words = text.split(REFERENCE)
         parts.append(start + "".join(keys[of] + word for of, word in zip(references, words, strict=True)))
     return digest(*parts, *((scripts / PACKAGE / asset).read_text(encoding="utf-8") for asset in assets))
@@ -73,7 +73,7 @@ def _reached(scripts: Path, stage: str) -> list[Key]:
     for key in waiting:  # which grows
         module, _ = key
         effects = [(module, EFFECTS)] if EFFECTS in _module(scripts, module).definitions else []
-        new = [k for k in dict.fromkeys((*_spelled_definition(scripts, key)[1], *effects)) if k not in found]
+        new = [k for k in dict.fromkeys((*_definition(scripts, key)[1], *effects)) if k not in found]
         found |= dict.fromkeys(new)
         waiting += new
     return waiting
@@ -159,16 +159,16 @@ def _found(scripts: Path, key: Key) -> Key:
     return _found(scripts, binding) if isinstance(binding, tuple) else key
 
 
-def _is_carrier(module: str) -> bool:
+def _is_support(module: str) -> bool:
     inside = module.removeprefix(f"{PACKAGE}.")
-    return inside.rpartition(".")[2] in CARRIER_NAMES or any(
-        inside == name or inside.startswith(f"{name}.") for name in CARRIERS
+    return inside.rpartition(".")[2] in SUPPORT_NAMES or any(
+        inside == name or inside.startswith(f"{name}.") for name in SUPPORT
     )
 
 
 @cache
-def _spelled_definition(scripts: Path, key: Key) -> tuple[str, tuple[Key, ...]]:
-    """Return the spelling of a definition, and the definitions of ours that its REFERENCEs stand for, in order."""
+def _definition(scripts: Path, key: Key) -> tuple[str, tuple[Key, ...]]:
+    """Return a definition as canonical text, and the definitions of ours that its REFERENCEs stand for, in order."""
     module, name = key
     source = _module(scripts, module)
     if name == EVERYTHING:
@@ -177,20 +177,20 @@ def _spelled_definition(scripts: Path, key: Key) -> tuple[str, tuple[Key, ...]]:
     references: list[Key] = []
 
     def meant(name: str, attribute: str | None = None) -> str | None:
-        """Return the spelling of a name, or of a module's attribute; None where both are spelled as they stand."""
+        """Return the text that stands for a name, or a module's attribute; None where it is the name itself."""
         binding = source.imports.get(name) or ((module, name) if name in source.definitions else None)
         if binding is None or isinstance(binding, str):
             return None if attribute else binding
         if attribute and binding[1] != EVERYTHING:
             return None
         of_module, of_name = _found(scripts, (binding[0], attribute or binding[1]))
-        if _is_carrier(of_module):
+        if _is_support(of_module):
             return of_name
         references.append((of_module, of_name))
         return REFERENCE
 
     statements = [_nameless(statement) for statement in source.definitions.get(name, [])]
-    return spelled(statements, meant), tuple(references)
+    return canonical(statements, meant), tuple(references)
 
 
 def _nameless(statement: ast.stmt) -> ast.stmt:
@@ -200,11 +200,11 @@ def _nameless(statement: ast.stmt) -> ast.stmt:
     return type(statement)(**{**dict(ast.iter_fields(statement)), "name": None})
 
 
-def spelled(node: object, meant=lambda name, attribute=None: None) -> str:
-    """Return a spelling of a syntax tree that is the same on every Python version.
+def canonical(node: object, meant=lambda name, attribute=None: None) -> str:
+    """Return a syntax tree as text that is the same on every Python version.
 
     `ast.dump` is not: newer versions add fields and leave out empty ones, so both are dropped here. `meant(name)` and
-    `meant(name, attribute)` may return another spelling of a name, and of a name's attribute.
+    `meant(name, attribute)` may return what stands for a name, and for a name's attribute.
     """
     if isinstance(node, ast.Name) and (text := meant(node.id)) is not None:
         return text
@@ -213,10 +213,10 @@ def spelled(node: object, meant=lambda name, attribute=None: None) -> str:
         if text is not None:
             return text
     if isinstance(node, ast.AST):
-        parts = ((name, spelled(value, meant)) for name, value in _counting_fields(node))
+        parts = ((name, canonical(value, meant)) for name, value in _counting_fields(node))
         return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in parts if text)})"
     if isinstance(node, list):
-        parts = (spelled(part, meant) for part in node if not _is_ours(part))
+        parts = (canonical(part, meant) for part in node if not _is_ours(part))
         return f"[{','.join(parts)}]" if node else ""
     return "" if node is None else repr(node)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trainsize.common.errors import UserError, listing, nearest
 from trainsize.common.files import digest
-from trainsize.common.fingerprint import spelled
+from trainsize.common.fingerprint import canonical
 
 
 def source(path: str, folder: Path) -> tuple[Path, ast.Module]:
@@ -38,13 +38,13 @@ def source(path: str, folder: Path) -> tuple[Path, ast.Module]:
 
 def code(path: str, folder: Path) -> str:
     """Return the fingerprint of the file that `path` names."""
-    return digest(spelled(source(path, folder)[1]))
+    return digest(canonical(source(path, folder)[1]))
 
 
 def load(path: str, expected: str, folder: Path) -> Callable:
     """Import what `path` names. Raises UserError when the file is not the one whose fingerprint is expected."""
     file, tree = source(path, folder)
-    if digest(spelled(tree)) != expected:
+    if digest(canonical(tree)) != expected:
         raise UserError(f"{file}: changed since snakemake read it; run snakemake again")
     module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location(file.stem, file))
     sys.modules[file.stem] = module  # as a plain import would: what the file defines must find its module
