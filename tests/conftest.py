@@ -1,5 +1,6 @@
 """Shared fixtures: a copy of the project in a temporary folder, with a tiny study, and the snakemake command in it."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -135,12 +136,25 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path / "project")
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder `name` that `make` fills, once for all the processes that share the tests."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, ready = shared / name, shared / f"{name}.ready"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed half-way
+            make(folder)
+            ready.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose tiny study has run to its end; to be looked at or copied, never changed."""
-    project = make_project(tmp_path_factory.mktemp("finished") / "project")
-    project.snakemake("--cores", "2")
-    return project
+    return Project(made_once(tmp_path_factory, "finished", lambda f: make_project(f).snakemake("--cores", "2")))
 
 
 @pytest.fixture
@@ -152,19 +166,18 @@ def finished(finished_project: Project, tmp_path: Path) -> Project:
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the prepared data set `digits`; to be read or copied, never changed."""
-    folder = tmp_path_factory.mktemp("digits")
-    prepare("digits", folder, mirror="")
-    return folder
+    return made_once(tmp_path_factory, "digits", lambda folder: prepare("digits", folder, mirror=""))
 
 
 @pytest.fixture(scope="session")
-def mirror(tmp_path_factory):
-    """The real data sets, laid out as a mirror."""
+def mirror(tmp_path_factory) -> Path:
+    """The real data sets, laid out as a mirror; to be read, never changed."""
     if not (REAL / "unpack.py").is_file():
         pytest.skip(f"no real data sets in {REAL} (name their folder: TRAINSIZE_TEST_DATA)")
-    folder = tmp_path_factory.mktemp("mirror")
-    subprocess.run([sys.executable, REAL / "unpack.py", folder], check=True, capture_output=True)
-    return folder
+    unpack = [sys.executable, REAL / "unpack.py"]
+    return made_once(
+        tmp_path_factory, "mirror", lambda folder: subprocess.run([*unpack, folder], check=True, capture_output=True)
+    )
 
 
 def make_project(folder: Path) -> Project:
