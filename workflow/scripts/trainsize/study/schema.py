@@ -1,17 +1,19 @@
-"""The schema of a study file, with the metrics that there are."""
+"""The schema of a study file, with the metrics and the kinds of figures that there are."""
 
 from copy import deepcopy
 from functools import cache
 
 from trainsize.common.schema import load_schema
+from trainsize.figures.kinds import KINDS
 from trainsize.runs.metrics import OF_STUDIES, Metric
 
 
 @cache
 def study_schema() -> dict:
-    """Return the schema of a study file: `study.schema.yaml`, and what it says of each metric from the catalogue."""
+    """Return the schema of a study file: `study.schema.yaml`, completed with the names of metrics and figures."""
     schema = deepcopy(load_schema("study"))
     schema["$defs"]["metrics"]["items"] = {"enum": list(OF_STUDIES)}
+    schema["$defs"]["figures"]["items"] = {"enum": list(KINDS)}
     regressions = schema["properties"]["regressions"]["properties"]
     regressions["targets"]["properties"] = {name: _targets(metric) for name, metric in OF_STUDIES.items()}
     regressions["equivalence_margin"]["properties"] = {name: _margin(metric) for name, metric in OF_STUDIES.items()}
