@@ -235,7 +235,8 @@ print("works" if profile["default-resources"]["constraint"] == "nvme" else profi
             f"{LIBRARY}/runs/budget.py": [
                 (
                     '    if "epochs" in budget:\n',
-                    '    if "thousands" in budget:\n        return total_updates({"samples": 1000 * budget["thousands"]}, n, batch_size)\n'
+                    '    if "thousands" in budget:\n'
+                    '        return total_updates({"samples": 1000 * budget["thousands"]}, n, batch_size)\n'
                     '    if "epochs" in budget:\n',
                 )
             ],
@@ -289,7 +290,7 @@ print("works" if rows.tolist() == list(range(80, 100)) else rows)
     """Ask about runs that get every test image right."""
     tested = "whether a run has no error"
     if sheet.has("test_accuracy") and (sheet.rows["test_accuracy"] == 1).any():
-        yield Finding("perfect", "test_accuracy", QUESTION, tested, "an accuracy of 1", "look for test images in training")
+        yield Finding("perfect", "test_accuracy", QUESTION, tested, "accuracy 1", "are test images trained on?")
     else:
         yield untested("perfect", tested, "no perfect run")
 
