@@ -17,7 +17,7 @@ PYTHON_FILES := workflow/scripts tests benchmarks
 RULE_FILES := Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures verify archive licences report reproduction docs bench bench-gpu lock clean
+.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures verify archive licences report reproduction docs site bench bench-gpu lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -37,8 +37,8 @@ demo: setup ## run the default study, from data to report
 	$(SNAKEMAKE) --rerun-incomplete --quiet rules
 	@echo "The report: $(CURDIR)/results/$(STUDY)/report.html"
 
-test: setup ## run the tests
-	$(BIN)/python -m pytest -m "not slow and not slurm"
+test: setup ## run the tests, CORES=2 at a time
+	$(BIN)/python -m pytest -m "not slow and not slurm" --numprocesses $(CORES)
 
 test-slow: setup ## run the tests that take minutes, and write what they did to docs/reliability.md
 	$(BIN)/python -m pytest -m slow --faults=docs/reliability.md
@@ -86,6 +86,10 @@ reproduction: setup ## run STUDY corrected and as published, and set both beside
 
 docs: setup ## write the pages that come from schemas and tables
 	PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize.reference
+
+site: setup ## make site/index.html of the README and the pages below docs/
+	rm -rf site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --conf-dir docs . site
 
 bench: setup ## measure the speed of training and of Snakemake (a quarter of an hour)
 	$(BIN)/python benchmarks/speed.py
