@@ -13,7 +13,7 @@ TOOL = PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize
 # `quick` stays the last variant: it goes over all others
 CORRECTED = $(patsubst %+quick,%,$(STUDY))+corrected$(if $(filter %+quick,$(STUDY)),+quick)
 FOR = $(if $(PROFILE),--profile $(PROFILE)) $(if $(FORMAT),--format $(FORMAT))
-PYTHON_FILES := workflow/scripts tests benchmarks docs
+PYTHON_FILES := workflow/scripts tests benchmarks docs/conf.py
 RULE_FILES := Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
