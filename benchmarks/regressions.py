@@ -1,10 +1,10 @@
-"""How long it takes to fit 1,000 learning curves with everything that is said of them.
+"""Measure how long the full analysis of 1,000 learning curves takes.
 
     python benchmarks/regressions.py [--curves 1000] [--processes 2]
 
 The curves are simulated: 11 sizes, 10 crossed seeds, a power law with a floor. Each gets the default families with
 multistart, hold-out and 2,000 resamples each, targets, saturation, tests of shape, predictions and parameters, and the
-straight lines with the mixed model: all that the regressions stage does for a model and metric but reading predictions.
+straight lines with the mixed model: all that the regressions stage does for a model and metric but read predictions.
 """
 
 import argparse
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 import numpy as np
 import pandas as pd
 
-from trainsize.curves.measured import Response
+from trainsize.curves.curve import Response
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse
 from trainsize.runs.metrics import METRICS
@@ -47,9 +47,9 @@ def one(number: int) -> tuple[float, str]:
     """Analyse one curve; return the processor seconds it took and the family chosen."""
     runs = simulated(number)
     start = time.process_time()
-    found = analyse(runs, ["model"], [RESPONSE], Options(), Data(n_test=20_800, classes=26))
+    rows = analyse(runs, ["model"], [RESPONSE], Options(), Data(n_test=20_800, class_counts=[800] * 26))
     seconds = time.process_time() - start
-    return seconds, next(row["method"] for row in found["fits"] if row.get("chosen"))
+    return seconds, next(row["method"] for row in rows.tables["fits"] if row.get("chosen"))
 
 
 def main() -> None:

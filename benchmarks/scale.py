@@ -20,11 +20,11 @@ import numpy as np
 import psutil
 from overhead import measured, project
 
-from trainsize.common.files import link, write_sealed
+from trainsize.common.files import link_or_copy
 from trainsize.common.fingerprint import fingerprint
 from trainsize.common.tables import write_table
 from trainsize.datasets.prepared import Prepared
-from trainsize.runs.record import checksums
+from trainsize.runs.record import Device, Record, checksums, write_record
 from trainsize.runs.run import FILES, Run, settings_hash
 from trainsize.study.reader import load_study
 from trainsize.study.study import Study
@@ -97,7 +97,7 @@ def make_runs(study: Study, results: Path) -> None:
         state = results / study.name / run.folder / "state"
         write_run(state, run, labels, wrong, about | {"subset_content": content_hash(subsets[run.draw][run.n])})
         for name in FILES:
-            link(state / name, state.parent / name)
+            link_or_copy(state / name, state.parent / name)
 
 
 def record_of(study: Study, manifest: dict, code: str) -> dict:
@@ -110,7 +110,7 @@ def record_of(study: Study, manifest: dict, code: str) -> dict:
         **{"parameters": 310, "flops_per_image": 600, "updates": 100, "selected_step": 100, "images_seen": 1600},
         **{"images_evaluated": 10_000, "neurons": None, "resumed": 0, "seconds": seconds, "versions": {}},
         **{"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:01+00:00", "commit": None},
-        **{"dirty": None, "device": {"type": "cpu", "name": "none", "threads": 1, "processes": 1}, "host": "none"},
+        **{"dirty": None, "device": Device("cpu", "none", 1), "host": "none"},
     }
 
 
@@ -133,7 +133,7 @@ def write_run(state: Path, run: Run, labels: np.ndarray, wrong: np.ndarray, abou
     write_table(state / "predictions.parquet", PREDICTIONS, predictions)
     final = {name: value for name, value in scores.items() if name != "n_evaluated"}
     record = coordinates | about | {"final": {"test": final, "train": final}, "files": checksums(state, None)}
-    write_sealed(state / "run.json", record)
+    write_record(state / "run.json", Record(**record))
 
 
 def called(folder: Path, *targets: str) -> dict[str, tuple[float, float, float]]:

@@ -34,9 +34,9 @@ from trainsize.study.schema import study_schema
 from trainsize.training.architectures import build, flops_per_image
 from trainsize.training.checkpoint import Checkpoints
 from trainsize.training.images import Images
-from trainsize.training.loop import Fit
 from trainsize.training.processes import ALONE
 from trainsize.training.stage import set_up
+from trainsize.training.trainer import Trainer
 
 STEPS = 20  # updates of a call
 SHAPE, SCRIPT = (1, 28, 28), ROOT / "workflow" / "scripts" / "training.py"
@@ -61,11 +61,11 @@ def images(count: int, seed: int, device: torch.device) -> Images:
     return Images(pixels[:, None].to(device), labels.to(device), mean, std)
 
 
-def fit(splits: dict[str, Images], updates: int, points: int, **changes) -> Fit:
+def trainer(splits: dict[str, Images], updates: int, points: int, **changes) -> Trainer:
     given = recipe(**changes)
     model = build(given, SHAPE, plain.CLASSES, 0).to(splits["train"].pixels.device)
     settings = {"model": given, "budget": {"updates": updates}, "evaluation": {"points": points, "every": None}}
-    return Fit(model, [splits], settings, 0, ALONE)
+    return Trainer(model, [splits], settings, 0, ALONE)
 
 
 def _plain_network() -> nn.Module:
@@ -107,13 +107,13 @@ def our_step(device: torch.device, threads: int, changes: dict, graphs: str) -> 
     os.environ[GRAPHS] = graphs
     set_up(threads)
     train = images(6000, 0, device)
-    return _several(_updates(fit({"test": train, "train": train}, 10**9, 1, **changes)), STEPS, device)
+    return _several(_updates(trainer({"test": train, "train": train}, 10**9, 1, **changes)), STEPS, device)
 
 
-def _updates(fit: Fit) -> Iterator[None]:
-    for rows in fit.batches():
-        fit._update(rows)
-        fit.step += 1
+def _updates(training: Trainer) -> Iterator[None]:
+    while True:
+        training.update()
+        training.step += 1
         yield
 
 
@@ -163,7 +163,7 @@ def our_run(device: torch.device, threads: int, share: float, changes: dict, gra
     def call() -> None:
         with tempfile.TemporaryDirectory() as folder:
             # The plain loop evaluates the test set alone, so ours is given next to nothing else to evaluate.
-            training = fit({"test": test, "train": train}, updates, 12, **changes)
+            training = trainer({"test": test, "train": train}, updates, 12, **changes)
             training.splits = {"test": test, "train": train.take(torch.arange(1, device=device))}
             training.run(Checkpoints(Path(folder), {}, 1e9))
 
@@ -273,7 +273,7 @@ def roofline(device: torch.device, repeats: int, share: float) -> list[dict]:
     done = {"convolutions alone": convolutions * 3 * 2 * 72 * 14 * 14 * 64 * 64 * 25}
     done["matrix products alone"] = products * 2 * side**3
     for name in ("float32", "bfloat16"):
-        side_of = _updates(fit({"test": train, "train": train}, 10**9, 1, **VARIANTS[name]))
+        side_of = _updates(trainer({"test": train, "train": train}, 10**9, 1, **VARIANTS[name]))
         calls[f"update, {name}"] = _several(side_of, 1, device)
         done[f"update, {name}"] = work
     interleaved(calls, 1)

@@ -1,8 +1,10 @@
-"""What tests share beside fixtures: where the project is, and a model's recipe."""
+"""What tests share beside fixtures: where the project is, a model's recipe, and a run's record."""
 
 from pathlib import Path
 
 from trainsize.common.schema import with_defaults
+from trainsize.runs.record import Device, Record
+from trainsize.runs.run import Run
 from trainsize.study.schema import study_schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,3 +17,13 @@ def recipe(architecture="mlp", **settings) -> dict:
     schema = study_schema()
     value = {"architecture": architecture, "batch_size": 8, "optimizer": {"name": "sgd", "lr": 0.1}, **settings}
     return with_defaults(value, schema["$defs"]["recipe"], schema)
+
+
+def record(study: str, run: Run, **changes) -> Record:
+    """Return the record of a run, finished unless `changes` say otherwise."""
+    hashes = dict.fromkeys(("settings_hash", "code", "dataset_content", "subset_content"), "")
+    counts = dict.fromkeys(("parameters", "flops_per_image", "updates", "images_seen", "images_evaluated"), 1)
+    texts = {"status": "finished", "reason": "", "started": "", "finished": "2026-11-21", "host": ""}
+    others = {"settings": {}, "final": {}, "seconds": {}, "versions": {}, "commit": None, "dirty": None}
+    device = Device("cpu", "a laptop", 1)
+    return Record(**{"study": study, **vars(run), **hashes, **counts, **texts, **others, "device": device, **changes})

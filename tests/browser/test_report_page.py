@@ -82,7 +82,7 @@ def test_a_table_sorts_with_mouse_and_keyboard(page):
 
 def test_a_table_filters_and_is_saved_as_csv(page, results):
     expected = by_size(read_table(results / "metrics" / "runs.parquet"))
-    field = page.get_by_label("Show rows of “Test metrics by model and size” with")
+    field = page.get_by_label("Filter the rows of “Test metrics by model and size”")
     for text, rows in (("", expected), ("MLP", expected[3:]), ("nothing like this", [])):
         field.fill(text)
         assert page.locator(f"{SIZES} tbody tr:visible").count() == len(rows)

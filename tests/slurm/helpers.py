@@ -121,7 +121,7 @@ def wait_for_resumption(project, job: str, **run: int) -> dict:
     """Wait until another process than that of `job` has taken the run up from its checkpoint."""
 
     def resumed():
-        return "going on from update" in log_of(project, **run) and holder(project, **run).get("job") not in (None, job)
+        return "resuming from update" in log_of(project, **run) and holder(project, **run).get("job") not in (None, job)
 
     wait_until(resumed, f"{run} to be gone on with")
     return holder(project, **run)

@@ -47,7 +47,7 @@ def test_cancelled_jobs_and_lost_nodes_and_the_end_of_snakemake(on_cluster, clus
         wait_until(lambda: not queue(cluster), "an empty queue")
     states = {row["JobID"]: row["State"].split()[0] for row in accounted(cluster, "JobName", "tiny_mlp_20")}
     assert (states[cancelled], states[lost], states[again]) == ("CANCELLED", "NODE_FAIL", "CANCELLED")
-    assert project.tool("failures").count("goes on from its checkpoint") == 2
+    assert project.tool("failures").count("resumes from its checkpoint") == 2
     with in_background(project, *ON_SLURM, "results/tiny/runs/mlp/n20/draw2/seed2/run.json"):
         wait_for_resumption(project, again, seed=2)
 
@@ -104,7 +104,7 @@ def test_a_preempted_job_is_queued_again_and_goes_on(on_cluster, cluster):
         cluster.ask("scontrol", "update", f"JobId={first['job']}", "StartTime=now")
         wait_until(lambda: holder(project).get("pid") not in (None, first["pid"]), "the job to start again")
         assert holder(project)["job"] == first["job"]
-        wait_until(lambda: "going on from update" in log_of(project), "the run to go on")
+        wait_until(lambda: "resuming from update" in log_of(project), "the run to go on")
         assert len(queue(cluster)) == 1
 
 
@@ -118,7 +118,7 @@ def test_a_second_copy_of_a_run_waits_for_the_first(on_cluster, cluster):
     assert [job.id for job in running(cluster)] == [first["job"]]
     project.snakemake("--unlock")
     with in_background(project, *ON_SLURM):
-        wait_until(lambda: "in training elsewhere" in log_of(project), "the second copy")
+        wait_until(lambda: "another process trains this run" in log_of(project), "the second copy")
         assert len(running(cluster)) == 2
         assert holder(project) == first
         cluster.ask("scancel", first["job"])

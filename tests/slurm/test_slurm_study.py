@@ -23,7 +23,7 @@ def test_from_plan_to_more_seeds(on_cluster, cluster):
 
     cluster.ask("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=1")
     told = json.loads(project.tool("plan", "--profile", "slurm", "--format", "json"))
-    assert told["warnings"] == ["2 jobs at once, but 1 may be in the queue: set jobs to that"]
+    assert told["warnings"] == ["2 jobs at once, but the queue takes only 1: set jobs to 1"]
     cluster.ask("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
     printed = project.snakemake("plan", "--profile", "slurm")
     plan = pd.read_parquet(project.results / "plan.parquet")
@@ -77,7 +77,7 @@ def test_from_plan_to_more_seeds(on_cluster, cluster):
     assert "from SLURM's accounting" in told
     # three jobs, none failed, 30 minutes and 4,002 MB asked for, some hundred MB used
     assert re.search(r"^mlp +20 +3 +0 .* 30\.0 min .* 4,002 +[\d,]{3,}$", told, re.M)
-    assert project.tool("failures") == "tiny: no run was begun and left without results\n"
+    assert project.tool("failures") == "tiny: every run that was started has results\n"
 
 
 def test_two_studies_at_once(on_cluster, cluster):

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from trainsize.audit.tables import FINDINGS
-from trainsize.common.files import read_json, write_sealed
+from trainsize.common.files import read_json, write_with_checksum
 from trainsize.common.tables import read_table, write_table
 from trainsize.datasets.catalogue import DATASETS
 from trainsize.metrics.tables import HISTORY, RUNS
@@ -123,7 +123,7 @@ def test_the_audit_of_honest_runs_is_one_sentence(results):
     assert set(findings["table"]) >= {"cnn", "mlp"}
     assert not set(findings["status"]) & {"finding", "question"}
     page = (results / "report.html").read_text()
-    assert f"The auditor finds nothing in the numbers of the runs: {sum(findings['status'] == 'clear')} checks" in page
+    assert f"The auditor found nothing in the numbers of the runs: {sum(findings['status'] == 'clear')} check" in page
 
 
 def test_a_remark_of_the_auditor_is_in_the_report(finished):
@@ -137,7 +137,7 @@ def test_a_remark_of_the_auditor_is_in_the_report(finished):
     page = (finished.folder / "report.html").read_text()
     assert "The auditor has 1 remark on" in page
     assert '<td class="text">as many as 64 &lt; 500</td>' in page
-    assert "The auditor finds nothing" not in page
+    assert "The auditor found nothing" not in page
 
 
 def test_a_diverged_run_is_listed_with_its_log(finished):
@@ -156,13 +156,13 @@ def test_a_diverged_run_is_listed_with_its_log(finished):
 
 def test_images_that_were_left_out_are_told(finished):
     path = finished.folder / "results" / "datasets" / "digits" / "manifest.json"
-    spoilt = {"train": [f"a/{k}.png: not a whole image (<cut>)" for k in range(1200)], "test": []}
-    write_sealed(path, read_json(path) | {"unreadable": spoilt})
+    spoilt = {"train": [f"a/{k}.png: not a complete image (<cut>)" for k in range(1200)], "test": []}
+    write_with_checksum(path, read_json(path) | {"unreadable": spoilt})
     study = load_study("tiny", finished.folder / "studies")
     write_report(study.card(), finished.results, path, finished.folder / "report.html")
     page = (finished.folder / "report.html").read_text()
     assert "left out: 1,200 training and 0 test images" in page
-    assert "<li>a/4.png: not a whole image (&lt;cut&gt;)</li>" in page
+    assert "<li>a/4.png: not a complete image (&lt;cut&gt;)</li>" in page
     assert "a/5.png" not in page
 
 
@@ -170,7 +170,7 @@ def test_the_report_stands_alone(results):
     page = (results / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "A tiny study" in page
-    assert all(text in page for text in DATASETS["digits"].told.values())
+    assert all(text in page for text in DATASETS["digits"].origin.values())
     assert not re.search(r"src=\"(?!data:)", page)
     assert all((results / link).is_file() for link in re.findall(r"href=\"(?!#)([^\"]+)", page))
     images = re.findall(r"data:image/png;base64,([^\"]+)", page)

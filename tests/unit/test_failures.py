@@ -1,14 +1,15 @@
 """Why a run is not finished, from what SLURM, Snakemake and the stage have written. The lines are SLURM 22.05's own."""
 
-import json
 import os
 import time
 
 import pytest
+from support import record
 
 from trainsize.failures import describe, failures
 from trainsize.jobs import slurm
-from trainsize.runs.run import FILES
+from trainsize.runs.record import write_record
+from trainsize.runs.run import FILES, Run
 from trainsize.study.reader import load_study
 
 STUDY = """\
@@ -62,7 +63,7 @@ def found(study, results, own, of_job=None):
         ),
         ("", "slurmstepd-gpu1: error: Detected 1 oom-kill event(s) in StepId=12.0.", "out of memory"),
         ("", "slurmstepd-gpu1: error: *** JOB 12 ON gpu1 CANCELLED AT 2026-11-21T06:59:01 ***", "cancelled"),
-        ("interrupted: saved, and to be gone on with\n", "", "left in time, to be gone on with"),
+        ("Interrupted. Progress is saved; run snakemake again to resume.\n", "", "interrupted, progress saved"),
         (f"results/s/{FOLDER}: RuntimeError: too bad\n", "", "RuntimeError: too bad"),
         ("Traceback (most recent call last):\n  File\nKeyError: 'a'\n", "", "KeyError: 'a'"),
         ("", "", "killed"),
@@ -102,11 +103,12 @@ def test_a_run_that_ended_without_results_is_told_with_its_reason(study, tmp_pat
     folder.mkdir(parents=True)
     for name in FILES:
         (folder / name).write_text("")
-    (folder / "run.json").write_text(json.dumps({"status": "failed", "reason": "out of memory after update 3"}))
+    failed = record("s", Run("mlp", 20, 1, 1), status="failed", reason="out of memory after update 3")
+    write_record(folder / "run.json", failed)
     (failure,) = found(study, tmp_path, BEGUN)
     assert (failure.reason, failure.ended) == ("failed: out of memory after update 3", True)
     told = describe(study, [failure])
-    assert "delete its folder" in told
+    assert "to train it again, delete its folder" in told
     assert "`snakemake`" not in told
 
 
@@ -116,4 +118,4 @@ def test_a_log_of_seed_10_is_none_of_seed_1(study, tmp_path):
 
 def test_runs_that_were_never_begun_are_none(study, tmp_path):
     assert failures(study, tmp_path) == []
-    assert describe(study, []) == "s: no run was begun and left without results"
+    assert describe(study, []) == "s: every run that was started has results"

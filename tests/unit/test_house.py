@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 import pytest
 from support import ROOT
 
-from trainsize.common.fingerprint import LIBRARY, SCRIPTS, imported
+from trainsize.common.fingerprint import LIBRARY, SCRIPTS, imported_names
 
 HEAVY = ("numpy", "pandas", "torch", "pyarrow", "scipy", "matplotlib", "PIL", "sklearn", "statsmodels")
 LONGEST = 400  # lines of a module
@@ -24,7 +24,7 @@ def arrows() -> dict[str, set[str]]:
     """Return for every module those of the library that it imports."""
     files = {module_of(path): path for path in LIBRARY.rglob("*.py")}
     return {
-        module: {name if name in files else name.rpartition(".")[0] for name in imported(path)}
+        module: {name if name in files else name.rpartition(".")[0] for name in imported_names(path)}
         for module, path in files.items()
     }
 
@@ -82,3 +82,10 @@ def test_what_the_snakefile_imports_is_light():
     program = "\n".join(["import sys", *lines, f"print([name for name in {HEAVY} if name in sys.modules])"])
     done = subprocess.run([sys.executable, "-c", program], cwd=SCRIPTS, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_command_starts_after_all_its_functions():
+    """Behind `if __name__ == "__main__"`, a function would be missing when the module runs as a command."""
+    for path in [*LIBRARY.rglob("*.py"), *SCRIPTS.glob("*.py")]:
+        for statement in ast.parse(path.read_text()).body[:-1]:
+            assert not (isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test)), path

@@ -10,7 +10,7 @@ import pytest
 
 from trainsize.archive import check, pack
 from trainsize.common.errors import UserError
-from trainsize.common.files import read_json, write_sealed
+from trainsize.common.files import read_json, write_with_checksum
 from trainsize.study.reader import load_study
 from trainsize.verify import verify
 
@@ -46,7 +46,7 @@ def test_a_damaged_archive_is_named(archive, tmp_path, faults):
             check(tmp_path / "x.tar.gz")
         faults("bits changed")
     (tmp_path / "x.tar.gz").write_bytes(whole[:-5000])
-    with pytest.raises(UserError, match="cannot be read, it is damaged or cut off"):
+    with pytest.raises(UserError, match="cannot be read, it is damaged or truncated"):
         check(tmp_path / "x.tar.gz")
 
 
@@ -77,13 +77,13 @@ def test_a_run_that_comes_out_otherwise_is_told(finished, study):
     record = read_json(path)
     record["final"]["test"]["accuracy"] = 0.5
     record["files"]["history.parquet"] = "0" * 64
-    write_sealed(path.parents[1] / "run.json", record)
+    write_with_checksum(path.parents[1] / "run.json", record)
     one = load_study("tiny", finished.folder / "studies")
     with pytest.raises(UserError, match=r"history\.parquet: damaged or exchanged"):
         list(verify(one, finished.folder / "results", 12, 0))
     record = read_json(path)
     record["settings"]["model"]["optimizer"]["lr"] = 0.2
-    write_sealed(path.parents[1] / "run.json", json.loads(json.dumps(record)))
+    write_with_checksum(path.parents[1] / "run.json", json.loads(json.dumps(record)))
     told = {run: differences for run, differences in verify(one, finished.folder / "results", 12, 0) if differences}
     assert [(run.model, run.n, run.draw) for run in told] == [("cnn", 20, 1)]
     assert next(iter(told.values()))[0] == "history.parquet and predictions.parquet differ"

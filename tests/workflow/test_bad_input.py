@@ -21,7 +21,7 @@ def refused(project, *arguments: str) -> str:
 
 def test_unknown_study(project):
     printed = refused(project, "--config", "study=tny")
-    assert "no study 'tny'; did you mean 'tiny'? (there: cifar10-cnn, digits, emnist-loss, " in printed
+    assert "no study 'tny'; did you mean 'tiny'? (allowed: cifar10-cnn, digits, emnist-loss, " in printed
 
 
 def test_unknown_key_in_config(project):
@@ -32,7 +32,7 @@ def test_unknown_key_in_config(project):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("seeds: [1, 2]", "seeds: [1, 1]", "seeds: found 1 twice; every one must be different"),
+        ("seeds: [1, 2]", "seeds: [1, 1]", "seeds: found 1 more than once; all must be different"),
         ("seeds: [1, 2]", "sseds: [1, 2]", "unknown key 'sseds'; did you mean 'seeds'?"),
         ("sizes: [20, 40, 80]", "sizes: [20, 2000]", "sizes: found 2000, but digits has 1297 training images"),
         ("sizes: [20, 40, 80]", "sizes: [0, 20]", "sizes.0: found 0, must be at least 1"),
@@ -57,7 +57,7 @@ def test_a_layer_that_the_network_has_not(project):
 def test_results_that_are_a_file(project):
     (project.folder / "results").write_text("")
     printed = project.snakemake("-n", check=False)
-    assert "the results go into a folder of this name, but it is a file" in printed
+    assert "is a file, but a folder of this name is needed for the results" in printed
     assert "Traceback" not in printed
 
 
@@ -74,4 +74,4 @@ def test_results_that_cannot_be_written_to():
         command = [sys.executable, "-c", script, f"{folder}/results"]
         done = subprocess.run(command, env={"PYTHONPATH": library}, capture_output=True, text=True)
     assert done.returncode != 0
-    assert "cannot be written to" in done.stderr
+    assert "this folder is not writable" in done.stderr

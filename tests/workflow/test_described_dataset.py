@@ -80,7 +80,7 @@ def test_a_described_data_set_goes_from_its_files_to_overlap(blobs, monkeypatch)
 
 def test_missing_and_damaged_files_are_one_message(blobs, monkeypatch):
     output = make(blobs, SUBSETS, check=False)
-    assert "studies/blobs.yaml: dataset: blobs/train-images-idx3-ubyte.gz: there is no such file" in output
+    assert "studies/blobs.yaml: dataset: blobs/train-images-idx3-ubyte.gz: no such file" in output
     assert "Traceback" not in output
 
     # With its facts stated, the study is read without the files, which then come from the mirror.
@@ -91,7 +91,7 @@ def test_missing_and_damaged_files_are_one_message(blobs, monkeypatch):
     whole = labels.read_bytes()
     labels.write_bytes(whole[:-5])
     output = make(blobs, SUBSETS, check=False)
-    assert "t10k-labels-idx1-ubyte.gz: not a whole IDX file" in output
+    assert "t10k-labels-idx1-ubyte.gz: not a complete IDX file" in output
     assert "Traceback" not in output
     assert not (blobs.folder / "results" / "datasets" / "blobs" / "manifest.json").exists()
 

@@ -69,7 +69,7 @@ def test_read_only_results(on_disk, disk, faults):
     printed = on_disk.snakemake(*GO_ON, check=False)
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
     faults("read-only results")
-    assert "this folder cannot be written to; change its permissions, or make it a link to one that can" in printed
+    assert "this folder is not writable; change its permissions, or replace it by a link to one that is" in printed
     assert "Traceback" not in printed
     on_disk.snakemake(*GO_ON)
 

@@ -145,7 +145,7 @@ print("works" if recorded and value == 0.5 and study.figures["metrics"] == ["con
             "root3",
             "c + a n^-1/3",
             ("c", "a"),
-            "free",
+            Floor.FREE,
             lambda x: x ** (-1 / 3),
             lambda c, a, n0: (c, a * n0 ** (1 / 3)),
             inverse=lambda level: level**-3.0,
@@ -186,7 +186,10 @@ def surface_map(''',
                 )
             ],
             f"{LIBRARY}/figures/kinds.py": [
-                ("KINDS = {\n", 'KINDS = {\n    "time": Kind("Seconds that each run trained.", needs=("sizes",)),\n')
+                (
+                    "FIGURES = {\n",
+                    'FIGURES = {\n    "time": Kind("Seconds that each run trained.", needs=("sizes",)),\n',
+                )
             ],
             f"{LIBRARY}/figures/stage.py": [
                 ("surface, training\n", "surface, time_spent, training\n"),

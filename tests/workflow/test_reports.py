@@ -1,4 +1,4 @@
-"""Reports before a study is finished, of published studies whose other forms come later, and Snakemake's own."""
+"""Reports before a study is finished, of published studies whose other versions come later, and Snakemake's own."""
 
 import shutil
 
@@ -9,11 +9,11 @@ from trainsize.common.errors import UserError
 from trainsize.common.tables import read_table
 from trainsize.interim import write_interim
 from trainsize.metrics.tables import RUNS
-from trainsize.reproduction.tables import FORMS, SETTINGS
+from trainsize.reproduction.tables import SETTINGS, VERSIONS
 from trainsize.study.reader import load_study
 
 PUBLISHED = """\
-title: A tiny form of a published study
+title: A tiny version of a published study
 dataset: digits
 sizes: [20, 40]
 seeds: [1, 2]
@@ -47,14 +47,14 @@ def test_an_interim_report_says_what_is_missing_and_changes_nothing(finished):
     assert "<strong>Interim report:</strong> 3 of 12 runs are missing" in page
     assert "mlp, 80 images, draw 2, seed 2: killed" in page
     assert "runs/mlp/n80/draw2/seed2 of tiny: training" in page
-    assert "Not begun: 2 of cnn with 40 images." in page
+    assert "Not started: 2 runs of cnn with 40 images." in page
     assert "Interim report" not in (finished.results / "report.html").read_text()
 
 
 def test_runs_of_other_settings_make_no_interim_report(finished):
     study = finished.folder / "studies" / "tiny.yaml"
     study.write_text(study.read_text().replace("lr: 0.1", "lr: 0.2"))
-    with pytest.raises(UserError, match="12 runs finished, but none of them with the study's present settings"):
+    with pytest.raises(UserError, match="12 runs finished, but none of them with the study's current settings"):
         write_interim(load_study("tiny", study.parent), finished.folder / "results")
 
 
@@ -64,20 +64,20 @@ def test_without_a_finished_run_there_is_no_interim_report(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_reproduction_is_made_anew_when_another_form_has_been_run(project):
+def test_a_reproduction_is_made_anew_when_another_version_has_been_run(project):
     (project.folder / "studies" / "emnist-loss.yaml").write_text(PUBLISHED)
-    forms = "emnist-loss", "emnist-loss+corrected"
-    as_published, corrected = (("--config", f"study={form}") for form in forms)
-    folder = project.folder / "results" / forms[0]
+    versions = "emnist-loss", "emnist-loss+corrected"
+    as_published, corrected = (("--config", f"study={version}") for version in versions)
+    folder = project.folder / "results" / versions[0]
     project.snakemake("--cores", "2", *as_published)
-    assert list(read_table(folder / FORMS.path)["runs"]) == [4, 0]
+    assert list(read_table(folder / VERSIONS.path)["runs"]) == [4, 0]
     assert "study=emnist-loss+corrected</code> runs it" in (folder / "report.html").read_text()
     assert project.planned_jobs(*as_published) == {}
     project.snakemake("--cores", "2", *corrected)
     assert project.planned_jobs(*corrected) == {}
     assert project.planned_jobs(*as_published) == {"reproduction": 1, "report": 1, "all": 1}
     project.snakemake("--cores", "2", *as_published)
-    assert list(read_table(folder / FORMS.path)["runs"]) == [4, 4]
+    assert list(read_table(folder / VERSIONS.path)["runs"]) == [4, 4]
     settings = read_table(folder / SETTINGS.path).set_index("setting")
     assert list(settings.loc["labels"]) == ["mlp", "constant", "given"]
     assert project.planned_jobs(*as_published) == {}

@@ -93,7 +93,7 @@ def test_rewording_comments_reruns_nothing(finished):
 
 
 def test_editing_the_trainer_retrains_everything(finished):
-    finished.edit(TRAINER, "losses.append(self._update(next(rows)))", "losses += [self._update(next(rows))]")
+    finished.edit(TRAINER, "losses.append(self.update())", "losses += [self.update()]")
     assert finished.planned_jobs() == {"training": 6, **AGGREGATES}
 
 

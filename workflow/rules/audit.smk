@@ -1,6 +1,6 @@
-"""audit: signs of known mistakes in the numbers of the study's own runs.
+"""audit: searches the numbers of the study's own runs for signs of known mistakes.
 
-Needs the tables of runs and checkpoints; makes results/{study}/audit/.
+Reads the tables of runs and checkpoints; writes results/{study}/audit/.
 """
 
 

@@ -1,8 +1,8 @@
-"""download: a data set, prepared as uint8 arrays with a manifest.
+"""download: prepares a data set as uint8 arrays with a manifest.
 
-Needs the mirror or the official addresses, and runs where snakemake was called, not on a cluster's nodes. Makes
-results/datasets/{dataset}/. Its code is no parameter: what counts is the content, whose hash is in the manifest, and a
-data set is never made again because a reader of another one was edited.
+Reads the mirror or the official addresses, on the machine where snakemake is called, not on cluster nodes. Writes
+results/datasets/{dataset}/. The code is not a parameter, because a data set must not be prepared again after an edit of
+another one's reader. What counts is the content, whose hash is in the manifest.
 """
 
 
@@ -19,12 +19,12 @@ rule download:
     conda:
         "../../envs/data.yaml"
     resources:
-        # Where its files come from does not change a data set, and resources are not compared.
+        # A resource, because resources are not compared and the source of the files does not change a data set.
         mirror=MACHINE["data"]["mirror"],
     params:
         request=as_json(STUDY.dataset.request),
         folder=subpath(output.manifest, parent=True),
-        # Data sets prepared in another layout are prepared anew.
+        # Data sets with another layout are prepared again.
         layout=LAYOUT,
     shell:
         "python $SCRIPTS/download.py {log:q} {params.request:q} {params.folder:q} {resources.mirror:q}"

@@ -1,8 +1,8 @@
-"""figures: what the tables show.
+"""figures: draws the tables.
 
-Needs the tables of metrics, regressions and overlap and the data set, whose content its manifest stands for; makes
-each figure as PNG and PDF in results/{study}/figures/, and of surfaces a page to turn them. The runs' predictions are
-read too; the tables of metrics are made anew whenever those change.
+Reads the tables of metrics, regressions and overlap, and the data set, represented by its manifest. Writes each figure
+as PNG and PDF to results/{study}/figures/, and an interactive page of surfaces. It also reads the runs' predictions,
+which are no inputs because the tables of metrics change with them.
 """
 
 

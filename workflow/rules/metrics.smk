@@ -1,8 +1,8 @@
-"""metrics: the runs of the study in a few tables.
+"""metrics: collects the runs of the study in a few tables.
 
-Needs every run, the list of subsets and the data set's manifest; makes results/{study}/metrics/. A run's record stands
-for its history and predictions, which it vouches for: each file of ten thousand runs that is named here costs a dry run
-two seconds.
+Reads every run, the list of subsets and the data set's manifest; writes results/{study}/metrics/. A run's record
+represents its history and predictions, whose checksums it holds: each further input file per run adds two seconds to a
+dry run of ten thousand runs.
 """
 
 

@@ -1,6 +1,6 @@
-"""overlap: how many images every two subsets of the study share, beside what chance gives.
+"""overlap: counts the images shared by every pair of the study's subsets and compares them with chance.
 
-Needs all subsets and the labels of the data set; makes two tables in results/{study}/overlap/, of pairs and of
+Reads all subsets and the labels of the data set; writes two tables to results/{study}/overlap/, one of pairs and one of
 their classes.
 """
 

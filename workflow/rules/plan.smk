@@ -1,6 +1,6 @@
 """plan: which runs the study still needs, why, and what they cost.
 
-Needs nothing and runs whenever it is asked for; prints, and writes results/{study}/plan.parquet.
+Needs no input and runs whenever it is requested. Prints the plan and writes results/{study}/plan.parquet.
 """
 
 
@@ -14,13 +14,13 @@ rule plan:
     conda:
         "../../envs/training.yaml"
     params:
-        place=lambda wildcards, resources: canonical_json(
+        options=lambda wildcards, resources: canonical_json(
             {
                 "settings": MACHINE,
                 "jobs": workflow.resource_settings.nodes or workflow.resource_settings.cores,
                 "retries": workflow.execution_settings.retries,
-                "asked": dict(resources.items()) if workflow.resource_settings.nodes else None,
+                "requested": dict(resources.items()) if workflow.resource_settings.nodes else None,
             }
         ),
     shell:
-        "python $SCRIPTS/plan.py {params.place:q} results | tee {log:q}"
+        "python $SCRIPTS/plan.py {params.options:q} results | tee {log:q}"

@@ -1,6 +1,7 @@
-"""regressions: how each metric moves with the size, what follows, and how sure that is.
+"""regressions: fits how each metric changes with the size, and answers the study's questions with intervals.
 
-Needs the table of runs, their predictions, the subsets and the data set's manifest; makes results/{study}/regressions/.
+Reads the table of runs, their predictions, the subsets and the data set's manifest; writes
+results/{study}/regressions/.
 """
 
 

@@ -1,6 +1,6 @@
-"""report: one page that answers the study's question.
+"""report: writes one page that answers the study's question.
 
-Needs the tables, the figures, the data set's manifest and, of a published study, the reproduction; makes
+Reads the tables, the figures, the data set's manifest and, for a published study, the reproduction; writes
 results/{study}/report.html.
 """
 

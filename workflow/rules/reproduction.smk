@@ -1,6 +1,6 @@
-"""reproduction: the numbers of a published study, as published and corrected, beside the printed ones.
+"""reproduction: a published study's numbers compared with ours, as published and corrected.
 
-Needs the tables of this form of the study, and those of its other forms that have been run; makes
+Needs the tables of this version of the study, and those of its other versions that have been run; makes
 results/{study}/reproduction/. Studies that reproduce nothing do not have this stage.
 """
 
@@ -13,7 +13,7 @@ if reproduced(STUDY.name):
         input:
             f"results/{STUDY.name}/metrics/neurons.parquet",
             f"results/{STUDY.name}/overlap/overlap.parquet",
-            runs=lambda wildcards: tables_of_forms(),
+            runs=lambda wildcards: tables_of_versions(),
         output:
             reproduction_files(),
         log:

@@ -1,6 +1,6 @@
-"""subsets: which training images each size and draw holds.
+"""subsets: chooses the training images of each size and draw.
 
-Needs the labels of the data set; makes one table per size and draw, all sizes of a draw in one job, and a list of them.
+Reads the labels of the data set; writes one table per size and draw, all sizes of a draw in one job, and a list of them.
 """
 
 

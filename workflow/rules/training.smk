@@ -1,10 +1,10 @@
-"""training: one run per model, size, draw and seed.
+"""training: trains one run per model, size, draw and seed.
 
-Needs the data set; makes each run's history, predictions and record. The runs of one model and size are packed,
-`runs_per_job` of them into a job: one rule per pack, whose outputs name its draws and seeds while model and size stay
+Reads the data set; writes each run's history, predictions and record. Runs of one model and size are packed into jobs of
+`runs_per_job` runs. Each pack has its own rule, whose outputs name its draws and seeds, while model and size remain
 wildcards. Nothing that Snakemake compares (inputs, parameters, the text of the command) depends on the packing, so
-changing it makes no finished run stale. That is why the tables of subsets are no inputs: a run draws its rows by the same
-function of the data set, the settings and the draw, and the metrics stage checks their hashes against the tables.
+changing it makes no finished run stale. For this reason the tables of subsets are no inputs: a run draws its rows by the
+same function of the data set, the settings and the draw, and the metrics stage compares their hashes with the tables.
 """
 
 for pack in packs(STUDY.pairs, MACHINE["runs_per_job"]):

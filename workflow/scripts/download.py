@@ -1,4 +1,4 @@
-"""download.py LOG REQUEST FOLDER [MIRROR]: prepare the data set that REQUEST names or describes in FOLDER."""
+"""download.py LOG REQUEST FOLDER [MIRROR]: prepare, in FOLDER, the data set that REQUEST names or describes."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""operations.py STUDY RESULTS: count the operations of the networks of a study that nobody has run.
+"""operations.py STUDY RESULTS: count the operations of the networks of a study that have no runs.
 
-Exits with estimates.MISTAKE, after one message, where the study file asks for what a network has not.
+Exits with estimates.MISTAKE, after one message, when a network in the study file cannot be used.
 """
 
 import sys

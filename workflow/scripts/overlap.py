@@ -1,4 +1,4 @@
-"""overlap.py LOG GRID DATASET RESULTS: count the images that every two subsets of a study share."""
+"""overlap.py LOG GRID DATASET RESULTS: count the images shared by every pair of a study's subsets."""
 
 from itertools import product
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""plan.py PLACE RESULTS: print what a study still costs where PLACE says, and write it as a table."""
+"""plan.py OPTIONS RESULTS: print what a study still costs, and write it as a table."""
 
 import json
 import sys
@@ -7,5 +7,5 @@ from pathlib import Path
 from trainsize.plan.stage import plan_for
 
 if __name__ == "__main__":
-    place, results = sys.argv[1:]
-    plan_for(json.loads(place), Path(results))
+    options, results = sys.argv[1:]
+    plan_for(json.loads(options), Path(results))

@@ -1,8 +1,8 @@
-"""reproduction.py LOG SETTINGS RESULTS: set the numbers of a published study's forms beside the published ones."""
+"""reproduction.py LOG SETTINGS RESULTS: compare our numbers, as published and corrected, with the printed ones."""
 
 from pathlib import Path
 
-from trainsize.common.places import ROOT
+from trainsize.common.paths import ROOT
 from trainsize.jobs.job import run_stage
 from trainsize.reproduction.stage import write_reproduction
 from trainsize.study.reader import load_study

@@ -1,4 +1,4 @@
-"""subsets.py LOG SETTINGS DATASET TABLE ...: draw one draw's subsets, one table per size."""
+"""subsets.py LOG SETTINGS DATASET TABLE ...: write the subsets of one draw, one table per size."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """training.py LOG SETTINGS CODE DATASET THREADS DEVICE RECORD ...: train the runs whose records are named.
 
-A model with several GPUs is trained by as many processes, which torchrun starts with this same script.
+For a model with several GPUs, torchrun starts this same script in one process per GPU.
 """
 
 import sys
@@ -19,9 +19,9 @@ def main(settings: dict, code: str, dataset: str, threads: str, device: str, *re
     if count > 1 and not Processes.started():
         leave_in_time()
         with all_locked(Path(record).parent / "state" for record in records):
-            start(count, Path(__file__), [OPEN_LOG, *sys.argv[2:]], Interruption.heed)
+            start(count, Path(__file__), [OPEN_LOG, *sys.argv[2:]], Interruption.catch_signals)
         return
-    Interruption.heed()
+    Interruption.catch_signals()
     if count == 1:
         leave_in_time()
     train_runs(settings, code, staged(Path(dataset)), int(threads), device, [Path(record) for record in records])

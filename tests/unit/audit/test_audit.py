@@ -19,14 +19,14 @@ from trainsize.audit import __main__
 from trainsize.audit.__main__ import main
 from trainsize.audit.facts import Facts, facts_of
 from trainsize.audit.findings import FINDING, QUESTION, UNTESTED, Finding
-from trainsize.audit.grid import last_batch
+from trainsize.audit.last_batch import last_batch
 from trainsize.audit.scores import expected_maximum
 from trainsize.audit.sheet import sheet_of_texts
 from trainsize.audit.stage import audit, audit_study
 from trainsize.audit.tables import FINDINGS
 from trainsize.common.errors import UserError
 from trainsize.common.fingerprint import SCRIPTS
-from trainsize.common.tables import WRITING, placed, read_table
+from trainsize.common.tables import PARQUET_OPTIONS, read_table, with_file_metadata
 from trainsize.published import printed
 
 SIZES = "100 200 400 800 1600 3200"
@@ -225,8 +225,10 @@ def test_a_batch_size_hides_no_grid(batch_size):
 
 def test_a_batch_that_values_could_not_show_is_not_visible():
     data = table(accuracy=["0.61", "0.68", "0.74", "0.79", "0.83", "0.87"])
-    told = [findings(data, "clear", n_test=10_000, batch_size=size)["last-batch"][0].meaning for size in (None, 100)]
-    most = [int(meaning.rsplit(" ", 1)[1]) for meaning in told]
+    meanings = [
+        findings(data, "clear", n_test=10_000, batch_size=size)["last-batch"][0].meaning for size in (None, 100)
+    ]
+    most = [int(meaning.rsplit(" ", 1)[1]) for meaning in meanings]
     assert most[1] <= most[0] < 100
 
 
@@ -316,7 +318,7 @@ def test_f1_that_is_accuracy_is_found_and_macro_f1_is_not():
     (asked,) = findings(table(test_acc=printed, test_f1=printed), QUESTION)["f1-is-accuracy"]
     assert "unless there are two classes" in asked.meaning
     two = findings(table(test_acc=printed, test_f1=printed), UNTESTED, classes=2)["f1-is-accuracy"][0]
-    assert "of two classes macro F1 may print the same" in two.meaning
+    assert "for two classes macro F1 may print the same" in two.meaning
     few = [f"{value:.2f}" for value in accuracy]
     assert "so few digits" in findings(table(test_acc=few, test_f1=few), status=UNTESTED)["f1-is-accuracy"][0].meaning
 
@@ -554,9 +556,7 @@ def test_labels_are_those_of_the_row_s_own_data_set_or_else_of_the_facts():
     own = table(dataset=["my-set", "mnits"], classes=["3", "3"], rows=["59999", "59999"])
     assert "labels" not in findings(own, QUESTION, classes=3)
     unknown = [finding.meaning for finding in findings(own, UNTESTED, classes=3)["labels"]]
-    assert [meaning.split(";")[0] for meaning in unknown] == [
-        f"data set '{x}' is not known" for x in ("my-set", "mnits")
-    ]
+    assert [meaning.split(";")[0] for meaning in unknown] == [f"unknown data set '{x}'" for x in ("my-set", "mnits")]
     assert "did you mean 'mnist'?" in unknown[1]
 
 
@@ -573,7 +573,7 @@ def test_labels_lost_rows_and_constant_labels():
 def written(path, table: pd.DataFrame) -> None:
     """Write a table of whatever columns as the workflow's are written."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    parquet.write_table(arrow.cast(placed(arrow.schema, path)), path, **WRITING)
+    parquet.write_table(arrow.cast(with_file_metadata(arrow.schema, path)), path, **PARQUET_OPTIONS)
 
 
 def test_own_runs_are_audited_model_by_model(tmp_path):
@@ -629,10 +629,10 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
     ("text", "message"),
     [
         ("test_acuracy\n0.9\n", "unknown column 'test_acuracy'; did you mean 'test_accuracy'?"),
-        ("colour\nred\n", "no column is known to the auditor"),
+        ("colour\nred\n", "the auditor knows none of the columns colour"),
         (
             'accuracy\n"0,91"\n',
-            "column test_accuracy: '0,91' is not a number; decimals are written with a point",
+            "column test_accuracy: '0,91' is not a number; write decimals with a point",
         ),
         ("accuracy\n0.91\nabout 0.9\n", "line 3, column test_accuracy: 'about 0.9' is not a number"),
         ("accuracy\n912\n", "neither a share (0 to 1) nor a percentage"),
@@ -647,7 +647,7 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
         ("metric,intercept,slope,sizes\naccuracy,0.4,0.1,0 10\n", "column sizes: '0 10'; write whole numbers from 1"),
         (
             "metric,intercept,slope,sizes\ntop1,0.4,0.1,10 20\ntop1,0.5,0.1,20; 10\n",
-            "line 3, column metric: a second regression of test_accuracy over the same sizes; tell them apart by",
+            "line 3, column metric: a second regression of test_accuracy over the same sizes; distinguish them by",
         ),
         ("n,accuracy,removed\n10,0.9,maybe\n", "'maybe'; allowed: yes, no"),
         ("accuracy\n", "has no rows"),
@@ -658,14 +658,17 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
         ("accuracy,accuracy\n0.9,0.8\n", "two columns mean 'test_accuracy'"),
         ("accuracy\n\n0.91\n,\nabc\n", "line 5, column test_accuracy: 'abc'"),
         ('note,accuracy\n"two\nlines",0.91\nx,abc\n', "line 4, column test_accuracy: 'abc'"),
-        ("size;accuracy\n100;0,91\n", "columns are separated by commas, here it seems by semicolons"),
-        ("size\taccuracy\n100\t0.91\n", "here it seems by tabs"),
+        ("size;accuracy\n100;0,91\n", "columns seem to be separated by semicolons; separate them by commas"),
+        ("size\taccuracy\n100\t0.91\n", "columns seem to be separated by tabs"),
         ("loss\n1e400\n", "'1e400' is too large"),
         ("n,accuracy\n1e30,0.91\n", "'1e30' is not a whole number from 1 to 1,000,000,000"),
         ("n,accuracy\n10%,0.91\n", "'10%' has a per cent sign, which only accuracies, F1 and the column percent can"),
-        ("n,accuracy\n12.000,0.91\n", "'12.000' has decimals; thousands are grouped by commas"),
-        ("accuracy\n0.91\n92.5\n", "line 2, column test_accuracy: '0.91' stands among per cents; write 91%, or 0.91%"),
-        ("accuracy\n91%\n0.92\n", "line 3, column test_accuracy: '0.92' stands among per cents"),
+        ("n,accuracy\n12.000,0.91\n", "'12.000' has decimals; group thousands with commas"),
+        (
+            "accuracy\n0.91\n92.5\n",
+            "line 2, column test_accuracy: '0.91' is in a column of per cents; write 91%, or 0.91%",
+        ),
+        ("accuracy\n91%\n0.92\n", "line 3, column test_accuracy: '0.92' is in a column of per cents"),
     ],
 )
 def test_a_table_that_makes_no_sense_is_one_message(tmp_path, capsys, text, message):
@@ -713,7 +716,7 @@ def test_a_name_that_is_near_another_and_no_slip_is_left_out(name):
 
 def test_a_table_without_a_score_says_so(tmp_path, capsys):
     assert main([csv(tmp_path, "n,Accuracy (%)\n100,91.2\n")]) == 0
-    assert "Accuracy (%) (and no column is read as a score" in capsys.readouterr().out
+    assert "Accuracy (%) (and no column is a score" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

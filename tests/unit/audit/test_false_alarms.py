@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from trainsize.audit.facts import Facts
 from trainsize.audit.findings import FINDING, QUESTION
-from trainsize.audit.grid import Values, find_grid, fits, log_chance
+from trainsize.audit.last_batch import Values, find_grid, fits, log_chance
 from trainsize.audit.sheet import sheet_of_texts
 from trainsize.audit.stage import ALPHA, audit
 from trainsize.statistics.hypotheses import holm

@@ -3,16 +3,16 @@
 import pytest
 
 from trainsize.common.errors import UserError
-from trainsize.common.files import canonical_json, digest, link, read_json, whole, write_json
+from trainsize.common.files import atomic_write, canonical_json, digest, link_or_copy, read_json, write_json
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "a" / "b.txt"
-    with pytest.raises(RuntimeError), whole(target) as partial:
+    with pytest.raises(RuntimeError), atomic_write(target) as partial:
         partial.write_text("half")
         raise RuntimeError
     assert list(target.parent.iterdir()) == []
-    with whole(target) as partial:
+    with atomic_write(target) as partial:
         partial.write_text("all")
         assert not target.exists()
     assert target.read_text() == "all"
@@ -22,7 +22,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 def test_links_replace_what_was_there(tmp_path):
     for name in ("old", "new"):
         (tmp_path / name).write_text(name)
-    link(tmp_path / "new", tmp_path / "old")
+    link_or_copy(tmp_path / "new", tmp_path / "old")
     assert (tmp_path / "old").read_text() == "new"
 
 

@@ -102,14 +102,14 @@ def test_renaming_a_definition_makes_nothing_stale(scripts):
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
-        ("training/loop.py", "= 0, [], 0", "= 0, list(), 0", {"training"}),
+        ("training/trainer.py", "= 0, [], 0", "= 0, list(), 0", {"training"}),
         ("training/evaluation.py", "support > 0", "support > 1", {"training"}),
         ("training/networks.py", "outputs, 3, padding=1", "outputs, 3, padding=2", {"training"}),
         ("runs/streams.py", '"evaluation")', '"evaluation", "order")', {"training", "subsets", "figures"}),
         ("figures/learning_curve.py", "s=9", "s=8", {"figures"}),
         ("regressions/lines.py", "FEWEST_SIZES = 3", "FEWEST_SIZES = 4", {"regressions", "reproduction"}),
         ("curves/fitting.py", "SAME_COST = ", "SAME_COST = 2 * ", {"regressions"}),
-        ("audit/grid.py", "LARGEST = 4096", "LARGEST = 2048", {"audit"}),
+        ("audit/last_batch.py", "LARGEST = 4096", "LARGEST = 2048", {"audit"}),
         ("study/reader.py", "sorted(counts)", "list(sorted(counts))", {"reproduction"}),
         ("datasets/catalogue.py", "n_train=1297", "n_train=1298", {"audit", "reproduction"}),
         ("jobs/progress.py", "images/s", "images per second", set()),
@@ -146,7 +146,7 @@ def test_an_import_that_cannot_be_followed_is_refused(scripts, line):
 def test_training_does_not_use_the_data_sets():
     # Else a new data set would make finished runs stale.
     used = {module.removeprefix("trainsize.") for module, _ in reached("training")}
-    assert {"subsets.methods", "datasets.prepared", "training.loop"} <= used
+    assert {"subsets.methods", "datasets.prepared", "training.trainer"} <= used
     assert not {module for module in used if module.startswith("download")}
     assert not used & {"datasets.catalogue", "datasets.described", "subsets.stage", "study.reader"}
 

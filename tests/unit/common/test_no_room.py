@@ -13,7 +13,7 @@ import torch
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from trainsize.common.files import whole, write_json, write_text
+from trainsize.common.files import atomic_write, write_json, write_text
 from trainsize.common.tables import write_table
 from trainsize.download.pixels import decode_all
 from trainsize.download.stage import prepare
@@ -43,14 +43,14 @@ def write_predictions(path):
 
 
 def write_array(path, count):
-    with whole(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, np.zeros(count))
 
 
 def write_figure(path):
     figure, axes = plt.subplots()
     axes.imshow(np.random.default_rng(0).random((100, 100)))
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, format="png")
     plt.close(figure)
 
@@ -109,7 +109,7 @@ def test_a_checkpoint_that_may_not_grow_is_left_out_and_told(tmp_path, capsys, f
     with limit():
         saved.save({"weights": torch.zeros(20_000)})
     faults("limits on the size of files")
-    assert "no checkpoint could be saved" in capsys.readouterr().out
+    assert "cannot save a checkpoint" in capsys.readouterr().out
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
     assert saved.load(torch.device("cpu"))["weights"].tolist() == [1] * 5
 
@@ -127,4 +127,4 @@ def test_a_stage_that_finds_no_room_says_what_to_do(tmp_path, capfd, faults):
         run_stage(lambda settings: write_text(tmp_path / "page.html", "a" * 20_000), [OPEN_LOG, "{}"])
     faults("limits on the size of files")
     told = capfd.readouterr().err
-    assert f"File too large: '{tmp_path / 'page.html'}'\nnothing can be written there; make room" in told
+    assert f"File too large: '{tmp_path / 'page.html'}'\nThe file cannot be written; free some space" in told

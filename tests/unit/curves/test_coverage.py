@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from trainsize.curves import certainty, targets
 from trainsize.curves.bootstrap import interval, resampled_means
-from trainsize.curves.choosing import DEFAULT_FAMILIES, candidates
-from trainsize.curves.measured import Curve
+from trainsize.curves.choosing import candidates
+from trainsize.curves.confidence import confidence_of
+from trainsize.curves.curve import Curve
+from trainsize.curves.delta_method import delta_errors
+from trainsize.curves.families import DEFAULT_FAMILIES
+from trainsize.curves.targets import target_size
 from trainsize.runs.metrics import SCORE
 
 SIZES = np.array([750, 800, 1000, 1200, 1500, 2000, 2400, 3000, 4000, 6000, 12_000.0])
@@ -33,17 +36,16 @@ def world(number: int, seeds: int) -> Curve:
 def covered(number: int, seeds: int, families: tuple[str, ...]) -> dict[str, bool]:
     """Return, for each answer about one world, whether its 95 % interval holds the truth."""
     curve = world(number, seeds)
-    sure = certainty.sureness(curve, 0.95, allow_few=False)
-    found = candidates(curve, families, resampled_means(curve, 2000))
-    pick = next(c for c in found if c.chosen)
+    confidence = confidence_of(curve, 0.95, allow_few=False)
+    pick = next(c for c in candidates(curve, families, resampled_means(curve, 2000)) if c.chosen)
     _, low, high = interval(pick.resampled_errors(AHEAD), seeds, 0.95, log=True)
-    here, ahead = (low <= error(AHEAD)) & (error(AHEAD) <= high)
-    size = targets.target(pick, curve, TARGET, sure)
-    held = {"error at 12,000": here, "error at 48,000": ahead, "images": size["low"] <= NEEDED <= size["high"]}
+    at_largest, ahead = (low <= error(AHEAD)) & (error(AHEAD) <= high)
+    size = target_size(pick, curve, TARGET, confidence)
+    held = {"error at 12,000": at_largest, "error at 48,000": ahead, "images": size.low <= NEEDED <= size.high}
     if pick.name in CURVES:
         _, low, high = interval(pick.resampled[:, 0], seeds, 0.95)
         held["floor"] = low <= FLOOR <= high
-    low, high = targets.delta_errors(pick, curve, AHEAD, sure)
+    low, high = delta_errors(pick, curve, AHEAD, confidence)
     held["delta at 12,000"], held["delta at 48,000"] = (low <= error(AHEAD)) & (error(AHEAD) <= high)
     return held
 
@@ -57,9 +59,9 @@ def coverage(worlds: int, seeds: int, families: tuple[str, ...]) -> dict[str, fl
 @pytest.mark.parametrize("seeds", [5, 10])
 def test_intervals_of_the_right_family_hold_their_level(seeds):
     """300 worlds with a power law and a floor, eleven sizes, crossed seeds: 92 to 98 % of the 95 % intervals hold."""
-    found = coverage(300, seeds, ("pow3",))
-    print(seeds, found)
-    assert all(0.92 <= share <= 0.98 for share in found.values()), found
+    shares = coverage(300, seeds, ("pow3",))
+    print(seeds, shares)
+    assert all(0.92 <= share <= 0.98 for share in shares.values()), shares
 
 
 @pytest.mark.slow
@@ -69,7 +71,7 @@ def test_intervals_after_the_choice_of_a_family(seeds):
 
     docs/methods.md states what was measured.
     """
-    found = coverage(100, seeds, DEFAULT_FAMILIES)
-    print(seeds, found)
-    assert found["error at 12,000"] >= 0.88
-    assert found["error at 48,000"] >= 0.6
+    shares = coverage(100, seeds, DEFAULT_FAMILIES)
+    print(seeds, shares)
+    assert shares["error at 12,000"] >= 0.88
+    assert shares["error at 48,000"] >= 0.6

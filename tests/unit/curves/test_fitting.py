@@ -8,7 +8,10 @@ from scipy.optimize import brentq
 from support import ROOT
 
 from trainsize.curves.families import FAMILIES, predict, size_for
-from trainsize.curves.fitting import Problem, _bounded, fit, fit_many, polish
+from trainsize.curves.fitting import fit, polish
+from trainsize.curves.problem import Problem
+from trainsize.curves.projection import bounded_line
+from trainsize.curves.search import fit_many
 
 NIST = ROOT / "tests" / "data" / "nist"  # Statistical Reference Datasets, public domain
 GA_SIZES = np.array([750, 800, 1000, 1200, 1500, 2000, 2400, 3000, 4000, 6000, 12_000.0])
@@ -36,9 +39,9 @@ def read_nist(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     return x, y, np.array(parameters, dtype=float), float(squares)
 
 
-def digits(found: np.ndarray, certified: np.ndarray) -> float:
+def digits(values: np.ndarray, certified: np.ndarray) -> float:
     """Return the smallest number of significant digits to which the values agree."""
-    return float(-np.log10(np.max(np.abs(found - certified) / np.abs(certified)) + 1e-16))
+    return float(-np.log10(np.max(np.abs(values - certified) / np.abs(certified)) + 1e-16))
 
 
 @pytest.mark.parametrize("start", [0, 1])
@@ -71,10 +74,10 @@ def test_a_curve_without_noise_is_found_again(name):
     problem = Problem(GA_SIZES, np.ones(11), (0.0, 1.0), 25 / 26)
     curve = truth(name, problem)
     errors = predict(FAMILIES[name], curve, GA_SIZES, problem.n0, problem.chance)
-    found = fit(FAMILIES[name], problem, errors, np.random.default_rng(0))
-    assert found.predict(GA_SIZES) == pytest.approx(errors, abs=1e-5)
+    fitted = fit(FAMILIES[name], problem, errors, np.random.default_rng(0))
+    assert fitted.predict(GA_SIZES) == pytest.approx(errors, abs=1e-5)
     if len(curve) < 6:  # of more parameters several curves fit eleven points to five digits
-        assert found.predict(np.array([48_000.0])) == pytest.approx(
+        assert fitted.predict(np.array([48_000.0])) == pytest.approx(
             predict(FAMILIES[name], curve, np.array([48_000.0]), problem.n0, problem.chance), abs=2e-4
         )
 
@@ -93,9 +96,9 @@ def test_parameters_are_reported_for_n_itself():
         "pow2": (3 * GA_SIZES**-0.4, [3, 0.4]),
     }
     for name, (errors, expected) in formulas.items():
-        found = fit(FAMILIES[name], problem, errors, np.random.default_rng(0))
-        assert found.reported == pytest.approx(expected, rel=2e-2), name
-        assert len(found.reported) == len(FAMILIES[name].terms)
+        fitted = fit(FAMILIES[name], problem, errors, np.random.default_rng(0))
+        assert fitted.reported == pytest.approx(expected, rel=2e-2), name
+        assert len(fitted.reported) == len(FAMILIES[name].terms)
 
 
 @pytest.mark.parametrize("name", [*CURVED, "log2", "ilog2"])
@@ -111,8 +114,8 @@ def test_the_size_for_a_target_is_where_the_curve_has_it(name):
     target = (error(GA_SIZES[0]) + error(20_000)) / 2
     expected = brentq(lambda n: error(n) - target, GA_SIZES[0], 1e5, xtol=1e-6)
     limits = (GA_SIZES[0], 1e4 * GA_SIZES[-1])
-    found = size_for(family, np.stack([curve, curve]), target, problem.n0, problem.chance, limits)
-    assert found == pytest.approx([expected] * 2, rel=1e-5)
+    fitted = size_for(family, np.stack([curve, curve]), target, problem.n0, problem.chance, limits)
+    assert fitted == pytest.approx([expected] * 2, rel=1e-5)
     assert size_for(family, curve[None], 0.99, problem.n0, problem.chance, limits)[0] == GA_SIZES[0]
     below = error(limits[1]) - 1e-3
     assert np.isinf(size_for(family, curve[None], below, problem.n0, problem.chance, limits)[0])
@@ -127,8 +130,8 @@ def test_resampled_curves_are_as_good_as_single_fits(name):
     many = fit_many(FAMILIES[name], problem, errors)
     for row, curve in zip(errors, many, strict=True):
         one = fit(FAMILIES[name], problem, row, rng)
-        fitted = predict(FAMILIES[name], curve, GA_SIZES, problem.n0, problem.chance)
-        assert problem.weights @ (row - fitted) ** 2 <= one.cost * (1 + 1e-4)
+        errors_of_fit = predict(FAMILIES[name], curve, GA_SIZES, problem.n0, problem.chance)
+        assert problem.weights @ (row - errors_of_fit) ** 2 <= one.cost * (1 + 1e-4)
 
 
 def test_the_bounded_line_is_the_best_there_is():
@@ -140,7 +143,7 @@ def test_the_bounded_line_is_the_best_there_is():
         low, high = 0.0, 0.3
         centred = g - weights @ g
         parts = weights @ y, weights @ g, weights @ (centred * y), weights @ centred**2
-        c, a, _ = (float(v[0]) for v in _bounded(*(np.array([part]) for part in parts), (low, high)))
+        c, a, _ = (float(v[0]) for v in bounded_line(*(np.array([part]) for part in parts), (low, high)))
         assert low <= c <= high and a >= 0
         cs, slopes = np.meshgrid(np.linspace(low, high, 61), np.linspace(0, 4, 401))
         costs = ((y - cs[..., None] - slopes[..., None] * g) ** 2).mean(-1)
@@ -164,13 +167,13 @@ def test_what_cannot_be_fitted_says_why():
     with pytest.raises(ValueError, match="the metric is the same at every size"):
         fit(FAMILIES["log2"], problem, np.full(4, 0.2), rng)
     whole = Problem(GA_SIZES, np.ones(11), (0.0, 1.0), float("nan"))
-    with pytest.raises(ValueError, match="m4 needs the error of chance"):
+    with pytest.raises(ValueError, match="m4 needs an error of guessing"):
         fit(FAMILIES["m4"], whole, 0.05 + 3 * GA_SIZES**-0.4, rng)
 
 
 def test_parameters_at_a_bound_are_named():
     errors = 3 * GA_SIZES**-0.4 - 0.02  # falls below any floor: the best floor is 0
-    found = fit(FAMILIES["pow3"], Problem(GA_SIZES, np.ones(11), (0.0, 1.0)), errors, np.random.default_rng(0))
-    assert found.bound == ("c",)
-    assert found.jacobian.shape == (11, 2)
-    assert found.agreeing > 20
+    fitted = fit(FAMILIES["pow3"], Problem(GA_SIZES, np.ones(11), (0.0, 1.0)), errors, np.random.default_rng(0))
+    assert fitted.bound == ("c",)
+    assert fitted.jacobian.shape == (11, 2)
+    assert fitted.agreeing > 20

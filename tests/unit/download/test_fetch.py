@@ -19,7 +19,7 @@ import pytest
 from trainsize.common.errors import UserError
 from trainsize.datasets.catalogue import File
 from trainsize.download import fetch
-from trainsize.download.fetch import NotThere, lay_out, obtain
+from trainsize.download.fetch import Unavailable, lay_out, obtain
 from trainsize.download.unpack import unpack
 
 CONTENT = bytes(range(256)) * 2000
@@ -121,9 +121,9 @@ def test_an_interrupted_download_goes_on(tmp_path, capsys, ranges):
 
 def test_a_server_that_never_answers_is_given_up(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fetch, "TIMEOUT", 0.05)
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NotThere, match="timed out"):
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Unavailable, match="timed out"):
         get(File("a.bin", CHECKSUM), f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
-    assert capsys.readouterr().out.count("timed out; trying again") == 3
+    assert capsys.readouterr().out.count("timed out; retrying") == 3
 
 
 def test_a_disk_without_room_is_no_fault_of_the_server(tmp_path):
@@ -139,7 +139,7 @@ def test_a_disk_without_room_is_no_fault_of_the_server(tmp_path):
 
 
 def test_a_killed_download_goes_on_in_the_next_job(tmp_path):
-    with serving({"a.bin": CONTENT}, cuts=9) as server, pytest.raises(NotThere):
+    with serving({"a.bin": CONTENT}, cuts=9) as server, pytest.raises(Unavailable):
         get(File("a.bin", CHECKSUM), server.address, tmp_path)
     received = (tmp_path / "a.bin.part").stat().st_size
     assert 0 < received < len(CONTENT)
@@ -185,17 +185,17 @@ def test_a_damaged_or_cut_off_file_of_a_folder_is_refused(tmp_path, content):
 
 
 def test_a_file_that_is_nowhere_says_where_it_was_looked_for(tmp_path):
-    with serving({}) as server, pytest.raises(NotThere) as caught:
+    with serving({}) as server, pytest.raises(Unavailable) as caught:
         get(File("set/a.bin", CHECKSUM, (f"{server.address}/x/a.bin",)), str(tmp_path), tmp_path / "cache")
     message = str(caught.value)
-    assert message.startswith("a.bin: cannot be had:")
-    assert f"{tmp_path}: it is not there" in message
+    assert message.startswith("a.bin: not available:")
+    assert f"{tmp_path}: not in this folder" in message
     assert f"{server.address}/x/a.bin: HTTP Error 404" in message
-    assert "data.mirror in config.yaml, or TRAINSIZE_MIRROR" in message
+    assert "set data.mirror in config.yaml or TRAINSIZE_MIRROR" in message
 
 
 def test_a_mirror_that_is_no_folder_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"data\.mirror: found '/no/such/place', which is neither a folder"):
+    with pytest.raises(UserError, match=r"data\.mirror: found '/no/such/place', which is neither an existing folder"):
         get(File("a.bin", CHECKSUM), "/no/such/place", tmp_path)
 
 
@@ -243,7 +243,7 @@ def make_zip(path, members):
 def test_an_archive_that_leads_out_is_refused(tmp_path, make, name):
     suffix = "zip" if make is make_zip else "tar.gz"
     archive = make(tmp_path / f"bad.{suffix}", [("good.txt", b"1"), (name, b"2")])
-    with pytest.raises(UserError, match=r"bad\.\S+: not unpacked, its member '.*' leads out of the folder"):
+    with pytest.raises(UserError, match=r"bad\.\S+: not unpacked: its member '.*' would be written outside"):
         unpack(archive, tmp_path / "inside" / "target")
     assert not list(tmp_path.rglob("out.txt"))
 
@@ -260,7 +260,7 @@ def test_an_archive_with_a_link_is_refused(tmp_path, make):
 def test_a_cut_off_archive_is_refused(tmp_path, make):
     archive = make(tmp_path / f"cut.{'zip' if make is make_zip else 'tar.gz'}", [("a.bin", os.urandom(100_000))])
     archive.write_bytes(archive.read_bytes()[:50_000])
-    with pytest.raises(UserError, match=r"cut\.\S+: cannot be unpacked, it is damaged or cut off"):
+    with pytest.raises(UserError, match=r"cut\.\S+: cannot be unpacked: it is damaged or cut off"):
         unpack(archive, tmp_path / "target")
 
 

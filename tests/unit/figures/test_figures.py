@@ -16,12 +16,12 @@ from trainsize.common.tables import write_table
 from trainsize.datasets.prepared import write_manifest
 from trainsize.figures.axes import (
     DASHES,
-    counted_span,
     line_styles,
     log_axis,
     mark_every,
     metric_axis,
     panels,
+    run_range,
     size_axis,
     spread_out,
 )
@@ -35,7 +35,7 @@ from trainsize.figures.classes import (
     pooled_scores,
 )
 from trainsize.figures.data import mosaic, sorted_shares
-from trainsize.figures.kinds import FEATURES, KINDS
+from trainsize.figures.kinds import FEATURES, FIGURES
 from trainsize.figures.learning_curve import band_title, chance_level, extrapolation_zone, fitted_curve, target_interval
 from trainsize.figures.recipes import augmented, learning_rates
 from trainsize.figures.regressions import family_errors, family_weights, leverages, published_line, spreads
@@ -377,7 +377,7 @@ def test_families_have_their_hold_out_error_and_weight(ax):
     family_weights(ax, fits)
     assert [bar.get_width() for bar in ax.patches] == [0.7, 0]
     family_errors(ax, fits.assign(holdout_error=np.nan), "accuracy")
-    assert ax.texts[-1].get_text() == "too few sizes to hold some out"
+    assert ax.texts[-1].get_text() == "too few sizes to hold any out"
 
 
 def test_sizes_that_pull_at_the_line_are_named(ax):
@@ -491,7 +491,7 @@ def test_ticks_at_the_sizes_reckon_with_the_whole_axis(ax):
 
 @pytest.mark.parametrize(("counts", "told"), [([1, 1], "1 run"), ([3], "3 runs"), ([5, 2, 3], "2-5 runs")])
 def test_numbers_of_runs_are_told_as_a_span(counts, told):
-    assert counted_span(counts) == told
+    assert run_range(counts) == told
 
 
 def test_axes_have_ticks_at_the_sizes_and_units(ax):
@@ -542,14 +542,14 @@ def test_a_study_has_the_usual_figures_and_those_it_asks_for(tmp_path):
     ("text", "figures", "message"),
     [
         (STUDY, {"also": "[folds]"}, "figures.also: found 'folds', which needs folds (subset.method: kfold)"),
-        (STUDY.replace("points: 2", "points: 1"), {"also": "[surface]"}, "which needs two checkpoints or more"),
+        (STUDY.replace("points: 2", "points: 1"), {"also": "[surface]"}, "which needs at least two checkpoints"),
         (STUDY, {"also": "[curves]"}, "figures.also.0: found 'curves' (text), allowed: curve, boxes"),
         (STUDY, {"sweeps": "{a: [pain]}"}, "figures.sweeps.a: found 'pain', allowed: plain, other; did you mean"),
         (STUDY, {"models": "[plain]", "sweeps": "{a: [other]}"}, "figures.sweeps.a: found 'other', allowed: plain"),
         (
             STUDY + "regressions: {metrics: [accuracy]}\n",
             {"metrics": "[loss]", "also": "[line]"},
-            "found 'line', but none of figures.metrics is in regressions.metrics",
+            "found 'line', but no metric is in both figures.metrics and regressions.metrics",
         ),
     ],
 )
@@ -560,8 +560,8 @@ def test_figures_that_cannot_be_drawn_are_refused(tmp_path, text, figures, messa
 
 
 def test_every_kind_is_drawn_described_and_allowed():
-    assert set(KINDS) == set(DRAW)
-    for kind in KINDS.values():
+    assert set(FIGURES) == set(DRAW)
+    for kind in FIGURES.values():
         assert {*kind.needs, *(kind.usual or ())} <= set(FEATURES)
         assert kind.caption.format(metric="accuracy")[0].isupper()
 
@@ -572,7 +572,7 @@ def test_every_kind_is_drawn_described_and_allowed():
 def all_figures(made) -> dict:
     """Return the figure settings of a study with every kind there can be of it."""
     has = made.features()
-    made.figures["also"] = [name for name, kind in KINDS.items() if has >= set(kind.needs)]
+    made.figures["also"] = [name for name, kind in FIGURES.items() if has >= set(kind.needs)]
     return made.figure_settings()
 
 
@@ -605,7 +605,7 @@ def diverged(tmp_path, digits):
 
 def test_a_study_without_a_finished_run_has_figures_that_say_so(diverged, tmp_path):
     figures = drawn(diverged)
-    assert {figure["kind"] for figure in diverged.settings["figures"]} == set(KINDS) - {"folds"}
+    assert {figure["kind"] for figure in diverged.settings["figures"]} == set(FIGURES) - {"folds"}
     of_data = {"overlap", "overlap-classes", "classes", "samples", "augmentation", "schedule"}
     for name, figure in figures.items():
         told = [text.get_text() for ax in figure.axes for text in ax.texts]
@@ -622,7 +622,7 @@ def test_every_kind_is_drawn_from_real_runs(finished_project):
         all_figures(made), finished_project.results, finished_project.results.parent / "datasets" / "digits"
     )
     figures = drawn(tables)
-    assert {figure["kind"] for figure in tables.settings["figures"]} == set(KINDS) - {
+    assert {figure["kind"] for figure in tables.settings["figures"]} == set(FIGURES) - {
         "folds",
         "augmentation",
         "neurons",
@@ -771,5 +771,5 @@ def test_numbers_off_the_axis_and_intervals_that_go_on_are_marked(ax):
 def test_a_reproduction_without_numbers_of_ours_says_so():
     empty = pd.DataFrame(columns=REPRODUCTION.schema.names)
     figure = reproduction(empty)
-    assert figure.axes[0].texts[0].get_text() == "no number of ours to compare"
+    assert figure.axes[0].texts[0].get_text() == "no numbers to compare"
     plt.close(figure)

@@ -60,7 +60,7 @@ def test_a_second_process_waits_until_the_first_has_ended(tmp_path, capsys):
     with lock.locked(tmp_path, lambda: False):
         assert holder.wait(timeout=10) == 0
     printed = capsys.readouterr().out
-    assert "in training elsewhere" in printed
+    assert "another process trains this run" in printed
     assert str(holder.pid) in printed
 
 
@@ -88,7 +88,7 @@ def test_a_killed_process_of_this_host_is_noticed_at_once(tmp_path, capsys):
     holder.wait()
     with lock.locked(tmp_path, lambda: False):
         pass
-    assert "taken over" in capsys.readouterr().out
+    assert "taking over" in capsys.readouterr().out
 
 
 def test_a_process_elsewhere_is_dead_when_it_has_not_beaten_for_long(tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_folder_that_goes_away_with_its_disk_may_come_back(tmp_path, monkeypat
         time.sleep(3 * lock.BEAT)
         aside.rename(state)
         time.sleep(3 * lock.BEAT)
-    assert "perhaps its disk comes back" in capsys.readouterr().out
+    assert "waiting for its disk to come back" in capsys.readouterr().out
     assert not list(state.iterdir())
 
 

@@ -26,4 +26,4 @@ def test_the_copy_is_whole_and_shared(digits, tmp_path, monkeypatch, capsys):
 def test_without_a_disk_the_data_set_is_read_where_it_is(digits, monkeypatch, capsys, place):
     monkeypatch.setenv(VARIABLE, place)
     assert staged(digits) == digits
-    assert "no copy" in capsys.readouterr().out
+    assert "cannot copy the data set" in capsys.readouterr().out

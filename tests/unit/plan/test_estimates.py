@@ -4,16 +4,18 @@ import sys
 
 import pytest
 from support import ROOT
+from support import record as record_of
 
 from trainsize.common.errors import UserError
 from trainsize.common.files import write_json
 from trainsize.jobs import slurm
 from trainsize.plan.__main__ import main
 from trainsize.plan.estimates import Estimates, job_minutes
-from trainsize.plan.plan import Place
+from trainsize.plan.plan import Machine
 from trainsize.plan.rates import ASSUMED_FACTOR, Rates, Work, assumed_rates, recorded_rates
 from trainsize.plan.stage import _makespan, make_plan
-from trainsize.runs.run import FILES, settings_hash
+from trainsize.runs.record import Device, write_record
+from trainsize.runs.run import FILES, Run, settings_hash
 from trainsize.study.config import check_config, read_profile
 from trainsize.study.reader import load_study
 
@@ -34,17 +36,19 @@ def study(tmp_path):
     return load_study("s", tmp_path)
 
 
-def record(train, updates=100, kind="A100", device="cuda", carried=False, images=10):
+def record(train, updates=100, kind="A100", device="cuda", carried=False, images=10, run=None, **more):
     """A run of so many images an update, whose evaluation takes 2 ms an image, building and writing half a second."""
-    return {
-        "draw": 4,
-        "settings": {"model": {"carried_through_folds": carried}},
-        "updates": updates,
-        "images_seen": images * updates,
-        "images_evaluated": 1000,
-        "device": {"type": device, "name": kind},
-        "seconds": {"train": train, "evaluate": 2.0, "build": 0.3, "write": 0.2, "load": 9.0},
-    }
+    return record_of(
+        "s",
+        run or Run("mlp", 100, 4, 4),
+        settings={"model": {"carried_through_folds": carried}},
+        updates=updates,
+        images_seen=images * updates,
+        images_evaluated=1000,
+        device=Device(device, kind, 1),
+        seconds={"train": train, "evaluate": 2.0, "build": 0.3, "write": 0.2, "load": 9.0},
+        **more,
+    )
 
 
 def test_rates_are_the_means_of_the_recorded_runs():
@@ -78,7 +82,7 @@ def test_neither_costs_less_than_nothing(per_update, per_image):
     assert min(rates.per_update, rates.per_trained_image) == pytest.approx(0, abs=1e-9)
     assert min(rates.per_update, rates.per_trained_image) > -1e-12
     total = sum(10 * rates.per_update + 10 * k * rates.per_trained_image for k in (20, 50, 200))
-    assert total == pytest.approx(sum(run["seconds"]["train"] for run in runs))
+    assert total == pytest.approx(sum(run.seconds["train"] for run in runs))
 
 
 def test_larger_updates_than_any_recorded_are_not_planned_as_cheap():
@@ -112,7 +116,7 @@ def test_the_interval_holds_nine_runs_in_ten():
 
 def test_without_records_the_assumption_is_stated_and_wide():
     rates = assumed_rates(10**9, 100, "cuda")
-    assert "nothing has run yet" in rates.basis
+    assert "no run is recorded yet" in rates.basis
     assert rates.high / rates.low == ASSUMED_FACTOR**2
     assert assumed_rates(10**9, 100, "cpu").per_update > 10 * rates.per_update
 
@@ -133,7 +137,7 @@ def test_jobs_start_where_others_end():
 
 def plan(study, tmp_path, limits=None, retries=3, jobs=100, **settings):
     settings = check_config({"study": "s", "gpus": 1, "time_margin": 2, **settings})
-    return make_plan(study, tmp_path, "code", Place(settings, jobs, retries, limits))
+    return make_plan(study, tmp_path, "code", Machine(settings, jobs, retries, limits))
 
 
 def price(monkeypatch, seconds_per_update):
@@ -146,11 +150,11 @@ def test_jobs_that_do_not_fit_are_told_before_they_are_sent(study, tmp_path, mon
     price(monkeypatch, 1.0)
     hour = slurm.Limits("gpu", 60, None, None)
     (warning,) = plan(study, tmp_path, hour, runs_per_job=10).warnings
-    assert warning.startswith("mlp, n=1,000: a job of 10 runs takes about 2.8 h, the limit is 1.0 h")
-    assert warning.endswith("runs_per_job=3 would fit")
+    assert warning.startswith("mlp, n=1,000: a job of 10 runs takes about 2.8 h, but the limit is 1.0 h")
+    assert warning.endswith("use runs_per_job=3, which fits")
     assert plan(study, tmp_path, hour, runs_per_job=3).warnings == []
     (warning,) = plan(study, tmp_path, hour, retries=1, runs_per_job=1, time_limit=11).warnings
-    assert warning.endswith("the limit is 11.0 min: it is left in time and goes on, 2 times in all")
+    assert warning.endswith("but the limit is 11.0 min: it saves, stops and resumes, in 2 attempts")
     (warning,) = plan(study, tmp_path, hour, retries=3, runs_per_job=1, time_limit=4).warnings
     assert warning.endswith("it cannot finish in 4 attempts (retries: 3)")
 
@@ -177,8 +181,8 @@ def test_runs_on_what_was_the_data_set_are_to_do(study, tmp_path):
     card = study.dataset
     facts = {"n_train": card.n_train, "n_test": card.n_test, "classes": list(card.classes), "shape": list(card.shape)}
     settings = settings_hash(study.run_settings(run.model))
-    done = record(1.0) | {"settings_hash": settings, "code": "code", "dataset_content": "c", "flops_per_image": 1}
-    write_json(folder / run.folder / "run.json", done)
+    done = record(1.0, run=run, settings_hash=settings, code="code", dataset_content="c")
+    write_record(folder / run.folder / "run.json", done)
     for name in FILES:
         (folder / run.folder / name).touch()
 
@@ -219,8 +223,8 @@ def test_packs_wall_time_and_the_queue(study, tmp_path, monkeypatch):
     # 7 jobs of 330 s (one of 230) and 7 of 3,030 (one of 2,030), 10 at once
     assert 3600 * found.wall_hours == pytest.approx(330 + 3030, rel=0.1)
     assert found.warnings == [
-        "10 jobs at once, but 5 may be in the queue: set jobs to that",
-        "2 of the 10 jobs in the queue may run at once; the others wait",
+        "10 jobs at once, but the queue takes only 5: set jobs to 5",
+        "only 2 of 10 jobs in the queue can run at once; the others wait",
     ]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from trainsize.common.errors import UserError
-from trainsize.published import forms, printed
+from trainsize.published import printed, versions
 
 TABLES = [(table.study, table.name) for study in printed.STUDIES for table in printed.tables(study)]
 # Figures and tables by their numbers, as many as the studies printed.
@@ -35,7 +35,7 @@ def test_every_column_is_described_and_marked_by_its_name(study, name):
 
 @pytest.mark.parametrize("study", printed.STUDIES)
 def test_every_file_is_described(study):
-    files = {path.stem for path in (forms.FOLDER / study).glob("*.csv")}
+    files = {path.stem for path in (versions.FOLDER / study).glob("*.csv")}
     assert files == {table.name for table in printed.tables(study)}
 
 

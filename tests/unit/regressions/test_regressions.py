@@ -15,21 +15,26 @@ from trainsize.common.files import write_text
 from trainsize.common.tables import write_table
 from trainsize.curves import comparisons, next_runs, shape
 from trainsize.curves.bootstrap import inflation, interval, resampled_means
-from trainsize.curves.choosing import DEFAULT_FAMILIES, criteria, p_fit, problem_of
-from trainsize.curves.families import FAMILIES
-from trainsize.curves.fitting import Problem, fit
-from trainsize.curves.measured import Response, clean, make_curve
+from trainsize.curves.choosing import criteria, p_fit
+from trainsize.curves.curve import Response, clean, make_curve
+from trainsize.curves.families import DEFAULT_FAMILIES, FAMILIES
+from trainsize.curves.fitting import fit
+from trainsize.curves.problem import Problem, problem_of
 from trainsize.metrics.tables import RUNS
 from trainsize.regressions import lines, variance, words
 from trainsize.regressions.__main__ import main
 from trainsize.regressions.correctness import Correctness, read_correctness
+from trainsize.regressions.mixed_model import mixed
 from trainsize.regressions.options import UNKNOWN, Data, Options
+from trainsize.regressions.rows import Rows
+from trainsize.regressions.run_lines import robust
 from trainsize.regressions.stage import analyse, regress
 from trainsize.regressions.tables import REGRESSIONS
-from trainsize.regressions.words import tell
+from trainsize.regressions.words import all_answers
 from trainsize.runs.metrics import LOSS, METRICS, SCORE
 from trainsize.runs.run import grid_runs
 from trainsize.statistics import hypotheses
+from trainsize.statistics.intervals import mean_interval
 from trainsize.subsets.tables import SUBSET
 from trainsize.training.tables import PREDICTIONS
 
@@ -59,8 +64,7 @@ def power(n: float) -> float:
 
 def tables(runs: pd.DataFrame, options: Options = QUICK) -> dict[str, pd.DataFrame]:
     models = list(dict.fromkeys(runs["model"]))
-    found = analyse(runs, models, [ACCURACY], options)
-    return {name: pd.DataFrame(found[name], columns=table.schema.names) for name, table in REGRESSIONS.items()}
+    return analyse(runs, models, [ACCURACY], options).frames()
 
 
 # Lines
@@ -83,8 +87,8 @@ def test_longley():
 def test_stackloss():
     """Huber's regression of the stackloss data as statsmodels documents it."""
     data = sm.datasets.stackloss.load_pandas()
-    found = lines.robust(data.endog.to_numpy(), sm.add_constant(data.exog))
-    assert found.params.to_numpy() == pytest.approx([-41.0265, 0.8294, 0.9261, -0.1278], abs=1e-4)
+    found = robust(data.endog.to_numpy(), sm.add_constant(data.exog))
+    assert found.fit.params.to_numpy() == pytest.approx([-41.0265, 0.8294, 0.9261, -0.1278], abs=1e-4)
 
 
 def test_the_published_line_is_scipys():
@@ -175,12 +179,12 @@ def test_the_anova_line_is_the_mixed_models():
     runs = made(lambda n: 0.6 - 0.1 * np.log10(n), noise=0.01, seed=3)
     frame = runs.assign(y=runs["accuracy"] / runs["accuracy"].std(), log10_n=np.log10(runs["n"]))
     reml = sm.MixedLM.from_formula("y ~ log10_n", frame, groups=frame["seed"]).fit(reml=True)
-    balanced = lines.mixed(runs, "accuracy", "seed")
+    balanced = mixed(runs, "accuracy", "seed")
     assert balanced.method == "ANOVA"
     scale = runs["accuracy"].std()
     assert balanced.line.params.to_numpy() == pytest.approx(reml.fe_params.to_numpy() * scale, abs=1e-8)
     assert balanced.line.bse.to_numpy() == pytest.approx(reml.bse_fe.to_numpy() * scale, rel=1e-3)
-    unbalanced = lines.mixed(runs.drop(index=7), "accuracy", "seed")
+    unbalanced = mixed(runs.drop(index=7), "accuracy", "seed")
     assert unbalanced.method == "REML"
     assert unbalanced.line.params.to_numpy() == pytest.approx(balanced.line.params.to_numpy(), rel=0.02)
 
@@ -199,7 +203,7 @@ def test_draws_crossed_with_seeds_are_two_random_effects():
         for d in range(12)
         for s in range(12)
     ]
-    found = lines.mixed(pd.DataFrame(rows), "accuracy", "draw")
+    found = mixed(pd.DataFrame(rows), "accuracy", "draw")
     assert found.method == "REML"
     assert np.sqrt(found.variances["draw"]) == pytest.approx(of_draw.std(ddof=1), rel=0.1)
     assert np.sqrt(found.variances["seed"]) == pytest.approx(of_seed.std(ddof=1), rel=0.1)
@@ -220,6 +224,14 @@ def test_influence_is_that_of_leaving_a_size_out():
     scale = np.sqrt(without.mse_resid / (1 - rows.loc[12_000, "leverage"]))
     assert rows.loc[12_000, "studentised"] == pytest.approx(gap / scale)
     assert rows.loc[12_000, "p_bonferroni"] == pytest.approx(min(1, 11 * rows.loc[12_000, "p"]))
+
+
+def test_a_misspelt_column_fails_at_once():
+    rows = Rows()
+    with pytest.raises(ValueError, match="table 'fits' has no column metrc"):
+        rows.add("fits", {"model": "a"}, metrc="accuracy")
+    rows.add("fits", {"model": "a"}, metric="accuracy")
+    assert rows.frames()["fits"].loc[0, ["model", "metric"]].tolist() == ["a", "accuracy"]
 
 
 # Intervals and choice
@@ -284,8 +296,8 @@ def test_the_family_that_made_the_curve_is_chosen():
         assert fits.loc["log2", "distinguishable"]
 
 
-def told(runs: pd.DataFrame, options: Options = QUICK) -> str:
-    return tell(tables(runs, options))
+def answers(runs: pd.DataFrame, options: Options = QUICK) -> str:
+    return all_answers(tables(runs, options))
 
 
 def chosen_fit(runs: pd.DataFrame, options: Options) -> pd.Series:
@@ -336,17 +348,17 @@ def test_a_tail_is_believed_where_nothing_goes_through_all_sizes():
 
 def test_what_decided_the_choice_is_said():
     few = Options(bootstrap=200, families=DEFAULT_FAMILIES)
-    four = told(made(power, DOUBLING[:4]), few)
-    assert "Curve: log2, the only family that could be fitted. It knows no floor, so sizes ahead may take" in four
-    assert "Curve: pow3, chosen by AIC, there being too few sizes to hold some out." in told(
+    four = answers(made(power, DOUBLING[:4]), few)
+    assert "Curve: log2, the only family that could be fitted. This curve has no floor, so larger targets may" in four
+    assert "Curve: pow3, chosen by AIC because there are too few sizes to hold any out." in answers(
         made(power, DOUBLING[:5]), few
     )
-    assert "Curve: pow3, which foretold held-out sizes with a mean error of" in told(made(power), few)
+    assert "Curve: pow3, which predicted held-out larger sizes with a mean error of" in answers(made(power), few)
     assert chosen_fit(made(power, DOUBLING[:5], seeds=1), few)["chosen_by"] == "AICc"  # no spread to judge by
-    missed = told(
+    missed = answers(
         made(lambda n: 0.3 if n < 1000 else 0.1, noise=0.001), Options(bootstrap=200, families=("log2", "exp3"))
     )
-    assert "No family goes through the means of the sizes: what is said beyond them is a guess." in missed
+    assert "No family fits the means of the sizes: any statement beyond the measured sizes is a guess." in missed
 
 
 def test_families_that_few_sizes_do_not_tell_apart_are_named():
@@ -354,7 +366,7 @@ def test_families_that_few_sizes_do_not_tell_apart_are_named():
     options = Options(bootstrap=200, families=DEFAULT_FAMILIES, targets={"accuracy": [0.88]})
     fits = tables(narrow, options)["fits"]
     assert fits.loc[fits["as_good"].eq(True), "method"].tolist() == ["log2", "pow3"]
-    assert "Families that do as well say: log2" in told(narrow, options)
+    assert "Families that do as well give: log2" in answers(narrow, options)
 
 
 def test_a_robust_fit_has_robust_intervals():
@@ -382,12 +394,12 @@ def test_equal_means_are_no_rise():
         assert shape.p_monotone(make_curve(runs, "accuracy", SCORE)) == 1
 
 
-def test_a_gain_beyond_what_can_be_is_not_told():
+def test_an_impossible_gain_is_not_reported():
     runs = made(lambda n: 0.5 - 0.118 * np.log10(n), noise=0.001)  # 1.8 % of errors left, and 3.6 points per doubling
     options = Options(bootstrap=200, families=("log2",))
     last = tables(runs, options)["saturation"].iloc[-1]
     assert np.isnan(last["gain"]) and np.isnan(last["gain_low"])
-    assert "Twice as many" not in told(runs, options)
+    assert "Doubling the images" not in answers(runs, options)
 
 
 def test_a_line_that_leaves_0_to_1_is_refused():
@@ -395,7 +407,7 @@ def test_a_line_that_leaves_0_to_1_is_refused():
     runs = made(lambda n: 0.01 + 0.6 * np.exp(-n / 200), noise=0.001)
     found = tables(runs)
     fits = found["fits"].set_index("method")
-    assert fits.loc["log2", "status"] == "refused: predicts what cannot be, within the sizes"
+    assert fits.loc["log2", "status"] == "refused: predicts impossible values within the measured sizes"
     assert "log2" not in set(found["predictions"]["family"])
     ahead = tables(made(lambda n: 0.5 - 0.1 * np.log10(n), noise=0.001))["predictions"].query("family == 'log2'")
     outside = ahead[ahead["status"] != "predicted"]
@@ -406,27 +418,27 @@ def test_a_line_that_leaves_0_to_1_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("p_never", "told"),
+    ("p_never", "text"),
     [
         (0.0, ""),
-        (0.003, "; less than 1 % of the resampled curves never get there"),
-        (0.25, "; 25 % of the resampled curves never get there"),
-        (0.997, "; more than 99 % of the resampled curves never get there"),
-        (1.0, "; 100 % of the resampled curves never get there"),
+        (0.003, "; less than 1 % of the resampled curves never reach it"),
+        (0.25, "; 25 % of the resampled curves never reach it"),
+        (0.997, "; more than 99 % of the resampled curves never reach it"),
+        (1.0, "; 100 % of the resampled curves never reach it"),
     ],
 )
-def test_few_curves_are_not_none(p_never, told):
+def test_few_curves_are_not_none(p_never, text):
     row = {"target": 0.9, "origin": "stated", "median": 500.0, "low": 400.0, "high": 600.0, "confidence": 0.95}
-    row |= {"low_80": 450.0, "high_80": 550.0, "p_never": p_never, "status": "within the sizes"}
-    interval = "95 % interval 400 to 600; 80 % 450 to 550"
-    expected = f"For 90.00 %: about 500 images ({interval}){told}. Within the sizes."
+    row |= {"low_80": 450.0, "high_80": 550.0, "p_never": p_never, "status": "within the measured sizes"}
+    interval = "95 % interval: 400 to 600; 80 % interval: 450 to 550"
+    expected = f"To reach 90.00 %: about 500 images ({interval}){text}. Within the measured sizes."
     assert words.target_sentence(pd.Series(row), METRICS["accuracy"]) == expected
 
 
 def test_no_errors_have_no_default_target():
     found = tables(made(lambda n: 0.0 if n == DOUBLING[-1] else 0.5 * n**-0.3, noise=0.0))
     assert not len(found["targets"])
-    assert "No target: the runs of the largest size are perfect." in words.sentences(found, "a", "accuracy")
+    assert "No target: the runs of the largest size make no errors." in words.sentences(found, "a", "accuracy")
     assert words.short_answers(found, "a", "accuracy")["enough"].startswith("No target: ")
 
 
@@ -437,7 +449,7 @@ def test_images_for_a_target():
     row = found.loc[0.92]
     assert row["low"] < n_for_8_percent < row["high"]
     assert row["low"] < row["low_80"] < row["median"] < row["high_80"] < row["high"]
-    assert row["status"] == "within the sizes"
+    assert row["status"] == "within the measured sizes"
     assert row["p_never"] == 0
     assert row["low_delta"] == pytest.approx(row["low"], rel=0.1)
     assert row["planning"] == pytest.approx(row["high_80"])
@@ -452,7 +464,7 @@ def test_far_targets_are_flagged():
     row = tables(made(lambda n: 2.5 * n**-0.5, noise=0.001), options)["targets"].iloc[0]
     assert row["beyond"]
     assert row["p_beyond"] == 1
-    assert row["status"] == "extrapolated beyond 10 times the largest size"
+    assert row["status"] == "extrapolated to more than 10 times the largest size"
     assert row["low"] < (2.5 / 0.004) ** 2 < row["high"]
 
 
@@ -502,7 +514,7 @@ def test_two_one_sided_tests():
         stats.ttest_1samp(differences, 0.005, alternative="less").pvalue,
     ]
     assert hypotheses.tost(differences, 0.005) == pytest.approx(max(one_sided))
-    _, low, high = hypotheses.t_interval(differences, 0.9)
+    _, low, high = mean_interval(differences, 0.9)
     assert (hypotheses.tost(differences, high) == pytest.approx(0.05)) and -high < low
 
 
@@ -536,11 +548,12 @@ def test_runs_that_differ_by_test_noise_alone_have_no_lasting_variance():
 def test_scores_of_the_last_batch_are_not_taken_for_those_of_all_test_images():
     runs = made(power).assign(test_images=48)
     correctness = Correctness({("a", n): np.full(1000, 3) for n in DOUBLING})
-    found = analyse(runs, ["a"], [ACCURACY], QUICK, Data(n_test=1000, class_counts=[100] * 10), correctness)["variance"]
-    assert {row["repeats"] for row in found if row["component"] == "test set"} == {48}
-    assert "runs, on any test set" not in {row["component"] for row in found}
-    whole = analyse(runs.assign(test_images=1000), ["a"], [ACCURACY], QUICK, UNKNOWN, correctness)["variance"]
-    assert "runs, on any test set" in {row["component"] for row in whole}
+    data = Data(n_test=1000, class_counts=[100] * 10)
+    found = analyse(runs, ["a"], [ACCURACY], QUICK, data, correctness).frames()["variance"]
+    assert set(found.loc[found["component"] == "test set", "repeats"]) == {48}
+    assert "runs, on any test set" not in set(found["component"])
+    whole = analyse(runs.assign(test_images=1000), ["a"], [ACCURACY], QUICK, UNKNOWN, correctness).frames()["variance"]
+    assert "runs, on any test set" in set(whole["component"])
 
 
 def test_variance_of_draws_and_seeds():
@@ -551,7 +564,7 @@ def test_variance_of_draws_and_seeds():
         for d in range(30)
         for s in range(30)
     ]
-    found = {row["component"]: row["variance"] for row in variance.draw_and_seed(pd.DataFrame(rows), "accuracy")}
+    found = {part.component: part.variance for part in variance.draw_and_seed(pd.DataFrame(rows), "accuracy")}
     assert np.sqrt(found["draw"]) == pytest.approx(of_draw.std(ddof=1), rel=0.05)
     assert np.sqrt(found["seed"]) == pytest.approx(of_seed.std(ddof=1), rel=0.05)
     assert np.sqrt(found["draw with seed"]) == pytest.approx(0.01, rel=0.05)
@@ -637,16 +650,16 @@ def test_runs_without_a_time_do_not_count_in_the_plan(odd):
 # Bad input
 
 
-def test_runs_that_are_left_out_are_told():
+def test_runs_that_are_left_out_are_counted():
     runs = made(power, seeds=4)
     runs.loc[0, "status"] = "diverged"
     runs.loc[[5, 6], "accuracy"] = np.nan
     runs.loc[9, "accuracy"] = 1.4
-    good, told = clean(runs, "accuracy", SCORE)
+    good, text = clean(runs, "accuracy", SCORE)
     assert len(good) == len(runs) - 4
-    assert told == "1 diverged, 2 missing or not finite, 1 out of range"
+    assert text == "1 diverged, 2 missing or not finite, 1 out of range"
     fits = tables(runs)["fits"]
-    assert set(fits["runs_left_out"]) == {told}
+    assert set(fits["runs_left_out"]) == {text}
     assert clean(runs.assign(accuracy=2.5), "accuracy", LOSS)[1] == "1 diverged"
 
 
@@ -654,12 +667,12 @@ def test_runs_that_are_left_out_are_told():
     ("runs", "method", "status"),
     [
         (made(power, sizes=DOUBLING[:4]), "pow3", "4 sizes, pow3 needs at least 5"),
-        (made(power, sizes=DOUBLING[:2]), "published", "2 sizes with finished runs, at least 3 are needed"),
+        (made(power, sizes=DOUBLING[:2]), "published", "2 sizes with finished runs; at least 3 are needed"),
         (made(power).assign(accuracy=0.5), "published", "the metric is the same at every size"),
         (made(power).assign(accuracy=0.5), "pow3", "the metric is the same at every size"),
         (made(power).assign(accuracy=np.nan), "pow3", "no finished run"),
-        (made(power).assign(status="diverged"), "published", "0 sizes with finished runs, at least 3 are needed"),
-        (made(power, seeds=1), "ols_cluster", "a single seed, cluster-robust errors need at least two"),
+        (made(power).assign(status="diverged"), "published", "0 sizes with finished runs; at least 3 are needed"),
+        (made(power, seeds=1), "ols_cluster", "a single seed; cluster-robust errors need at least two"),
         (made(power, seeds=1), "mixed", "a single seed: there is no random effect to estimate"),
         (made(power, seeds=1), "anova", "an analysis of variance needs two sizes, and a size with two runs"),
     ],
@@ -671,7 +684,7 @@ def test_what_cannot_be_made_says_why(runs, method, status):
 
 
 @pytest.mark.parametrize(
-    ("column", "cells", "told"),
+    ("column", "cells", "text"),
     [
         ("accuracy", 88.6, "54 out of range"),
         ("accuracy", "88.6%", "54 missing or not finite"),
@@ -681,12 +694,12 @@ def test_what_cannot_be_made_says_why(runs, method, status):
         ("status", "", "54 no status"),
     ],
 )
-def test_without_a_curve_the_runs_left_out_are_told(tmp_path, capsys, column, cells, told):
+def test_without_a_curve_the_runs_left_out_are_named(tmp_path, capsys, column, cells, text):
     path = tmp_path / "curves.csv"
     made(power).assign(**{column: cells}).to_csv(path, index=False)
     main([str(path), *FAST])
-    needed = "A run counts when its status is 'finished' and its accuracy a number from 0 to 1, not in per cent."
-    assert capsys.readouterr().out == f"a: accuracy\n- No curve: no finished run.\n- Runs left out: {told}. {needed}\n"
+    needed = "A run counts if its status is 'finished' and its accuracy is a number from 0 to 1, not in per cent."
+    assert capsys.readouterr().out == f"a: accuracy\n- No curve: no finished run.\n- Runs left out: {text}. {needed}\n"
 
 
 ODD_CURVES = {
@@ -811,7 +824,7 @@ def test_anybodys_table(tmp_path, capsys, suffix):
     main([str(path), *arguments, "--families", "log2", "pow3", "--output", str(tmp_path / "out")])
     printed = capsys.readouterr().out
     assert "model: accuracy" in printed
-    assert "For 95.00 %: about 1" in printed
+    assert "To reach 95.00 %: about 1" in printed
     targets = pd.read_parquet(tmp_path / "out" / "targets.parquet")
     row = targets.query("chosen and metric == 'accuracy'").iloc[0]
     assert row["low"] < (2.5 / 0.02) ** 2 < row["high"]
@@ -830,15 +843,15 @@ PLAIN = "n,seed,accuracy\n1,1,0.5\n"
         ("n,seed,accuracy\n0,1,0.5\n", [], "row 1, column 'n': found 0, expected a whole number"),
         ("n,seed,accuracy\n1,1,0.5\n1,1,0.6\n", [], "two rows of model model, n 1, draw 1, seed 1"),
         ("n,seed,score\n1,1,0.5\n", [], "no column is a known metric"),
-        ("n,seed,score\n1,1,0.5\n", ["--metric", "score"], "--metric score: say what it is, score:score"),
+        ("n,seed,score\n1,1,0.5\n", ["--metric", "score"], "--metric score: state its kind: score:score"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--metric", "acuracy"], "no column 'acuracy'; did you mean 'accuracy'?"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--target", "acc=0.9"], "--target acc=0.9: no metric 'acc'"),
-        ("n,seed,accuracy\n1,1,0.5\n", ["--target", "accuracy=high"], "'high' is no number"),
+        ("n,seed,accuracy\n1,1,0.5\n", ["--target", "accuracy=high"], "'high' is not a number"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--confidence", "95"], "--confidence: found 95.0, must be"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--hours", "-1"], "--hours: found -1.0, must be more than 0"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--hours", "nan"], "--hours: found nan, must be more than 0"),
         ("", [], "cannot be read as csv"),
-        ("n,seed,accuracy\n", [], "curves.csv: has columns but no rows"),
+        ("n,seed,accuracy\n", [], "curves.csv: has a header but no rows"),
         ("n,seed,accuracy\n1,,0.5\n", [], "row 1, column 'seed': found nothing, expected a whole number"),
         ("n,seed,accuracy\n1,1,0.5\n1e20,1,0.5\n", [], "row 2, column 'n': found 1e+20, expected a whole number of"),
         ("n,seed,accuracy\n1,100000000000000000000,0.5\n", [], "column 'seed': found 100000000000000000000, expected"),
@@ -848,7 +861,7 @@ PLAIN = "n,seed,accuracy\n1,1,0.5\n"
         ("n,seed,accuracy,seconds,seconds_total\n1,1,0.5,8,8\n", [], "columns 'seconds' and 'seconds_total' mean"),
         ("n,seed,accuracy,test_accuracy\n1,1,0.5,0.5\n", [], "columns 'accuracy' and 'test_accuracy' mean the same"),
         (PLAIN, ["--metric", "accuracy", "--metric", "accuracy:error"], "--metric accuracy:error: found 'accuracy' tw"),
-        (PLAIN, ["--leave-out", "1", "777"], "--leave-out: found 777, which is no size of the table (1)"),
+        (PLAIN, ["--leave-out", "1", "777"], "--leave-out: found 777, which is not a size in the table (1)"),
         (PLAIN, ["--target", "accuracy=95"], "accuracy=95: found 95, must be more than 0 and less than 1; did you mea"),
         *((PLAIN, ["--target", f"accuracy={value}"], "and less than 1") for value in ("nan", "0", "1", "1.1", "-1")),
         (PLAIN, ["--metric", "accuracy:error", "--target", "accuracy=inf"], "must be more than 0 and less than 1"),
@@ -870,12 +883,12 @@ def test_a_table_that_is_none(tmp_path, content, arguments, message):
 @pytest.mark.parametrize(
     ("metric", "kind", "target", "difference"),
     [
-        ("nll", ":loss", "For 0.1:", r"b has 0\.01\d? less error"),
-        ("cross_entropy", "", "For 0.1 nats:", r"b has 0\.01\d? nats less error"),
-        ("wrong", ":error", "For 10.00 %:", r"b has 1\.\d\d points less error"),
+        ("nll", ":loss", "To reach 0.1:", r"b has 0\.01\d? less error"),
+        ("cross_entropy", "", "To reach 0.1 nats:", r"b has 0\.01\d? nats less error"),
+        ("wrong", ":error", "To reach 10.00 %:", r"b has 1\.\d\d points less error"),
     ],
 )
-def test_a_metric_is_told_in_the_unit_of_its_kind(tmp_path, capsys, metric, kind, target, difference):
+def test_a_metric_is_given_in_the_unit_of_its_kind(tmp_path, capsys, metric, kind, target, difference):
     b = made(lambda n: power(n) - 0.015, noise=0.002, seed=1, model="b")
     table = pd.concat([made(power, noise=0.002), b])
     table.assign(**{metric: 1 - table["accuracy"]}).to_csv(tmp_path / "curves.csv", index=False)
@@ -896,10 +909,10 @@ def test_models_may_have_numbers_for_names(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["curves.csv", "curves.csv/below"])
-def test_an_output_that_cannot_be_is_told_before_the_work(tmp_path, monkeypatch, folder):
+def test_an_impossible_output_folder_is_refused_before_the_work(tmp_path, monkeypatch, folder):
     monkeypatch.setattr("trainsize.regressions.__main__.analyse", lambda *_: pytest.fail("analysed first"))
     (tmp_path / "curves.csv").write_text(PLAIN)
-    with pytest.raises(SystemExit, match=f"--output {tmp_path / folder}: cannot be made a folder"):
+    with pytest.raises(SystemExit, match=f"--output {tmp_path / folder}: cannot create this folder"):
         main([str(tmp_path / "curves.csv"), "--output", str(tmp_path / folder)])
 
 

@@ -6,9 +6,9 @@ import pytest
 from support import ROOT
 
 from trainsize.metrics.tables import RUNS
-from trainsize.published.forms import REPRODUCED
-from trainsize.published.printed import STUDIES, artefacts, claims
-from trainsize.reproduction.claims import TESTS, Untestable, claims_table
+from trainsize.published.printed import STUDIES, Claim, artefacts, claims
+from trainsize.published.versions import REPRODUCED
+from trainsize.reproduction.claims import TESTS, Measured, Untestable, claims_table
 from trainsize.reproduction.tables import CLAIMS
 from trainsize.study.reader import load_study
 
@@ -23,8 +23,13 @@ def runs(value, models=("m",), sizes=SIZES, draws=(0,), seeds=range(5), **more) 
     return data.assign(**more)
 
 
-def verdict(test: str, data: pd.DataFrame, **claim) -> str:
-    return TESTS[test](data, {"metric": "test_accuracy", "model": "m", **claim}).verdict
+def measure(test: str, data: pd.DataFrame, **settings) -> Measured:
+    claim = Claim("", "", test, **{"metric": "test_accuracy", "model": "m", **settings})
+    return TESTS[test](data, claim)
+
+
+def verdict(test: str, data: pd.DataFrame, **settings) -> str:
+    return measure(test, data, **settings).verdict
 
 
 NOISE = np.random.default_rng(1).normal(size=1000)
@@ -58,11 +63,11 @@ def test_folds_that_leak_rise_and_others_do_not():
 def test_the_best_leads_its_closest_rival():
     level = {"m": 0.9, "a": 0.8, "bb": 0.86}
     data = runs(lambda *run: level[run[0]] + noisy(0.01)(*run), models=level, sizes=[100])
-    found = TESTS["best"](data, {"metric": "test_accuracy", "model": "m", "among": ["a", "bb"]})
+    found = measure("best", data, among=["a", "bb"])
     assert (found.verdict, found.remark, found.repeats) == ("holds", "the closest rival is bb", 5)
     assert found.low < 0.04 < found.high
     assert verdict("best", data, model="a", among=["m", "bb"]) == "does not hold"
-    single = TESTS["best"](data[data["seed"] == 0], {"metric": "test_accuracy", "model": "m", "among": ["a"]})
+    single = measure("best", data[data["seed"] == 0], among=["a"])
     assert single.verdict == "undecided"
 
 
@@ -78,7 +83,7 @@ def test_a_claim_about_all_sizes_needs_a_repeat_that_has_them():
     alternate = data[(data["n"].rank(method="dense") + data["seed"]) % 2 == 0]
     for test in ("rises", "diminishing"):
         with pytest.raises(Untestable, match="no draw or seed has runs of all sizes"):
-            TESTS[test](alternate, {"metric": "test_accuracy", "model": "m"})
+            measure(test, alternate)
 
 
 def test_returns_diminish_along_a_curve_and_not_along_a_line():
@@ -113,7 +118,7 @@ def test_one_metric_above_another():
 
 def test_the_spread_of_single_runs_has_the_interval_of_a_standard_deviation():
     data = runs(noisy(0.01), seeds=range(40))
-    found = TESTS["spread"](data, {"metric": "test_accuracy", "model": "m", "margin": 0.05})
+    found = measure("spread", data, margin=0.05)
     sd = np.sqrt(data.groupby("n")["test_accuracy"].var(ddof=1).mean())
     assert found.value == pytest.approx(1.96 * sd)
     assert found.low < 1.96 * 0.01 < found.high
@@ -127,7 +132,7 @@ def test_the_interval_of_the_draws_covers_what_they_add():
     for _ in range(300):
         of_draw, of_run = rng.normal(0, 0.01, 5), rng.normal(0, 0.01, (5, 4))
         data = runs(lambda m, n, d, s, a=of_draw, b=of_run: a[d] + b[d, s], sizes=[100], draws=range(5), seeds=range(4))
-        found = TESTS["draws"](data, {"metric": "test_accuracy", "model": "m", "margin": 0.01})
+        found = measure("draws", data, margin=0.01)
         covered += found.low <= 0.01 <= found.high
     assert 273 <= covered <= 297
 
@@ -137,8 +142,8 @@ def test_what_cannot_be_tested_says_why():
     for test, more, why in (
         ("rises", {}, "fewer than three sizes"),
         ("saturated", {"at": 0.75, "margin": 0.01}, "no size of 75 % of the largest"),
-        ("spread", {"margin": 0.01}, "one run of each size"),
-        ("draws", {"margin": 0.01}, "no draws with several seeds each"),
+        ("spread", {"margin": 0.01}, "only one run of each size"),
+        ("draws", {"margin": 0.01}, "fewer than two draws with several seeds each"),
         ("best", {"among": ["other"]}, "no runs of other"),
     ):
         with pytest.raises(Untestable, match=why):
@@ -157,14 +162,14 @@ def test_every_claim_of_every_form_has_a_row():
 
 @pytest.mark.parametrize("published", STUDIES)
 def test_claims_name_what_is_there(published):
-    """Tests, artefacts and metrics that are known, and models of the study's own forms."""
+    """Tests, artefacts and metrics that are known, and models of the study's own versions."""
     ids = {artefact.id for artefact in artefacts(published)}
     names = [name for name, study in REPRODUCED.items() if study == published]
     models = {model for name in names for model in load_study(name, ROOT / "studies").models}
     for claim in claims(published):
-        assert claim["artefact"] in ids
-        if "why" in claim:
+        assert claim.artefact in ids
+        if claim.why:
             continue
-        assert claim["test"] in TESTS
-        assert {claim["metric"], claim.get("than", claim["metric"])} <= set(RUNS.schema.names)
-        assert {claim["model"], *claim.get("among", [])} <= models
+        assert claim.test in TESTS
+        assert {claim.metric, claim.than or claim.metric} <= set(RUNS.schema.names)
+        assert {claim.model, *claim.among} <= models

@@ -1,41 +1,41 @@
 """Published numbers beside ours: differences, intervals and verdicts by the rules of each artefact."""
 
 import math
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from support import ROOT
+from support import ROOT, record
 
 from trainsize.common.errors import UserError
-from trainsize.common.files import write_json
 from trainsize.common.tables import read_table, write_table
 from trainsize.metrics.tables import RUNS
 from trainsize.overlap.tables import OVERLAP
 from trainsize.published import printed
-from trainsize.published.forms import REPRODUCED, forms, mistakes, roles
-from trainsize.report.reproduction_section import _effect
+from trainsize.published.versions import REPRODUCED, mistakes, roles, versions
+from trainsize.report.reproduction_section import effect_sentence
 from trainsize.reproduction.__main__ import describe, main
 from trainsize.reproduction.effects import effect, effects_table, settings_table
 from trainsize.reproduction.our_numbers import numbers
 from trainsize.reproduction.stage import reproduce, write_reproduction
-from trainsize.reproduction.tables import FORMS, MISTAKES, REPRODUCTION
-from trainsize.reproduction.verdicts import compare
+from trainsize.reproduction.tables import MISTAKES, REPRODUCTION, VERSIONS
+from trainsize.reproduction.verdicts import OurNumber, compare
+from trainsize.runs.record import write_record
 from trainsize.study.reader import load_study
 
 STUDIES = ROOT / "studies"
 
 
-def ours(artefact: str, quantity: str, value: float, mode: str = "as_published", **more) -> dict:
-    return {"artefact": artefact, "quantity": quantity, "mode": mode, "value": value, **more}
+def ours(artefact: str, quantity: str, value: float, mode: str = "as_published", **more) -> OurNumber:
+    return OurNumber(artefact, quantity, value, mode=mode, **more)
 
 
-def row(*values: dict) -> pd.Series:
-    """Return the comparison of the first value's quantity."""
-    table = compare(pd.DataFrame(values)).set_index("quantity")
-    return table.loc[values[0]["quantity"]]
+def row(*numbers: OurNumber) -> pd.Series:
+    """Return the comparison of the first number."""
+    return compare(numbers).set_index("quantity").loc[numbers[0].quantity]
 
 
 def test_a_slope_agrees_within_two_combined_standard_errors():
@@ -48,9 +48,9 @@ def test_a_slope_agrees_within_two_combined_standard_errors():
     assert found["difference_low"] == pytest.approx(0.0312 - np.hypot(0.02, 1.96 * 0.017))
     assert found["difference_high"] == pytest.approx(0.0312 + np.hypot(0.03, 1.96 * 0.017))
     assert found["effect"] == pytest.approx(-0.04)
-    far = row({**slope, "value": 0.1188 + 2.1 * np.hypot(0.017, 0.011)})
+    far = row(replace(slope, value=0.1188 + 2.1 * np.hypot(0.017, 0.011)))
     assert far["verdict"] == "differs"
-    assert "allowed are 0.0405" in far["why"]
+    assert "0.0405 is allowed" in far["why"]
     without = row(ours("GA-T6", "test_accuracy slope", 0.15))
     assert (without["verdict"], without["why"]) == ("not comparable", "no standard error")
 
@@ -84,7 +84,7 @@ def test_verdicts_follow_the_rules(artefact, quantity, value, more, verdict):
 
 
 def test_numbers_we_do_not_have_are_rows():
-    table = compare(pd.DataFrame([ours("FM-T8", "64", 89.0, seed_sd=0.2)]))
+    table = compare([ours("FM-T8", "64", 89.0, seed_sd=0.2)])
     assert list(table.columns) == REPRODUCTION.schema.names
     assert list(table["quantity"]) == ["64", "128", "256", "512"]
     assert list(table["verdict"]) == ["agrees", *["not comparable"] * 3]
@@ -93,7 +93,7 @@ def test_numbers_we_do_not_have_are_rows():
 
 @pytest.fixture(scope="module")
 def letters(tmp_path_factory):
-    """Results of forms of the letters study, as if every run had followed a line, half of the seeds above it."""
+    """Results of versions of the letters study, as if every run had followed a line, half of the seeds above it."""
     results = tmp_path_factory.mktemp("letters")
 
     def made(name: str, intercept: float, slope: float, spread: float = 0.0) -> None:
@@ -104,13 +104,8 @@ def letters(tmp_path_factory):
             values = {"accuracy": accuracy, "f1_micro": accuracy, "loss": 2.0592 - 0.4422 * math.log10(run.n)}
             scores = {f"{split}_{metric}": value for split in ("train", "test") for metric, value in values.items()}
             rows.append({"study": name, **vars(run), "status": "finished", **scores})
-            record = {
-                "settings": study.run_settings(run.model),
-                "commit": "3f2a",
-                "dirty": False,
-                "finished": "2026-11-21",
-            }
-            write_json(results / name / run.folder / "run.json", record)
+            trained = {"settings": study.run_settings(run.model), "commit": "3f2a", "dirty": False}
+            write_record(results / name / run.folder / "run.json", record(name, run, **trained))
         columns = {key: [row.get(key) for row in rows] for key in RUNS.schema.names}
         write_table(results / name / RUNS.path, RUNS, columns)
 
@@ -123,7 +118,7 @@ def letters(tmp_path_factory):
 
 
 def beside(name: str, results: Path) -> pd.DataFrame:
-    return reproduce(load_study(name, STUDIES), forms(name, results), studies=STUDIES)
+    return reproduce(load_study(name, STUDIES), versions(name, results), studies=STUDIES)
 
 
 def test_the_letters_study_beside_its_published_lines(letters):
@@ -152,43 +147,44 @@ def test_a_stand_in_is_not_compared_but_for_what_follows_from_the_design(letters
 
 def test_runs_that_are_missing_are_compared_with_nothing(letters):
     study = load_study("ga-letters", STUDIES)
-    table = reproduce(study, forms(study.name, letters), "3 runs are missing", STUDIES)
+    table = reproduce(study, versions(study.name, letters), "3 runs are missing", STUDIES)
     assert set(table["verdict"]) == {"not comparable"}
     assert set(table["why"]) == {"3 runs are missing"}
 
 
-def test_the_other_forms_of_a_study(letters):
+def test_the_other_versions_of_a_study(letters):
     """The study itself and what is one switch away and has been run; `quick` goes last, but is found anywhere."""
-    found = {form.role: form.name for form in forms("ga-letters+corrected", letters)}
+    found = {version.role: version.name for version in versions("ga-letters+corrected", letters)}
     assert found == {
         "as published": "ga-letters",
         "corrected": "ga-letters+corrected",
         "whole-test-set": "ga-letters+whole-test-set",
     }
     assert roles("ga-letters+devanagari+quick")["corrected"] == "ga-letters+devanagari+corrected+quick"
-    found = {form.role: form.name for form in forms("ga-letters+devanagari+quick", letters)}
+    found = {version.role: version.name for version in versions("ga-letters+devanagari+quick", letters)}
     assert found == {
         "as published": "ga-letters+devanagari+quick",
         "corrected": "ga-letters+devanagari+quick+corrected",
     }
 
 
-def test_what_a_mistake_did_is_told_in_the_unit_of_its_metric():
+def test_what_a_mistake_did_is_described_in_the_unit_of_its_metric():
     sds = {"as_published_sd": 0.05, "without_sd": float("nan")}
     loss = {"metric": "train_loss", "as_published": 1.2e-07, "without": 0.34, "difference": 0.34}
     ends = {"difference_low": 0.3, "difference_high": 0.38}
-    told = _effect({"model": "mlp", **loss, **ends, **sds}, several=True)
+    sentence = effect_sentence({"model": "mlp", **loss, **ends, **sds}, several=True)
     changed = "mlp: train cross-entropy 0.34 nats instead of 1.2e-07 nats"
-    assert told == f"{changed}, a difference of 0.34 nats (0.3 to 0.38 nats)."
+    assert sentence == f"{changed}, a difference of 0.34 nats (0.3 to 0.38 nats)."
     accuracy = {"metric": "test_accuracy", "as_published": 0.8, "without": 0.82, "difference": 0.02}
     one_run = {"difference_low": float("nan"), "difference_high": float("nan")}
-    told = _effect({"model": "mlp", **accuracy, **one_run, **sds, "without_sd": 0.01}, several=False)
-    assert told == "test accuracy 82.00 % instead of 80.00 %, spread between runs 1.00 points instead of 5.00 points."
+    sentence = effect_sentence({"model": "mlp", **accuracy, **one_run, **sds, "without_sd": 0.01}, several=False)
+    spread = "standard deviation between runs 1.00 points instead of 5.00 points"
+    assert sentence == f"test accuracy 82.00 % instead of 80.00 %, {spread}."
 
 
 def test_what_a_mistake_did_to_the_mean_and_the_spread(letters):
     """Ten seeds, half of them 0.02 above and below the mean, without the mistake 0.005, and 0.01 better."""
-    table = effects_table(forms("ga-letters", letters)).set_index(["role", "metric"])
+    table = effects_table(versions("ga-letters", letters)).set_index(["role", "metric"])
     row = table.loc[("whole-test-set", "test_accuracy")]
     assert row["difference"] == pytest.approx(0.01)
     assert row["as_published_sd"] == pytest.approx(0.02 * math.sqrt(10 / 9))
@@ -198,8 +194,8 @@ def test_what_a_mistake_did_to_the_mean_and_the_spread(letters):
     assert set(table.index.unique("role")) == {"corrected", "whole-test-set"}
 
 
-def test_means_are_of_the_seeds_that_both_forms_have():
-    """Seeds 1 and 2 have both sizes in both forms, seed 3 lacks one without the mistake, and seed 4 is of one form."""
+def test_means_are_of_the_seeds_that_both_versions_have():
+    """Seeds 1 and 2 have both sizes in both versions, seed 3 has one without the mistake, seed 4 is in one version."""
     base = pd.DataFrame(
         [(seed, n, 0.1 * seed + n) for seed in (1, 2, 3, 4) for n in (10, 20)], columns=["seed", "n", "x"]
     )
@@ -212,8 +208,8 @@ def test_means_are_of_the_seeds_that_both_forms_have():
     assert math.isnan(row["difference_low"])
 
 
-def test_the_settings_of_both_forms_side_by_side(letters):
-    table = settings_table(forms("ga-letters", letters)).set_index(["model", "setting"])
+def test_the_settings_of_both_versions_side_by_side(letters):
+    table = settings_table(versions("ga-letters", letters)).set_index(["model", "setting"])
     assert tuple(table.loc[("cnn", "scores")]) == ("last_batch", "whole")
     assert tuple(table.loc[("cnn", "architecture.row_dropout")]) == ("true", "false")
     assert tuple(table.loc[("cnn", "subset.method")]) == ("first_n", "nested")
@@ -221,23 +217,23 @@ def test_the_settings_of_both_forms_side_by_side(letters):
     assert ("cnn", "optimizer.lr") not in table.index
 
 
-def test_every_table_of_the_stage_is_written_with_where_the_forms_come_from(letters):
+def test_every_table_of_the_stage_is_written_with_where_the_versions_come_from(letters):
     study = load_study("ga-letters", STUDIES)
     write_reproduction(study, letters, letters / study.name)
-    found = read_table(letters / study.name / FORMS.path).set_index("role")
+    found = read_table(letters / study.name / VERSIONS.path).set_index("role")
     assert tuple(found.loc["corrected"]) == ("ga-letters+corrected", 110, "2026-11-21", "3f2a")
     assert tuple(found.loc["unit-dropout"]) == ("ga-letters+unit-dropout", 0, "", "")
     assert (letters / study.name / REPRODUCTION.path).exists()
-    mistakes = read_table(letters / study.name / MISTAKES.path)
-    assert set(mistakes["role"]) - {""} == set(found.index) - {"as published", "corrected"}
+    table = read_table(letters / study.name / MISTAKES.path)
+    assert set(table["role"]) - {""} == set(found.index) - {"as published", "corrected"}
 
 
 @pytest.mark.parametrize("name", sorted({*REPRODUCED.values()}))
-def test_every_form_is_one_of_a_study_file(name):
+def test_every_version_is_one_of_a_study_file(name):
     known = [roles(study) for study, reproduced in REPRODUCED.items() if reproduced == name]
-    for form in chain.from_iterable(by_role.values() for by_role in known):
-        assert load_study(form, STUDIES).runs
-    switches = {entry["variant"] for entry in mistakes(name) if "variant" in entry}
+    for version in chain.from_iterable(by_role.values() for by_role in known):
+        assert load_study(version, STUDIES).runs
+    switches = {mistake.variant for mistake in mistakes(name) if mistake.variant}
     assert switches <= {*chain.from_iterable(known)}
     assert ("corrected" in roles(name)) == (name != "fashion-folds")
 
@@ -246,8 +242,8 @@ def test_every_form_is_one_of_a_study_file(name):
 def test_the_schedules_of_the_imagenet_study_but_for_its_mistake_are_as_planned(tmp_path, name):
     study = load_study(name, STUDIES)
     write_table(tmp_path / OVERLAP.path, OVERLAP, pd.DataFrame(columns=OVERLAP.schema.names))
-    rows = [ours(artefact, quantity, value) for artefact, quantity, value, _ in numbers(study, tmp_path)]
-    table = compare(pd.DataFrame(rows)).set_index("quantity").dropna(subset="as_published")
+    ours = [replace(number, mode="as_published") for number in numbers(study, tmp_path)]
+    table = compare(ours).set_index("quantity").dropna(subset="as_published")
     assert len(table) == 6 * 2 + 3 * 2
     # An epoch at 75 % is a decay, as it was run; at 12.5 % the warm-up was 5 and not the 40 of the table.
     assert set(table.index[table["verdict"] == "differs"]) == {"ResNet50 12.5 % warm-up"}
@@ -257,7 +253,7 @@ def test_the_schedules_of_the_imagenet_study_but_for_its_mistake_are_as_planned(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ga-letters+quick", "not there; run it first: snakemake --config study=ga-letters[+]quick"),
+        ("ga-letters+quick", "no results yet; run the study first: snakemake --config study=ga-letters[+]quick"),
         ("ga-letter", "no study 'ga-letter'; did you mean 'ga-letters'"),
         ("digits", "digits reproduces no published study"),
     ],
@@ -278,9 +274,9 @@ def test_studies_that_have_not_been_run(letters, monkeypatch, name, message):
 )
 def test_unknown_names_are_answered_with_the_nearest(value, message):
     with pytest.raises(UserError, match=message):
-        compare(pd.DataFrame([value]))
+        compare([value])
     with pytest.raises(UserError, match="there are two values"):
-        compare(pd.DataFrame([ours("FM-T8", "64", 1.0)] * 2))
+        compare([ours("FM-T8", "64", 1.0)] * 2)
 
 
 def test_every_artefact_with_rules_names_its_numbers():

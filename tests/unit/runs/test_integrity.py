@@ -13,7 +13,7 @@ import torch
 from support import recipe
 
 from trainsize.common.errors import UserError
-from trainsize.common.files import read_json, write_json, write_sealed
+from trainsize.common.files import read_json, write_json, write_with_checksum
 from trainsize.common.tables import read_table
 from trainsize.datasets.prepared import Prepared
 from trainsize.metrics.stage import collect
@@ -130,7 +130,7 @@ def test_a_runs_file_that_is_cut_off_empty_or_gone_is_named(made, faults, name):
 def test_an_edited_record_is_named(made):
     path = made.folder(1) / "run.json"
     path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 0.9', 1))
-    with pytest.raises(UserError, match=r"run\.json: damaged or edited, it differs from its checksum; delete it"):
+    with pytest.raises(UserError, match=r"run\.json: damaged or edited: its checksum does not match; delete it"):
         made.collect()
 
 
@@ -154,7 +154,7 @@ def test_the_correlations_of_units_are_vouched_for_too(made):
 
 def test_runs_on_other_images_than_the_data_set_has_now_are_named(made):
     manifest = made.dataset / "manifest.json"
-    write_sealed(manifest, read_json(manifest) | {"content": "other"})
+    write_with_checksum(manifest, read_json(manifest) | {"content": "other"})
     with pytest.raises(UserError, match="trained with images other than the study's"):
         made.collect()
 
@@ -165,7 +165,7 @@ def test_a_damaged_state_is_not_taken_over_but_trained_anew(made, capsys):
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
     made.train()
     printed = capsys.readouterr().out
-    assert f"{damaged}: damaged or exchanged, its checksum is not the one in run.json; training it anew" in printed
+    assert f"{damaged}: damaged or exchanged, its checksum is not the one in run.json; training it again" in printed
     assert f"{made.folder(2)}: already finished, taken over" in printed
     collected = pd.read_parquet(made.results / "metrics/history.parquet")
     made.collect()
@@ -184,7 +184,7 @@ def test_a_changed_bit_in_a_data_set_is_named(made, faults, split, kind):
 
 def test_exchanged_arrays_of_a_data_set_are_named(made, digits):
     shutil.copy(digits / "test_labels.npy", made.dataset / "train_labels.npy")
-    with pytest.raises(UserError, match=r"train_labels\.npy: damaged or exchanged.*delete .* and run snakemake again"):
+    with pytest.raises(UserError, match=r"train_labels\.npy: damaged or replaced.*delete .* and run snakemake again"):
         Prepared(made.dataset).labels("train")
 
 
@@ -213,7 +213,7 @@ def test_exchanged_subsets_are_named(made):
     paths = [subset_path(made.results / "subsets", 20, draw) for draw in DRAWS]
     shutil.copy(paths[0], paths[1])
     for call in (made.list_subsets, lambda: write_overlap([(20, 1), (20, 2)], np.zeros(2000, int), made.results)):
-        with pytest.raises(UserError, match=r"draw2\.parquet: exchanged, it was written as .*n20/draw1\.parquet"):
+        with pytest.raises(UserError, match=r"draw2\.parquet: swapped with another file, .* as .*n20/draw1\.parquet"):
             call()
 
 
@@ -250,7 +250,7 @@ def test_a_changed_bit_in_a_checkpoint_is_noticed_or_changes_nothing(tmp_path, f
 
 def test_a_sealed_file_says_what_was_written(tmp_path):
     value = {"b": (1, 2.5), "a": {"10": None, "9": float("nan")}, "text": "ä"}
-    write_sealed(tmp_path / "x.json", value)
+    write_with_checksum(tmp_path / "x.json", value)
     assert json.dumps(read_json(tmp_path / "x.json")) == json.dumps(value)
     write_json(tmp_path / "plain.json", {"a": 1})
     assert read_json(tmp_path / "plain.json") == {"a": 1}

@@ -5,12 +5,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from trainsize.curves import certainty, comparisons, next_runs, targets
+from trainsize.curves import comparisons, next_runs
 from trainsize.curves.bootstrap import resampled_means
 from trainsize.curves.choosing import candidates
+from trainsize.curves.confidence import Confidence, confidence_of
+from trainsize.curves.curve import Response, make_curve
 from trainsize.curves.families import FAMILIES, size_for
-from trainsize.curves.fitting import Problem, fit, fit_many
-from trainsize.curves.measured import Response, make_curve
+from trainsize.curves.fitting import fit
+from trainsize.curves.predictions import predictions
+from trainsize.curves.problem import Problem
+from trainsize.curves.search import fit_many
+from trainsize.published.printed import Claim
 from trainsize.regressions import variance
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse
@@ -34,6 +39,10 @@ def made(rng, draws, seeds, of_draw, of_seed=0.0, of_run=0.0, sizes=SIZES) -> pd
     return grid.to_frame(index=False).assign(model="m", status="finished", accuracy=accuracy.ravel())
 
 
+def claim(margin: float) -> Claim:
+    return Claim("", "", "spread", model="m", metric="accuracy", margin=margin)
+
+
 def test_the_variance_of_a_run_is_that_of_pairs_that_share_nothing():
     rng = np.random.default_rng(0)
     table = np.where(rng.random((4, 6)) < 0.7, rng.normal(0.9, 0.01, (4, 6)), np.nan)
@@ -48,8 +57,8 @@ def test_the_variance_of_a_run_is_that_of_pairs_that_share_nothing():
 
 def test_the_components_of_a_complete_table_sum_to_the_variance_of_a_run():
     data = made(np.random.default_rng(0), 6, 8, 0.01, 0.01, 0.01, ONE_SIZE)
-    rows = {row["component"]: row["variance"] for row in variance.components(data, "accuracy", None, None, 0.005)}
-    assert rows["runs"] == pytest.approx(rows["draw"] + rows["seed"] + rows["draw with seed"])
+    parts = {part.component: part.variance for part in variance.components(data, "accuracy", None, None)}
+    assert parts["runs"] == pytest.approx(parts["draw"] + parts["seed"] + parts["draw with seed"])
 
 
 @pytest.mark.parametrize("missing", [0, 8])
@@ -66,9 +75,9 @@ def test_seeds_of_their_own_in_every_draw_leave_the_variance_unbiased():
     for _ in range(400):
         data = made(rng, 3, 6, 0.01, 0.0, 0.005, ONE_SIZE)
         data["seed"] += 100 * data["draw"]
-        (row,) = variance.draw_and_seed(data, "accuracy")
-        found.append(row["variance"])
-    assert row["component"] == "draw and seed together"
+        (part,) = variance.draw_and_seed(data, "accuracy")
+        found.append(part.variance)
+    assert part.component == "draw and seed together"
     assert abs(np.mean(found) - 1.25e-4) < 3 * np.std(found) / np.sqrt(len(found))
 
 
@@ -79,8 +88,7 @@ def test_the_spread_on_any_test_set_is_that_of_other_draws_too():
         chances = np.clip(0.9 + rng.normal(0, 0.02, (2, 1, 1)) + rng.normal(0, 0.005, (2, 20, 1)), 0, 1)
         right = rng.random((2, 20, 500)) < chances
         data = made(rng, 2, 20, 0.0, sizes=ONE_SIZE).assign(accuracy=right.mean(2).ravel())
-        rows = variance.components(data, "accuracy", 500, right.sum((0, 1)), 0.005)
-        found.append(rows[-1]["variance"])
+        found.append(variance.components(data, "accuracy", 500, right.sum((0, 1)))[-1].variance)
     assert abs(np.mean(found) - (0.02**2 + 0.005**2)) < 3 * np.std(found) / np.sqrt(len(found))
 
 
@@ -90,7 +98,7 @@ def test_the_band_for_a_new_run_holds_new_runs(draw, run):
     for _ in range(40):
         curve = make_curve(made(rng, 5, 8, draw, 0.0, run), "accuracy", SCORE)
         (candidate,) = candidates(curve, ("pow3",), resampled_means(curve, 300))
-        row = targets.predictions(candidate, curve, SIZES[-1:], certainty.sureness(curve, 0.95, False)).iloc[0]
+        row = predictions(candidate, curve, SIZES[-1:], confidence_of(curve, 0.95, False)).iloc[0]
         new = 1 - error(SIZES[-1]) + rng.normal(0, np.hypot(draw, run), 200)
         inside.append(((row["low_run"] <= new) & (new <= row["high_run"])).mean())
     assert 0.93 < np.mean(inside) < 0.998
@@ -101,8 +109,8 @@ def test_the_probability_that_a_run_is_better_is_of_runs():
     for _ in range(60):
         a, b = (made(rng, 5, 8, 0.002, 0.0, 0.01) for _ in range(2))
         curves = [make_curve(t, "accuracy", SCORE) for t in (a, b.assign(accuracy=b["accuracy"] + 0.005))]
-        sure = certainty.Sureness(0.95, 5, "draw", "no intervals")
-        found += [comparisons.difference(*curves, (j, j), (None, None), sure)["p_improvement"] for j in range(7)]
+        confidence = Confidence(0.95, 5, "draw", "no intervals")
+        found += [comparisons.difference(*curves, (j, j), (None, None), confidence).p_improvement for j in range(7)]
     assert np.mean(found) == pytest.approx(stats.norm.cdf(0.005 / np.hypot(0.002, 0.01) / np.sqrt(2)), abs=0.02)
 
 
@@ -148,7 +156,7 @@ def test_draws_with_one_seed_each_and_one_draw_are_as_they_were(design):
     group = data[data["n"] == 200]
     assert variance.between_runs(group, "accuracy") == group["accuracy"].var(ddof=1)
     own = data.groupby("n")["accuracy"].var(ddof=1).mean()
-    found = TESTS["spread"](data, {"metric": "accuracy", "model": "m", "margin": 0.01})
+    found = TESTS["spread"](data, claim(0.01))
     assert (found.value, found.repeats) == (pytest.approx(1.96 * np.sqrt(own)), 42)
 
 
@@ -164,9 +172,9 @@ def test_missing_runs_and_draws_leave_the_answers_finite():
         curve = make_curve(runs, "accuracy", SCORE)
         assert np.isfinite(curve.run_variances()).all()
         assert [len(curve.runs_at(j)) for j in range(7)] == list(runs.groupby("n").size())
-    found = analyse(alone, ["m"], [Response("accuracy", METRICS["accuracy"])], Options(bootstrap=200), Data(1000))
-    rows = pd.DataFrame(found["variance"]).query("component == 'runs'")
-    assert len(rows) == 7 and np.isfinite(rows["variance"]).all()
+    rows = analyse(alone, ["m"], [Response("accuracy", METRICS["accuracy"])], Options(bootstrap=200), Data(1000))
+    between = rows.frames()["variance"].query("component == 'runs'")
+    assert len(between) == 7 and np.isfinite(between["variance"]).all()
 
 
 @pytest.mark.parametrize(("draw", "seed", "run"), [(0.006, 0, 0.002), (0.006, 0.002, 0.002), (0.002, 0, 0.006)])
@@ -176,7 +184,7 @@ def test_the_claim_that_one_run_is_enough_is_judged_by_draws(draw, seed, run):
     held = holds = 0
     for _ in range(300):
         data = made(rng, 3, 5, draw, seed, run, ONE_SIZE)
-        found = TESTS["spread"](data, {"metric": "accuracy", "model": "m", "margin": 0.99 * truth})
+        found = TESTS["spread"](data, claim(0.99 * truth))
         held += found.low <= truth <= found.high
         holds += found.verdict == "holds"
     assert 278 <= held <= 297
@@ -184,13 +192,13 @@ def test_the_claim_that_one_run_is_enough_is_judged_by_draws(draw, seed, run):
 
 
 def test_the_spread_of_crossed_runs_with_missing_ones():
-    claim = {"metric": "accuracy", "model": "m", "margin": 0.1}
+    small = claim(0.1)
     data = made(np.random.default_rng(0), 3, 5, 0.006, 0.0, 0.002, ONE_SIZE)
-    whole, lacking = TESTS["spread"](data, claim), TESTS["spread"](data.drop(index=7), claim)
+    whole, lacking = TESTS["spread"](data, small), TESTS["spread"](data.drop(index=7), small)
     assert (whole.repeats, lacking.repeats) == (15, 12)
     assert whole.value == pytest.approx(1.96 * np.sqrt(run_variance(table_of(data, "accuracy"))))
-    same = TESTS["spread"](data.assign(accuracy=0.5), claim)
+    same = TESTS["spread"](data.assign(accuracy=0.5), small)
     assert (same.low, same.high, same.verdict) == (0, 0, "holds")
     apart = data.assign(seed=data["seed"] + 10 * data["draw"])
     with pytest.raises(Untestable, match="no two draws with runs of the same two seeds"):
-        TESTS["spread"](apart, claim)
+        TESTS["spread"](apart, small)

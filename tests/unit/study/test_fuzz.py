@@ -163,12 +163,12 @@ VALID = "title: x\ndataset: digits\nsizes: [20]\nseeds: [1]\nbudget: {updates: 6
         ("a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"{c}: &{c} [{', '.join(['*' + b] * 10)}]\n" for b, c in zip("abcdefgh", "bcdefghi", strict=True)), "more than 100,000 values"),  # noqa: E501
         ("a: &a {b: *a}\n", "more than 20 deep"),
         ("a: &a [*a, *a]\n", "more than 20 deep"),
-        (VALID.replace("title: x", 'title: "a\\0b"'), "'title': holds a control character"),
-        (VALID.replace("title: x", 'title: "\\ud83d"'), "'title': holds a control character, or half of a Unicode"),
+        (VALID.replace("title: x", 'title: "a\\0b"'), "'title': contains a control character"),
+        (VALID.replace("title: x", 'title: "\\ud83d"'), "'title': contains a control character or half a Unicode"),
         (VALID.replace("{m:", '{"m\\n":'), "found 'm\\n'" ),
-        (VALID.replace("{m:", "{../m:"), "letters, digits, '.' and '-' only"),
+        (VALID.replace("{m:", "{../m:"), "use only letters, digits, '.' and '-'"),
         (VALID.replace("seeds: [1]", "seeds: {count: 100000}\ndraws: {count: 100000}"), "10,000,000,000 runs (draws × seeds)"),  # noqa: E501
-        (VALID.replace("seeds: [1]", "seeds: {count: 20000, start: 4000000000}"), "must be at most 100,000 to be"),
+        (VALID.replace("seeds: [1]", "seeds: {count: 20000, start: 4000000000}"), "but a job can get at most 100,000"),
         (VALID.replace("[20]", f"[{'9' * 5000}]"), "not valid YAML: Exceeds the limit"),
         (VALID.replace("architecture: mlp", "architecture: {name: custom, path: ../../evil.Net}"), "expected a path such as my_models.Wide"),  # noqa: E501
         (VALID.replace("architecture: mlp", "architecture: {name: custom, path: /tmp/evil.Net}"), "expected a path such as my_models.Wide"),  # noqa: E501

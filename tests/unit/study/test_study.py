@@ -114,7 +114,7 @@ def test_a_leading_zero_is_no_octal(tmp_path):
 @pytest.mark.parametrize("name", ["datasets", "logs", "a b", "x" * 65])
 def test_names_that_are_no_studies(tmp_path, name):
     (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(STUDY))
-    with pytest.raises(UserError, match="a study's name has letters"):
+    with pytest.raises(UserError, match="a study's name must consist of letters"):
         load_study(name, tmp_path)
 
 
@@ -128,19 +128,22 @@ def test_names_that_are_no_studies(tmp_path, name):
         ({"sizes": []}, "sizes: the list is empty"),
         ({"sizes": ["5"]}, "sizes.0: found '5' (text), expected a count such as 500 or a share such as 5%"),
         ({"sizes": [0.5]}, "sizes.0: found 0.5"),
-        ({"sizes": [20, 20]}, "sizes: found 20 twice"),
+        ({"sizes": [20, 20]}, "sizes: found 20 more than once"),
         ({"sizes": ["0.01%"]}, "sizes: found a size of 0 images, must be at least 1"),
         ({"sizes": [1298]}, "sizes: found 1298, but digits has 1297 training images"),
         ({"sizes": [1200], "subset": {"validation": 100}}, "digits has 1197 training images after 100 are held out"),
-        ({"subset": {"validation": 1297}}, "subset.validation: found 1297, must leave some of 1297 images"),
+        ({"subset": {"validation": 1297}}, "subset.validation: found 1297, which leaves none of 1297 images"),
         ({"subset": {"method": "nestd"}}, "subset.method: found 'nestd' (text), allowed:"),
-        ({"seeds": [3, 3]}, "seeds: found 3 twice"),
+        ({"seeds": [3, 3]}, "seeds: found 3 more than once"),
         ({"seeds": [-1]}, "seeds.0: found -1, must be at least 0"),
         ({"seeds": [True]}, "seeds.0: found 'True' (true/false), expected a whole number"),
-        ({"seeds": 5}, "seeds: found 5, which is none of the forms allowed here: a list, keys and values"),
+        ({"seeds": 5}, "seeds: found 5, expected one of: a list, keys and values"),
         ({"seeds": {"cuont": 5}}, "unknown key 'cuont'; did you mean 'count'?"),
-        ({"draws": "per_sed"}, "draws: found 'per_sed' (text), which is none of the forms allowed here: 'per_seed'"),
-        ({"sizes": {"log": {"from": 100, "to": 20, "count": 3}}}, "sizes.log: found from 100 to 20, must rise"),
+        ({"draws": "per_sed"}, "draws: found 'per_sed' (text), expected one of: 'per_seed'"),
+        (
+            {"sizes": {"log": {"from": 100, "to": 20, "count": 3}}},
+            "sizes.log: found from 100 to 20; `to` must be larger",
+        ),
         ({"sizes": {"log": {"from": 10, "to": 10**400, "count": 3}}}, "but digits has 1297 training images"),
         (
             {"sizes": {"log": {"from": 10, "to": 20, "count": 10**9}}},
@@ -154,13 +157,13 @@ def test_names_that_are_no_studies(tmp_path, name):
             {"models": {"a": {"architecture": "mlp", "extends": ["b"]}}},
             "models.a.extends: found '['b']', allowed: a",
         ),
-        ({"base": {"extends": "mlp"}}, "base.extends: the base starts from no model"),
+        ({"base": {"extends": "mlp"}}, "base.extends: the base cannot extend a model"),
         ({"base": {"optimiser": {"lr": 1}}}, "base: unknown key 'optimiser'; did you mean 'optimizer'?"),
         ({"budget": {"updates": 0}}, "budget.updates: found 0, must be at least 1"),
         ({"budget": {}}, "budget: found nothing, expected exactly one of updates, samples, epochs"),
         ({"budget": {"updates": 1, "epochs": 1}}, "budget: found updates, epochs, expected exactly one of"),
         ({"models": {}}, "models: found nothing, expected at least one entry"),
-        ({"models": {"a/b": {"architecture": "mlp"}}}, "models: found 'a/b' (text); letters, digits"),
+        ({"models": {"a/b": {"architecture": "mlp"}}}, "models: found 'a/b' (text); use only letters, digits"),
         ({"models": {"a": {"architecture": "mpl"}}}, "models.a.architecture: found 'mpl' (text), allowed: cnn, mlp"),
         ({"models": {"a": {}}}, "models.a: the key 'architecture' is missing"),
         (
@@ -182,7 +185,7 @@ def test_names_that_are_no_studies(tmp_path, name):
         ({"regressions": {"families": ["pow5"]}}, "regressions.families.0: found 'pow5' (text), allowed: last1, log2"),
         (
             {"regressions": {"leave_out": [77]}},
-            "regressions.leave_out: found 77, which is no size of the study (20, 40)",
+            "regressions.leave_out: found 77, which is not a size of the study (20, 40)",
         ),
         ({"regressions": {"targets": {"accuracy": [95]}}}, "regressions.targets.accuracy.0: found 95, must be less"),
     ],
@@ -198,9 +201,9 @@ def test_mistakes(load, changes, message):
     ("text", "message"),
     [
         ("title: [", "line 1: not valid YAML"),
-        ("title: a\ntitle: b\n", "line 1: not valid YAML: the key 'title' stands twice"),
+        ("title: a\ntitle: b\n", "line 1: not valid YAML: the key 'title' appears twice"),
         ("title: a\nmodels: {1: {}}\n", "line 2: not valid YAML: the key '1' needs quotes"),
-        ("a: " + "[" * 5000, "lie too deep in each other"),
+        ("a: " + "[" * 5000, "nested too deeply"),
         ("- 1\n", "found '[1]' (a list), expected keys and values"),
         ("", "expected keys and values"),
     ],
@@ -316,34 +319,37 @@ def test_a_run_is_read_back_from_its_folder():
         ),
         (
             {"base": {"augmentation": ["horizontal_flip", "shift"]}},
-            r"augmentation.1: found 'shift', .* 0.1 of 8×8 pixels is less than one \(fraction: 0.125 or more moves",
+            r"augmentation.1: found 'shift', .* 0.1 of 8×8 pixels is less than one \(use a fraction of 0.125 or more",
         ),
-        ({"dataset": "cifar-10", "base": {"augmentation": ["colour_jitter"]}}, "nothing: state one of bri.*, hue$"),
+        (
+            {"dataset": "cifar-10", "base": {"augmentation": ["colour_jitter"]}},
+            "no effect: set at least one of bri.*, hue$",
+        ),
         (
             {"base": {"augmentation": [{"name": "colour_jitter", "hue": 0.1}]}},
-            r"do nothing: state one of brightness, contrast \(saturation and hue do nothing to these images\)",
+            r"no effect: set at least one of brightness, contrast \(saturation and hue have no effect on grey images\)",
         ),
         ({"base": {"schedule": {"name": "step", "gamma": 0.1, "times": 1}}}, "times: found 1, must be at least 2"),
         (
             {"base": {"schedule": {"name": "step", "gamma": 0.1, "times": 5, "every_passes": 3}}},
-            "base.schedule.times: found beside every_passes, which would go before it; state one of them",
+            "base.schedule.times: ignored, because every_passes takes precedence; set only one of them",
         ),
         (
             {"base": {"schedule": {"name": "cosine", "warmup": 0.1, "warmup_passes": 3}}},
-            "base.schedule.warmup: found beside warmup_passes",
+            "base.schedule.warmup: ignored, because warmup_passes",
         ),
         (
             {
                 "base": {"schedule": {"name": "cosine", "warmup_passes": 3}},
                 "models": {"a": {"architecture": "mlp", "schedule": {"warmup": 0.1}}},
             },
-            "models.a.schedule.warmup: found beside warmup_passes",
+            "models.a.schedule.warmup: ignored, because warmup_passes",
         ),
         (
             {"subset": {"validation": "0.01%"}},
-            "validation: found 0.01%, which rounds to 0 of 1297 images; state a larg",
+            "validation: found 0.01%, which rounds to 0 of 1297 images; use a larg",
         ),
-        ({"evaluation": {"points": 3, "every": 5}}, "evaluation: found points and every, expected one of them"),
+        ({"evaluation": {"points": 3, "every": 5}}, "evaluation: found both points and every, expected only one"),
         ({"base": {"selection": {"name": "last", "patience": 3}}}, "base.selection: unknown key 'patience'"),
     ],
 )
@@ -377,7 +383,7 @@ def test_options_that_replace_others_where_it_is_said_which_are_meant(load, base
 
 @pytest.mark.parametrize("side", [5, 7, 8, 10, 28, 49, 80, 224])
 def test_the_fraction_that_is_named_moves_an_image_by_a_pixel(side):
-    least = float(re.search(r"fraction: ([0-9.]+)", _idle({"name": "shift", "fraction": 0.001}, (side, side, 1)))[1])
+    least = float(re.search(r"fraction of ([0-9.]+)", _idle({"name": "shift", "fraction": 0.001}, (side, side, 1)))[1])
     assert int(least * side) == 1
     assert int((least - 1e-4) * side) == 0
     assert not _idle({"name": "shift", "fraction": least}, (side, side, 1))
@@ -430,7 +436,7 @@ def test_a_model_that_a_variant_leaves_out_is_in_no_sweep_and_can_be_extended(lo
     assert list(study.models) == ["cnn", "other"]
     assert study.models["other"] == load_study("s+slow", tmp_path).models["mlp"]
     assert study.figures["sweeps"] == {"networks": ["cnn"]}
-    with pytest.raises(UserError, match=r"models: the variants wide\+none together leave none"):
+    with pytest.raises(UserError, match=r"models: the variants wide\+none together leave no model"):
         load(variants={**VARIANTS, "none": {"models": {"mlp": None}}})
         load_study("s+wide+none", tmp_path)
 
@@ -459,5 +465,5 @@ def test_a_model_may_have_sizes_and_a_budget_of_its_own(load):
     assert study.run_settings("mlp")["budget"] == {"updates": 10}
     assert "sizes" not in study.models["long"]
     assert len(study.runs) == 4 + 4 + 2
-    with pytest.raises(UserError, match=r"models.long.sizes: found 30, which is none of the study's sizes 20, 40"):
+    with pytest.raises(UserError, match=r"models.long.sizes: found 30, which is not one of the study's sizes 20, 40"):
         load(models={**models, "long": {"architecture": "mlp", "sizes": [30]}})

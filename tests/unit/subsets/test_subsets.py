@@ -128,7 +128,7 @@ def test_per_class_fraction_rounds_in_every_class():
 
 
 def test_per_class_fraction_of_nothing_is_refused():
-    with pytest.raises(UserError, match="rounds to no image at all"):
+    with pytest.raises(UserError, match="rounds to no image"):
         draw(np.arange(300) % 100, "per_class_fraction", 1)
 
 

@@ -66,15 +66,15 @@ def test_a_wrong_path_is_told_when_the_study_is_read(folder, path, message):
 
 def test_a_file_that_is_no_python(folder):
     (folder / "my_models.py").write_text("class Wide(:")
-    with pytest.raises(UserError, match=r"my_models\.py is no valid Python: "):
+    with pytest.raises(UserError, match=r"my_models\.py is not valid Python: "):
         load_study("own", folder)
 
 
 @pytest.mark.parametrize(
     ("options", "change", "message"),
     [
-        ({"depth": 3}, "", r"cannot be made or used: TypeError: .*'depth'"),
-        ({}, "n_classes + 1", r"turns 2 images into \(2, 11\), must give 2 × 10 logits"),
+        ({"depth": 3}, "", r"cannot be built or used: TypeError: .*'depth'"),
+        ({}, "n_classes + 1", r"turns 2 images into \(2, 11\), must return 2 × 10 logits"),
     ],
 )
 def test_a_network_that_does_not_fit_is_told(folder, options, change, message):

@@ -196,7 +196,7 @@ def test_a_pipe_among_images_is_refused_and_not_waited_for(photos, faults):
     made, spoilt = photos
     spoilt[0].unlink()
     os.mkfifo(spoilt[0])
-    with pytest.raises(UserError, match=r"a/0007\.png: has an image's name, and is no file; remove it"):
+    with pytest.raises(UserError, match=r"a/0007\.png: has the name of an image but is not a regular file; remove it"):
         made()
     faults("paths that never answer")
 
@@ -211,7 +211,7 @@ def test_a_file_that_is_long_in_coming_is_waited_for_and_told(tmp_path, monkeypa
     later.join()
     faults("paths that never answer")
     told = capsys.readouterr().out
-    assert f"{tmp_path}/a.bin: still being read; if its disk does not answer, it is waited for" in told
+    assert f"{tmp_path}/a.bin: still reading; waiting for its disk if that does not respond" in told
 
 
 def test_images_that_cannot_be_read_are_left_out_where_that_is_asked_for_and_counted(photos, faults):

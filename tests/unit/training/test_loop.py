@@ -22,10 +22,10 @@ from trainsize.training.checkpoint import Checkpoints
 from trainsize.training.evaluation import clipped_loss
 from trainsize.training.images import Images, normalised_by
 from trainsize.training.interruption import Interruption
-from trainsize.training.loop import Fit, batches
 from trainsize.training.neurons import check_layer, correlations, summary
 from trainsize.training.selection import Plateau, Selection
 from trainsize.training.stage import train_runs
+from trainsize.training.trainer import Trainer, batches
 
 CPU = torch.device("cpu")
 SUBSET = {"dataset": "digits", "method": "nested", "validation": 100, "header_row_lost": False}
@@ -181,7 +181,7 @@ def test_selection_and_patience_count_evaluations():
     selection = Selection({"name": "best_on_validation", "metric": "accuracy", "patience": 2, "minimum_change": 0.05})
     for step, accuracy in enumerate([0.5, 0.54, 0.6, 0.64, 0.6]):
         assert not selection.stop
-        selection.see(step, [{"split": "validation", "accuracy": accuracy}], {"w": torch.tensor(float(step))})
+        selection.update(step, [{"split": "validation", "accuracy": accuracy}], {"w": torch.tensor(float(step))})
     assert selection.stop == "no better validation accuracy in 2 evaluations"
     assert (selection.step, selection.weights["w"].item()) == (2, 2)
 
@@ -190,7 +190,7 @@ def test_a_plateau_reduces_the_rate():
     plateau = Plateau({"name": "plateau", "factor": 0.1, "patience": 1})
     seen = []
     for loss in (3, 2, 2.5, 2.1, 1.9, 1.95, 1.91, 1.92, 1.93):
-        plateau.see([{"split": "validation", "loss": loss}])
+        plateau.update([{"split": "validation", "loss": loss}])
         seen.append(plateau.reductions)
     assert seen == [0, 0, 0, 1, 1, 1, 2, 2, 3]
 
@@ -267,7 +267,7 @@ def test_neuron_correlations_are_numpys():
 
 
 def test_a_layer_that_is_not_there_is_named_before_anything_is_trained(train, monkeypatch):
-    monkeypatch.setattr(Fit, "run", lambda *_: pytest.fail("a run was trained"))
+    monkeypatch.setattr(Trainer, "run", lambda *_: pytest.fail("a run was trained"))
     with pytest.raises(UserError, match=r"neurons.layer: found '99', allowed: 0, 1, 2, 3, 4"):
         train(settings(neurons={"layer": "99", "images": 50}))
 
@@ -287,9 +287,9 @@ class Twice(torch.nn.Module):
 @pytest.mark.parametrize(
     ("network", "layer", "message"),
     [
-        (Twice, "relu", "found 'relu', which an image goes through 2 times, must be once"),
-        (Twice, "unused", "found 'unused', which an image goes through 0 times, must be once"),
-        (Twice, "recurrent", "found 'recurrent', which gives no tensor"),
+        (Twice, "relu", "found 'relu', which an image passes 2 times, must be once"),
+        (Twice, "unused", "found 'unused', which an image passes 0 times, must be once"),
+        (Twice, "recurrent", "found 'recurrent', which does not return a tensor"),
         (lambda: torch.nn.Sequential(torch.nn.Conv2d(1, 65, 1)), "0", "found '0', which has 4,160 units, must have at"),
     ],
 )
@@ -465,14 +465,14 @@ def test_stacked_runs_that_diverge_say_so(digits, tmp_path, monkeypatch):
 def test_one_of_a_stack_that_diverges_leaves_the_others_as_they_are_alone(digits, tmp_path, monkeypatch):
     """The first loses its way in its second third; it is time to save soon afterwards, once."""
     given = settings(updates=12, points=3)
-    calls, saves, see = [], [], Fit.see
+    calls, saves, note_losses = [], [], Trainer.note_losses
 
-    def lost(fit, losses):
-        calls.append(fit)
-        see(fit, losses * (float("nan") if fit.seed == 0 and fit.step > 4 else 1))
+    def lost(trainer, losses):
+        calls.append(trainer)
+        note_losses(trainer, losses * (float("nan") if trainer.seed == 0 and trainer.step > 4 else 1))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Fit, "see", lost)
+        patch.setattr(Trainer, "note_losses", lost)
         patch.setattr(Checkpoints, "due", lambda self: len(calls) >= 6 and self not in saves)
         patch.setattr(Checkpoints, "save", lambda self, state: saves.append(self))
         stacked = _three_runs(digits, tmp_path / "3", given, monkeypatch, 3)
@@ -533,8 +533,8 @@ def recorded(monkeypatch):
         rerun = Rerun(compute, weights)
         return rerun, rerun.gradients
 
-    monkeypatch.setattr("trainsize.training.cuda_graphs.asked", lambda model: True)
-    monkeypatch.setattr("trainsize.training.cuda_graphs.recorded", record)
+    monkeypatch.setattr("trainsize.training.cuda_graphs.requested", lambda model: True)
+    monkeypatch.setattr("trainsize.training.cuda_graphs.record", record)
     monkeypatch.setattr(Rerun, "made", 0)
 
 
@@ -563,10 +563,10 @@ def test_what_cannot_be_recorded_is_computed(digits, tmp_path, monkeypatch, reco
     def refuse(compute, weights):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr("trainsize.training.cuda_graphs.recorded", refuse)
+    monkeypatch.setattr("trainsize.training.cuda_graphs.record", refuse)
     found = _three_runs(digits, tmp_path / "refused", settings(updates=8, points=1), monkeypatch, 1)
     assert capsys.readouterr().out.count("not recorded as a CUDA graph: operation not permitted") == 3
-    monkeypatch.setattr("trainsize.training.cuda_graphs.asked", lambda model: False)
+    monkeypatch.setattr("trainsize.training.cuda_graphs.requested", lambda model: False)
     expected = _three_runs(digits, tmp_path / "computed", settings(updates=8, points=1), monkeypatch, 1)
     assert [losses(history) for history, _ in found] == [losses(history) for history, _ in expected]
 

@@ -43,7 +43,7 @@ from trainsize.jobs.job import run_stage
 from trainsize.training import stage
 from trainsize.training.interruption import Interruption
 stage.SAVE_EVERY = 0.02
-Interruption.heed()
+Interruption.catch_signals()
 run_stage(lambda settings, data, record: stage.train_runs(settings, "c", Path(data), 1, "cpu", [Path(record)]))
 """
 
@@ -122,7 +122,7 @@ def test_a_disk_that_goes_away_costs_what_came_after_the_last_checkpoint(start, 
     disk.rename(aside)
     disk.mkdir()  # the bare folder on which it was mounted
     assert finish(process) == 1
-    assert "state: gone while it was in use" in (tmp_path / "log").read_text()
+    assert "state: disappeared while in use" in (tmp_path / "log").read_text()
     assert not list(disk.iterdir())
     disk.rmdir()
     aside.rename(disk)
@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path, capsys):
     Checkpoints(tmp_path, {"a": 1}, 0).save({"step": 1})
     assert Checkpoints(tmp_path, {"a": 2}, 0).load(torch.device("cpu")) is None
-    assert "of other settings" in capsys.readouterr().out
+    assert "other settings" in capsys.readouterr().out
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):

@@ -15,9 +15,9 @@ from trainsize.runs.streams import STREAMS, generator, torch_seed
 from trainsize.subsets.methods import draw_subsets
 from trainsize.training.architectures import build
 from trainsize.training.images import Images
-from trainsize.training.loop import Fit, batches
 from trainsize.training.optimisation import rate_factor
 from trainsize.training.stage import train_runs
+from trainsize.training.trainer import Trainer, batches
 
 SETTINGS = {
     "subset": {"dataset": "digits", "method": "nested", "validation": 50},
@@ -131,14 +131,14 @@ def test_weights_that_blow_up_in_the_last_update_make_a_run_diverged(train):
 
 
 def test_a_failing_run_leaves_the_others_finished(train, tmp_path, monkeypatch):
-    run = Fit.run
+    run = Trainer.run
 
     def failing(self, saved):
         if self.seed == 2:
             raise RuntimeError("the device went away")
         return run(self, saved)
 
-    monkeypatch.setattr(Fit, "run", failing)
+    monkeypatch.setattr(Trainer, "run", failing)
     with pytest.raises(UserError, match=r"1 of 3 runs failed[^$]*seed2: RuntimeError: the device went away"):
         train("m/n40/draw1/seed1", "m/n40/draw1/seed2", "m/n40/draw1/seed3")
     runs = tmp_path / "s" / "runs" / "m" / "n40" / "draw1"
@@ -209,7 +209,7 @@ def test_learning_rates():
 def test_a_gpu_that_is_not_there(train, digits, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(UserError, match="device: found 'cuda', but PyTorch sees no GPU here"):
+    with pytest.raises(UserError, match="device: found 'cuda', but PyTorch sees no GPU on this machine"):
         train_runs(SETTINGS, "c", digits, 1, "cuda", [tmp_path / "s/runs/m/n40/draw1/seed1/run.json"])
 
 
@@ -218,5 +218,5 @@ def test_a_damaged_data_set_is_named(digits, tmp_path):
     shutil.copytree(digits, broken)
     data = (broken / "train_images.npy").read_bytes()
     (broken / "train_images.npy").write_bytes(data[:1000])
-    with pytest.raises(UserError, match=r"train_images\.npy: damaged or exchanged"):
+    with pytest.raises(UserError, match=r"train_images\.npy: damaged or replaced"):
         Prepared(broken).images("train")

@@ -1,9 +1,9 @@
-"""A finished study in one file: what it says, what it made, and a checksum of every file.
+"""A finished study in one file: its settings, its results, and a checksum of every file.
 
 python -m trainsize.archive [STUDY] [--data] [--output FILE]
 python -m trainsize.archive --check FILE
 
-The file is a tar archive whose one folder is laid out as the repository is. Without trainsize it is checked by
+The file is a tar archive with one folder, laid out like the repository. To check it without trainsize, run
 `sha256sum --check SHA256SUMS` in that folder.
 """
 
@@ -16,26 +16,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainsize.common.errors import UserError, listing
-from trainsize.common.files import file_hash, whole
-from trainsize.common.places import ROOT
+from trainsize.common.files import atomic_write, file_hash
+from trainsize.common.paths import ROOT
 from trainsize.runs.record import check_files, read_record
 from trainsize.runs.run import FILES
-from trainsize.study.command_line import mistakes_told, named_study
+from trainsize.study.command_line import exit_on_user_error, named_study
 from trainsize.study.study import Study
 
 SUMS = "SHA256SUMS"
 
 
 def pack(study: Study, root: Path, target: Path, data: bool) -> int:
-    """Write the study, whose results lie in `root/results`, to the archive `target`; return how many files it holds.
+    """Write the study, with results in `root/results`, to the archive `target`; return the number of files in it.
 
-    With `data` the prepared images are packed too. Raises UserError when the study is not finished, or one of its runs
+    With `data` the prepared images are packed too. Raises UserError when the study is not finished or one of its runs
     is damaged.
     """
     _check(study, root / "results" / study.name)
     paths = sorted(_paths(study, root, data))
     sums = "".join(f"{file_hash(path, 'sha256')}  {path.relative_to(root)}\n" for path in paths).encode()
-    with whole(target) as partial, tarfile.open(partial, "w:gz", compresslevel=1) as archive:
+    with atomic_write(target) as partial, tarfile.open(partial, "w:gz", compresslevel=1) as archive:
         head = tarfile.TarInfo(f"{study.name}/{SUMS}")
         head.size, head.mtime = len(sums), int(max(path.stat().st_mtime for path in paths))
         archive.addfile(head, io.BytesIO(sums))
@@ -49,9 +49,9 @@ def _check(study: Study, results: Path) -> None:
         folder = results / run.folder
         if not all((folder / name).exists() for name in FILES):
             raise UserError(f"{folder}: not finished; run snakemake first")
-        check_files(folder / "state", read_record(results, study.name, run))
+        check_files(folder / "state", read_record(folder, study.name, run))
     if not (results / "report.html").exists():
-        raise UserError(f"{results}: has no report; run snakemake first")
+        raise UserError(f"{results}: no report; run snakemake first")
 
 
 def _paths(study: Study, root: Path, data: bool) -> Iterator[Path]:
@@ -76,28 +76,28 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def check(archive: Path) -> int:
-    """Compare every file in the archive with its checksum, without unpacking it; return how many there are.
+    """Compare every file in the archive with its checksum, without unpacking it; return the number of files.
 
-    Raises UserError naming what is damaged, missing or not listed.
+    Raises UserError naming the files that are damaged, missing or not listed.
     """
-    sums, found = {}, {}
+    expected, actual = {}, {}
     try:
         with tarfile.open(archive, "r|gz") as packed:
             for member in packed:
                 name, linked = (path.partition("/")[2] for path in (member.name, member.linkname))
                 if name == SUMS:
                     lines = packed.extractfile(member).read().decode().splitlines()
-                    sums = {path: value for value, _, path in (line.partition("  ") for line in lines)}
-                elif member.islnk():  # going back in a compressed file is reading it from its beginning
-                    found[name] = found[linked]
+                    expected = {path: value for value, _, path in (line.partition("  ") for line in lines)}
+                elif member.islnk():  # going back in a compressed file would mean reading it from the start
+                    actual[name] = actual[linked]
                 elif member.isfile():
-                    found[name] = hashlib.file_digest(packed.extractfile(member), "sha256").hexdigest()
+                    actual[name] = hashlib.file_digest(packed.extractfile(member), "sha256").hexdigest()
     except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
-        raise UserError(f"{archive}: cannot be read, it is damaged or cut off ({error})") from error
-    wrong = sorted(name for name in sums.keys() | found.keys() if sums.get(name) != found.get(name))
-    if wrong or not sums:
+        raise UserError(f"{archive}: cannot be read, it is damaged or truncated ({error})") from error
+    wrong = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
+    if wrong or not expected:
         raise UserError(f"{archive}: damaged, missing or not listed: {listing(wrong) or SUMS}")
-    return len(found)
+    return len(actual)
 
 
 def main() -> None:
@@ -107,9 +107,9 @@ def main() -> None:
     parser.add_argument("--data", action="store_true", help="pack the prepared images too")
     parser.add_argument("--check", type=Path, metavar="FILE", help="compare an archive's files with their checksums")
     options = parser.parse_args()
-    with mistakes_told():
+    with exit_on_user_error():
         if options.check:
-            print(f"{options.check}: {check(options.check):,} files, each as it was packed")
+            print(f"{options.check}: {check(options.check):,} files, all match their checksums")
             return
         study = named_study(options.study)
         target = options.output or ROOT / "results" / f"{study.name}.tar.gz"

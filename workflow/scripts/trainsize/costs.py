@@ -1,9 +1,9 @@
-"""What the jobs of a study asked for and what they used, so that the next request can be better.
+"""What the jobs of a study requested and what they used, as a guide for the next request.
 
 python -m trainsize.costs [STUDY] [--profile slurm] [--format text|tsv]
 
-From SLURM's accounting where it keeps the jobs' comments, which name the study, model and size; otherwise from
-Snakemake's benchmark files, which know the last attempt of every job.
+The numbers come from SLURM's accounting if it keeps the jobs' comments, which name the study, model and size. Otherwise
+they come from Snakemake's benchmark files, which record the last attempt of every job.
 """
 
 import re
@@ -15,16 +15,16 @@ import pandas as pd
 from trainsize.jobs import slurm
 from trainsize.plan.estimates import START_SECONDS, Estimates, device_of, job_megabytes, job_minutes
 from trainsize.plan.text import duration
-from trainsize.study.command_line import machine_settings, mistakes_told, named_study, study_parser
+from trainsize.study.command_line import exit_on_user_error, machine_settings, named_study, study_parser
 from trainsize.study.study import Study
 
 _MEGABYTES = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
 
 
 def from_accounting(study: Study, folder: Path, since: str) -> pd.DataFrame | None:
-    """Return a row per attempt of the study's jobs, submitted in `folder`, that SLURM's accounting knows since then.
+    """Return a row per attempt of the study's jobs in SLURM's accounting, submitted in `folder` from `since` on.
 
-    None when it knows of none.
+    Returns None when there are none.
     """
     columns = "JobID,Comment,WorkDir,State,ElapsedRaw,TimelimitRaw,ReqMem,MaxRSS,Submit,Start"
     printed = slurm.ask(
@@ -64,12 +64,12 @@ def _attempt(row: dict[str, str], model: str, n: int) -> dict:
 
 def _megabytes(text: str) -> float:
     """Return the megabytes of a size as SLURM writes it (952460K, 4002M, 4Gn)."""
-    found = re.match(r"([\d.]+)([KMGT])", text)
-    return float(found[1]) * _MEGABYTES[found[2]] if found else 0.0
+    match = re.match(r"([\d.]+)([KMGT])", text)
+    return float(match[1]) * _MEGABYTES[match[2]] if match else 0.0
 
 
 def from_benchmarks(study: Study, results: Path, settings: dict, estimates: Estimates) -> pd.DataFrame | None:
-    """Return a row per job that left a benchmark file; what it asked for is what it would ask for now."""
+    """Return a row per job with a benchmark file. Its request is the one that the job would make now."""
     jobs = []
     runs = min(settings["runs_per_job"], len(study.pairs))
     for model in study.models:
@@ -95,7 +95,7 @@ def from_benchmarks(study: Study, results: Path, settings: dict, estimates: Esti
 
 
 def summary(study: Study, jobs: pd.DataFrame, settings: dict, estimates: Estimates) -> pd.DataFrame:
-    """Return a row per model and size with what its jobs asked for, used and were expected to use."""
+    """Return a row per model and size with what its jobs requested, used and were expected to use."""
     runs = min(settings["runs_per_job"], len(study.pairs))
     rows = []
     for (model, n), group in jobs.groupby(["model", "n"], sort=False):
@@ -118,20 +118,21 @@ def summary(study: Study, jobs: pd.DataFrame, settings: dict, estimates: Estimat
 
 
 def describe(study: Study, table: pd.DataFrame, source: str) -> str:
-    """Return the costs as a person reads them, with what could be asked for instead."""
+    """Return the costs as text for people, with the shares of the requests that were used."""
     lines = [f"{study.name}: jobs of the training rule, from {source}", ""]
-    header = f"{'model':<16}{'n':>9}{'jobs':>6}{'failed':>8}{'waited':>10}{'asked':>10}{'used':>10}{'longest':>10}"
-    header += f"{'expected':>10}{'asked MB':>10}{'used MB':>9}"
+    header = f"{'model':<16}{'n':>9}{'jobs':>6}{'failed':>8}{'waited':>10}{'requested':>11}{'used':>10}{'longest':>10}"
+    header += f"{'expected':>10}{'requested MB':>14}{'used MB':>9}"
     lines += [header, "-" * len(header)]
     for row in table.itertuples():
         times = (row.waited_minutes, row.asked_minutes, row.used_minutes, row.longest_minutes, row.expected_minutes)
-        told = "".join(f"{'–' if pd.isna(minutes) else duration(minutes / 60):>10}" for minutes in times)
+        waited, requested, *others = ("–" if pd.isna(minutes) else duration(minutes / 60) for minutes in times)
+        text = f"{waited:>10}{requested:>11}" + "".join(f"{other:>10}" for other in others)
         lines.append(
-            f"{row.model:<16}{row.n:>9,}{row.jobs:>6}{row.failed:>8}{told}{row.asked_mb:>10,.0f}{row.used_mb:>9,.0f}"
+            f"{row.model:<16}{row.n:>9,}{row.jobs:>6}{row.failed:>8}{text}{row.asked_mb:>14,.0f}{row.used_mb:>9,.0f}"
         )
     lines += [
         "",
-        "Waited and used are medians; used MB is the most; expected is what a full job would be expected to take now.",
+        "Waited and used are medians; used MB is a maximum; expected is the estimate for a full job now.",
     ]
     time, memory = (
         100 * (table[used] / table[asked]).max()
@@ -143,12 +144,12 @@ def describe(study: Study, table: pd.DataFrame, source: str) -> str:
 
 
 def main() -> None:
-    parser = study_parser("costs", "Say what jobs asked for and used.")
-    parser.add_argument("--profile", help="folder of a Snakemake profile, such as slurm: what its jobs ask for")
-    parser.add_argument("--since", default="2000-01-01", help="first day of SLURM's accounting to look at")
+    parser = study_parser("costs", "Print what jobs requested and used.")
+    parser.add_argument("--profile", help="folder of a Snakemake profile, such as slurm: compare with its requests")
+    parser.add_argument("--since", default="2000-01-01", help="first day of SLURM's accounting to use")
     parser.add_argument("--format", choices=("text", "tsv"), default="text")
     options = parser.parse_args()
-    with mistakes_told():
+    with exit_on_user_error():
         settings, _ = machine_settings(options.study, options.profile)
         study = named_study(settings["study"])
     estimates = Estimates(study, options.results, device_of(settings))

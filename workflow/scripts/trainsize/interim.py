@@ -2,8 +2,8 @@
 
 python -m trainsize.interim [STUDY] [--results FOLDER]
 
-Calls the stages' functions and nothing of Snakemake's. What it makes lies in results/{study}/interim/, anew each time:
-nothing is trained, no finished file is changed, and nothing becomes stale.
+Calls the functions of the stages without Snakemake. Its files are in results/{study}/interim/, which is replaced each
+time. It trains nothing, changes no finished file and makes nothing stale.
 """
 
 import shutil
@@ -11,21 +11,22 @@ from itertools import product
 from pathlib import Path
 
 from trainsize.audit.stage import audit_study
-from trainsize.common.errors import UserError, counted
-from trainsize.common.files import link, write_sealed
+from trainsize.common.errors import UserError, plural
+from trainsize.common.files import link_or_copy
 from trainsize.common.tables import read_table, write_table
 from trainsize.datasets.prepared import Prepared
 from trainsize.failures import failures
 from trainsize.figures.stage import draw_figures
 from trainsize.metrics.stage import collect
 from trainsize.overlap.stage import write_overlap
-from trainsize.published.forms import reproduced
+from trainsize.published.versions import reproduced
 from trainsize.regressions.stage import regress
 from trainsize.report.stage import write_report
 from trainsize.reproduction.stage import write_reproduction
-from trainsize.runs.record import NEURONS, checksums
-from trainsize.runs.run import FILES, MISSING, NOT_BEGUN, Run
-from trainsize.study.command_line import mistakes_told, named_study, study_parser
+from trainsize.runs.record import NEURONS, Device, Identity, Record, checksums, write_record
+from trainsize.runs.run import FILES, Run
+from trainsize.runs.status import MISSING, NOT_BEGUN
+from trainsize.study.command_line import exit_on_user_error, named_study, study_parser
 from trainsize.study.records import read_records
 from trainsize.study.study import Study
 from trainsize.subsets.stage import list_subsets, subset_path, write_subsets
@@ -38,7 +39,7 @@ NAME = "interim"
 def write_interim(study: Study, results: Path) -> Path:
     """Write the interim report of a study and return its page.
 
-    Raises UserError when no run is finished, or none with the study's present settings and images.
+    Raises UserError when no run is finished, or none with the study's current settings and images.
     """
     prepared = Prepared(results / "datasets" / study.dataset.name)
     manifest, folder = prepared.folder / "manifest.json", results / study.name / NAME
@@ -48,22 +49,22 @@ def write_interim(study: Study, results: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "logs").symlink_to(Path("..") / "logs")
-    subsets(study, prepared, folder)
-    missing = gather(study, records, prepared.manifest["content"], results, folder)
+    write_all_subsets(study, prepared, folder)
+    missing = gather_runs(study, records, prepared.manifest["content"], results, folder)
     if missing == len(study.runs):
-        why = "none of them with the study's present settings and images"
-        raise UserError(f"{results / study.name}: {counted(len(records))} finished, but {why}")
+        why = "none of them with the study's current settings and images"
+        raise UserError(f"{results / study.name}: {plural(len(records))} finished, but {why}")
     collect(**study.metrics_settings(), manifest=manifest, results=folder)
     regress(study.regressions_settings(), folder, manifest)
     audit_study(study.audit_settings(), folder)
     draw_figures(study.figure_settings(), folder, prepared.folder)
     if reproduced(study.name):
-        write_reproduction(study, results, folder, f"{counted(missing)} missing" if missing else "")
+        write_reproduction(study, results, folder, f"{plural(missing)} missing" if missing else "")
     write_report(study.card(), folder, manifest, folder / "report.html")
     return folder / "report.html"
 
 
-def subsets(study: Study, prepared: Prepared, folder: Path) -> None:
+def write_all_subsets(study: Study, prepared: Prepared, folder: Path) -> None:
     """Write the subsets and their overlap."""
     labels, own = prepared.labels("train"), folder / "subsets"
     for draw in study.draws:
@@ -73,50 +74,63 @@ def subsets(study: Study, prepared: Prepared, folder: Path) -> None:
     write_overlap(product(study.sizes, study.draws), labels, folder)
 
 
-def gather(study: Study, records: dict[Run, dict], data: str, results: Path, folder: Path) -> int:
-    """Link the finished runs into `folder`, put a row that says why in the place of every other; return how many.
+def gather_runs(study: Study, records: dict[Run, Record], data: str, results: Path, folder: Path) -> int:
+    """Link the finished runs into `folder`, write placeholders for the others, and return the number of the others.
 
-    `data` is the content of the data set.
+    `data` is the content hash of the data set.
     """
     begun = {Run(f.model, f.n, f.draw, f.seed): f.reason for f in failures(study, results)}
     content = read_table(folder / SUBSETS.path).set_index(["n", "draw"])["content"]
     expected = study.metrics_settings()["settings_hashes"]
     missing = 0
     for run in study.runs:
-        identity = {"settings_hash": expected[run.model], "subset_content": content[run.n, run.draw]}
-        identity["dataset_content"] = data
+        identity = Identity(expected[run.model], data, content[run.n, run.draw])
         record = records.get(run)
-        if record and identity.items() <= record.items():
-            take(results / study.name / run.folder, folder / run.folder)
+        if record and record.identity == identity:
+            link_run(results / study.name / run.folder, folder / run.folder)
             continue
         reason = "trained with other settings or images" if record else begun.get(run, NOT_BEGUN)
-        leave_out(study.name, run, identity, reason, folder / run.folder)
+        write_placeholder(study.name, run, identity, reason, folder / run.folder)
         missing += 1
     return missing
 
 
-def take(source: Path, target: Path) -> None:
-    """Link the files of a finished run, from its state where its job has not put them out yet."""
+def link_run(source: Path, target: Path) -> None:
+    """Link the files of a finished run, from its state if its job has not yet linked them to its folder."""
     for name in FILES:
-        link(source / name if (source / name).exists() else source / "state" / name, target / name)
+        link_or_copy(source / name if (source / name).exists() else source / "state" / name, target / name)
     neurons = source / "state" / NEURONS
     if neurons.exists():
-        link(neurons, target / "state" / NEURONS)
+        link_or_copy(neurons, target / "state" / NEURONS)
 
 
-def leave_out(study: str, run: Run, identity: dict, reason: str, target: Path) -> None:
-    """Write the files of a run that is not finished: empty tables, and a record that says why."""
+def write_placeholder(study: str, run: Run, identity: Identity, reason: str, target: Path) -> None:
+    """Write the files of a run that is not finished: empty tables, and a record with the reason."""
     for name, table in (("history.parquet", RUN_HISTORY), ("predictions.parquet", PREDICTIONS)):
         write_table(target / name, table, {column: [] for column in table.schema.names})
-    nothing = {"final": {}, "seconds": {}, "neurons": None, "device": {"name": ""}}
-    about = {"study": study, **vars(run), "status": MISSING, "reason": reason, "files": checksums(target, None)}
-    write_sealed(target / "run.json", about | identity | nothing)
+    unknown = ("stopped", "code", "parameters", "flops_per_image", "updates", "images_seen", "images_evaluated")
+    unknown += ("started", "finished", "commit", "dirty", "host")
+    record = Record(
+        study=study,
+        **vars(run),
+        status=MISSING,
+        reason=reason,
+        **identity._asdict(),
+        **dict.fromkeys(unknown),
+        settings={},
+        final={},
+        files=checksums(target, None),
+        seconds={},
+        versions={},
+        device=Device(type="", name="", threads=None),
+    )
+    write_record(target / "run.json", record)
 
 
 def main() -> None:
     parser = study_parser("interim", __doc__.splitlines()[0])
     options = parser.parse_args()
-    with mistakes_told():
+    with exit_on_user_error():
         study = named_study(options.study)
         print(f"The interim report: {write_interim(study, options.results)}")
 

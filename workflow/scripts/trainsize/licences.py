@@ -1,14 +1,14 @@
-"""The licences of everything in the lock, as the packages state them: `make licences` writes docs/licences.md."""
+"""The licences of all packages in the lock file, as they state them: `make licences` writes docs/licences.md."""
 
 import re
 from collections.abc import Iterator
 from importlib import metadata
 
 from trainsize.common.files import write_text
-from trainsize.common.places import ROOT
+from trainsize.common.paths import ROOT
 
 LOCK, PAGE = ROOT / "envs" / "requirements.lock", ROOT / "docs" / "licences.md"
-# Of packages whose metadata say nothing or too much, and of those that other systems have.
+# Licences of packages whose metadata lack a short statement, and of packages for other systems.
 STATED = {
     "colorama": "BSD-3-Clause",
     "cuda-toolkit": "NVIDIA Proprietary Software",
@@ -32,14 +32,14 @@ libraries come with PyTorch's CUDA build, are used on GPUs only, and are under N
 
 
 def locked() -> list[str]:
-    """Return the names of the packages in the lock."""
+    """Return the names of the packages in the lock file."""
     return sorted(set(re.findall(r"^([a-z0-9.-]+)==", LOCK.read_text(encoding="utf-8"), re.M)))
 
 
 def licence(name: str) -> str:
     """Return the licence that an installed package states, in its metadata or as the first line of its licence file.
 
-    Raises LookupError for a package that states none, or is not installed.
+    Raises LookupError for a package that states none or is not installed.
     """
     if name in STATED:
         return STATED[name]
@@ -48,10 +48,10 @@ def licence(name: str) -> str:
     stated = [about.get("License-Expression"), (about.get("License") or "").partition("\n")[0], " or ".join(classes)]
     files = (file for file in metadata.files(name) or [] if file.name.upper().startswith("LICENSE"))
     stated += [file.read_text().strip().partition("\n")[0] for file in files]
-    found = next(filter(None, stated), None)
-    if not found:
+    first = next(filter(None, stated), None)
+    if not first:
         raise LookupError(f"{name} states no licence; look it up and add it to STATED")
-    return found
+    return first
 
 
 def rows() -> Iterator[str]:

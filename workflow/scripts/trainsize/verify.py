@@ -1,4 +1,4 @@
-"""A random sample of a study's finished runs, trained again and compared bit for bit.
+"""Trains a random sample of a study's finished runs again and compares the results bit for bit.
 
 python -m trainsize.verify [STUDY] [--runs 3] [--seed 0]
 """
@@ -11,17 +11,16 @@ from pathlib import Path
 
 from trainsize.common.arguments import whole_number
 from trainsize.common.errors import UserError
-from trainsize.common.files import read_json
 from trainsize.common.fingerprint import fingerprint
-from trainsize.runs.record import check_files, read_record
+from trainsize.runs.record import Record, check_files, read_record
 from trainsize.runs.run import Run
-from trainsize.study.command_line import mistakes_told, named_study, study_parser
+from trainsize.study.command_line import exit_on_user_error, named_study, study_parser
 from trainsize.study.study import Study
 from trainsize.training.stage import train_runs
 
 
 def verify(study: Study, results: Path, count: int, seed: int) -> Iterator[tuple[Run, list[str]]]:
-    """Train `count` random finished runs again, elsewhere, and yield each with what came out otherwise.
+    """Train `count` random finished runs again in a temporary folder, and yield each with its differences.
 
     `results` is the folder of all studies. Raises UserError when no run is finished or one is damaged.
     """
@@ -29,48 +28,46 @@ def verify(study: Study, results: Path, count: int, seed: int) -> Iterator[tuple
     if not finished:
         raise UserError(f"{results / study.name}: no run is finished; run snakemake first")
     for run in random.Random(seed).sample(finished, min(count, len(finished))):
-        record = read_record(results / study.name, study.name, run)
+        record = read_record(results / study.name / run.folder, study.name, run)
         check_files(results / study.name / run.folder / "state", record)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / study.name / run.folder / "run.json"
-            where = record["device"]
-            dataset = results / "datasets" / study.dataset.name
-            train_runs(record["settings"], record["code"], dataset, where["threads"], where["type"], [path])
-            yield run, list(_differences(record, read_json(path)))
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / study.name / run.folder
+            dataset, device = results / "datasets" / study.dataset.name, record.device
+            train_runs(record.settings, record.code, dataset, device.threads, device.type, [folder / "run.json"])
+            yield run, list(_differences(record, read_record(folder, study.name, run)))
 
 
-def _differences(before: dict, after: dict) -> Iterator[str]:
-    """Yield what differs between two records of a run, results first; nothing when these are the same."""
-    files = [name for name, value in before["files"].items() if after["files"].get(name) != value]
+def _differences(before: Record, after: Record) -> Iterator[str]:
+    """Yield the differences between two records of a run, results first; nothing if the results are the same."""
+    files = [name for name, value in before.files.items() if after.files.get(name) != value]
     if not files:
         return
     yield f"{' and '.join(files)} differ"
-    for metric, value in before["final"].get("test", {}).items():
-        now = after["final"].get("test", {}).get(metric)
+    for metric, value in before.final.get("test", {}).items():
+        now = after.final.get("test", {}).get(metric)
         if now != value:
             yield f"test {metric}: {value} before, {now} now"
-    if before["code"] != (now := fingerprint("training")):
-        yield f"the training code has changed since ({before['code']} before, {now} now)"
-    for what in ("dataset_content", "subset_content", "versions", "device"):
-        if before[what] != after[what]:
-            yield f"{what}: {before[what]} before, {after[what]} now"
+    if before.code != (now := fingerprint("training")):
+        yield f"the training code has changed since ({before.code} before, {now} now)"
+    for name in ("dataset_content", "subset_content", "versions", "device"):
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            yield f"{name}: {old} before, {new} now"
 
 
 def main() -> None:
-    parser = study_parser("verify", "Train finished runs again.")
+    parser = study_parser("verify", "Train finished runs again and compare the results.")
     parser.add_argument("--runs", type=whole_number, default=3, help="how many (default: 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the random choice (default: 0)")
     options = parser.parse_args()
     different = 0
-    with mistakes_told():
+    with exit_on_user_error():
         study = named_study(options.study)
         for run, differences in verify(study, options.results, options.runs, options.seed):
             different += bool(differences)
             print("\n  ".join([f"{run.folder}: {'NOT the same' if differences else 'the same'}", *differences]))
     if different:
-        sys.exit(
-            f"{different} of the runs came out otherwise; docs/reproducibility.md says when that is to be expected"
-        )
+        sys.exit(f"{different} of the runs gave different results; docs/reproducibility.md says when to expect that")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The stage audit: signs of known mistakes in tables of results."""
+"""The stage audit: looks for signs of known mistakes in tables of results."""

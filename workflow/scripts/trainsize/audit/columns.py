@@ -1,4 +1,4 @@
-"""The columns that the auditor reads, and the names that people give them."""
+"""The columns that the auditor reads, and other names for them."""
 
 import re
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ def _prefixes(split: str) -> tuple[str, ...]:
     return (split, "val", "valid") if split == "validation" else (split,)
 
 
-# Columns that the options of a command line fill; others have options of the same name and another meaning.
+# Columns that the options of a command line fill. Options with the name of another column can mean something else.
 _OF_COMMANDS = (
     "model",
     "epochs",
@@ -53,22 +53,22 @@ _OF_COMMANDS = (
     "momentum",
 )
 FIELDS = (
-    Field("model", "text", "what else sets rows apart: network, recipe, configuration"),
+    Field("model", "text", "what else distinguishes rows: network, recipe, configuration"),
     Field(
         "n", "count", "size: training images", ("size", "train_size", "dataset_size", "train_images", "training_size")
     ),
     Field("percent", "positive", "size in per cent of all training images", ("percent_of_data",)),
-    Field("seed", "text", "which repeat of the training", ("run",)),
-    Field("draw", "text", "which subset of that size"),
-    Field("epoch", "number", "when the row was measured, where a run has several rows"),
-    Field("fold", "number", "which fold of a cross-validation, in the order trained"),
+    Field("seed", "text", "repeat of the training", ("run",)),
+    Field("draw", "text", "subset of that size"),
+    Field("epoch", "number", "epoch of the measurement, if a run has several rows"),
+    Field("fold", "number", "fold of a cross-validation, in the order of training"),
     Field(
         "statistic",
         "text",
         "what a row prints: `run` (one run's value, the default), `mean`, `median`, `q1`, `q3`, `whisker_low`, "
         "`whisker_high`, `outlier`",
     ),
-    Field("runs", "count", "runs behind a mean, a median or a box"),
+    Field("runs", "count", "number of runs behind a mean, a median or a box"),
     Field("precision", "positive", "half-width of a value read off a figure, in the value's own unit"),
     Field("removed", "flag", "`yes` in rows that the authors left out as outliers", ("excluded", "outlier")),
     *_score_fields(),
@@ -88,34 +88,34 @@ FIELDS = (
     Field(
         "command",
         "text",
-        f"the command line as printed; its options fill {', '.join(f'`{name}`' for name in _OF_COMMANDS)}",
+        f"the command line as printed; its options fill the columns {', '.join(f'`{name}`' for name in _OF_COMMANDS)}",
     ),
     Field(
         "selection",
         "text",
-        "evaluation that is reported: `best` on the test set, best on `validation` images, `last`",
+        "reported evaluation: `best` on the test set, best on `validation` images, `last`",
     ),
-    Field("evaluations", "count", "evaluations, or configurations, among which the best was chosen"),
-    Field("metric", "text", "what a regression on log10 n describes, such as `test_accuracy`"),
+    Field("evaluations", "count", "number of evaluations, or configurations, from which the best was chosen"),
+    Field("metric", "text", "metric of a regression on log10 n, such as `test_accuracy`"),
     Field("intercept", "number", "the regression's value at n = 1", ("const",)),
-    Field("slope", "number", "its change per tenfold n", ("coef", "coefficient")),
+    Field("slope", "number", "the regression's change per tenfold n", ("coef", "coefficient")),
     Field("slope_se", "positive", "standard error of the slope", ("slope_std_err",)),
     Field("log_likelihood", "number", "log-likelihood of the regression", ("log_lik", "llf")),
     Field("sizes", "text", "the sizes in the regression, separated by spaces or semicolons"),
-    Field("dataset", "text", "data set the rows are of"),
-    Field("rows", "count", "rows or images that were read"),
-    Field("classes", "count", "classes found: width of the label matrix, distinct labels", ("n_classes",)),
-    Field("note", "text", "anything; not audited", ("notes", "comment")),
+    Field("dataset", "text", "data set of the rows"),
+    Field("rows", "count", "number of rows or images read"),
+    Field("classes", "count", "number of classes found: width of the label matrix, distinct labels", ("n_classes",)),
+    Field("note", "text", "any text; not audited", ("notes", "comment")),
 )
 COLUMNS = {field.name: field for field in FIELDS}
 KNOWN_NAMES = {alias: field.name for field in FIELDS for alias in (field.name, *field.aliases)}
 STATISTICS = ("run", "mean", "median", "q1", "q3", "whisker_low", "whisker_high", "outlier")
 SELECTIONS = ("best", "validation", "last")
-SINGLE = ("run", "whisker_low", "whisker_high", "outlier")  # printed numbers that are one run's own value
+SINGLE = ("run", "whisker_low", "whisker_high", "outlier")  # statistics that are the value of one run
 
 
 def is_known(column: str) -> bool:
-    """Whether a column's name is one the auditor reads."""
+    """Whether the auditor knows the name of a column."""
     return plain_name(column) in KNOWN_NAMES
 
 
@@ -127,13 +127,13 @@ _OPTION = re.compile(r"--([A-Za-z][\w-]*)(?:[ =]+(?!--)(\S+))?")
 
 
 def options_of(command: str) -> dict[str, str]:
-    """Return the `--options` of a command line with their values, under the auditor's column names where it has one."""
+    """Return the `--options` of a command line and their values, by the auditor's column name if there is one."""
     plain = {key.lower().replace("-", "_"): value for key, value in _OPTION.findall(command)}
     return {KNOWN_NAMES.get(key, key): value for key, value in plain.items()}
 
 
 def with_options(texts: pd.DataFrame) -> pd.DataFrame:
-    """Fill columns with what the printed command lines say."""
+    """Fill columns with the options of the printed command lines."""
     if "command" not in texts:
         return texts
     texts = texts.copy()

@@ -1,17 +1,17 @@
-"""What is known of an audited table beside its numbers: test images, classes, batch size."""
+"""Facts about an audited table that are not in it: test images, classes, batch size."""
 
 from dataclasses import dataclass
 
-from trainsize.common.errors import UserError, listing, nearest
+from trainsize.common.errors import UserError, did_you_mean, listing
 from trainsize.datasets.catalogue import DATASETS, Dataset
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the tables do not say; None where it is not known.
+    """Facts that the tables do not state; None where unknown.
 
-    `classes`, `n_train` and `n_test` are those of the whole data set; `n_validation` images are held out of it;
-    `dropout` is the rate at which dropped rows are looked for.
+    `classes`, `n_train` and `n_test` are those of the whole data set, of which `n_validation` images are held out.
+    `dropout` is the rate at which the audit looks for dropped rows.
     """
 
     n_test: int | None = None
@@ -24,14 +24,14 @@ class Facts:
 
 
 def facts_of(dataset: str | None = None, **given: object) -> Facts:
-    """Return the facts given, those of a data set that the catalogue knows filled in. Raises UserError."""
+    """Return the given facts, completed by those of a data set in the catalogue. Raises UserError."""
     given = {key: value for key, value in given.items() if value is not None}
     if dataset is None:
         return Facts(**given)
     card = card_of(dataset)
     if card is None:
         raise UserError(
-            f"data set '{dataset}' is not known{nearest(dataset.lower(), DATASETS)}; known: {listing(DATASETS, 30)}"
+            f"unknown data set '{dataset}'{did_you_mean(dataset.lower(), DATASETS)}; known: {listing(DATASETS, 30)}"
         )
     return Facts(
         **{"n_train": card.n_train, "n_test": card.n_test, "classes": len(card.classes)} | given, dataset=card.name
@@ -39,5 +39,5 @@ def facts_of(dataset: str | None = None, **given: object) -> Facts:
 
 
 def card_of(dataset: str) -> Dataset | None:
-    """Return what the catalogue knows of a data set, whose name may be in capitals; None if it does not know it."""
+    """Return the catalogue's entry of a data set, whose name may be in capitals; None if there is none."""
     return DATASETS.get(dataset.lower())

@@ -1,4 +1,4 @@
-"""What a check says: a finding, a question, the all-clear, or that it was not made and why."""
+"""The result of a check: a finding, a question, clear, or not tested."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ class Finding:
     """The result of one check on one subject (columns, a model, a table).
 
     `statistic` is what was measured, in words and figures. `p` is the probability of a statistic at least as extreme
-    in an honest table; None where the finding is exact arithmetic on the printed numbers. A finding with a `p` holds
-    only if `p_adjusted`, Holm's over all tests of the audit, is below the false-alarm rate; else the check is clear
-    and its meaning becomes `otherwise`.
+    in a table without mistakes; None where the finding is exact arithmetic on the printed numbers. A finding with a
+    `p` holds only if `p_adjusted`, corrected by Holm's method over all tests of the audit, is below the false-alarm
+    rate. Otherwise the check is clear, and its meaning becomes `otherwise`.
     """
 
     check: str
@@ -30,13 +30,13 @@ class Finding:
     table: str = ""
 
 
-def untested(check: str, tested: str, wants: str, subject: str = "") -> Finding:
-    """Return the remark that a check was not made, and what it wants. Without a subject, the table has none for it."""
-    return Finding(check, subject, UNTESTED, tested, "", wants)
+def untested(check: str, tested: str, reason: str, subject: str = "") -> Finding:
+    """Return the result of a check that was not made. Without a subject, the table has nothing for this check."""
+    return Finding(check, subject, UNTESTED, tested, "", reason)
 
 
 def summed_up(findings: Sequence[Finding]) -> list[Finding]:
-    """Leave out that a table has nothing for a check which was made on another, and say the rest of them once."""
+    """Drop "the table has nothing for this check" if another table has; otherwise keep it once."""
     made = {finding.check for finding in findings if finding.subject or finding.status != UNTESTED}
     kept: dict[tuple, Finding] = {}
     for finding in findings:
@@ -49,7 +49,7 @@ def summed_up(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def judged(findings: Sequence[Finding], alpha: float) -> list[Finding]:
-    """Hold all tests together to the false-alarm rate `alpha` by Holm's method (1979); findings come first."""
+    """Apply the false-alarm rate `alpha` to all tests together by Holm's method (1979), and put findings first."""
     tests = [finding for finding in findings if finding.p is not None]
     adjusted = holm([test.p for test in tests])
     verdicts = {id(test): _verdict(test, p, alpha) for test, p in zip(tests, adjusted, strict=True)}

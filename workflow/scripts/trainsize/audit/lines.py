@@ -1,4 +1,4 @@
-"""Checks of regression lines: predictions out of range, and lines that hide a mistake."""
+"""Checks of regression lines: impossible predictions, and lines of scores with a known mistake."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,13 @@ from trainsize.audit.findings import CLEAR, FINDING, Finding, untested
 from trainsize.audit.printed_lines import regressions
 from trainsize.audit.scores import ROW_DROPOUT, ROWS_TESTED, f1_finding, log_equal_by_chance, row_dropout_finding
 from trainsize.audit.sheet import Sheet
-from trainsize.common.errors import counted
+from trainsize.common.errors import plural
 
 RANGE = "fit-range"
 
 
-def check_range(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Find where straight lines on log10 n leave what a score can be, within the data set's own sizes."""
+def check_fit_range(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
+    """Find straight lines on log10 n that predict impossible scores at sizes that the data set has."""
     tested = (
         "whether a regression on log10 n predicts accuracies outside 0 to 1 or losses below 0 within the data's range"
     )
@@ -25,26 +25,26 @@ def check_range(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     for fit in regressions(sheet.rows).itertuples():
         largest = facts.n_train or max(fit.sizes, default=None)
         if largest is None:
-            wanted = "neither the sizes of the regression (sizes) nor of the data (--n-train)"
-            yield untested(RANGE, tested, wanted, fit_name(fit))
+            unknown = "unknown are both the sizes of the regression (sizes) and the size of the data (--n-train)"
+            yield untested(RANGE, tested, unknown, fit_name(fit))
         else:
             yield _range_finding(fit, tested, (min(fit.sizes), largest) if fit.sizes else (largest,))
 
 
 def _range_finding(fit: tuple, tested: str, ends: tuple[int, ...]) -> Finding:
-    """Judge a regression, a row of `regressions`, at the sizes between which it is followed."""
+    """Judge a regression, a row of `regressions`, at the smallest and the largest size."""
     low, high = 0.0, np.inf if fit.metric.endswith("loss") else 1.0
     predicted = [fit.intercept + fit.slope * np.log10(n) for n in ends]
     beyond = [(n, y) for n, y in zip(ends, predicted, strict=True) if not low <= y <= high]
     if not beyond:
         values = " and ".join(f"{y:.4g} at n = {n:,}" for n, y in zip(ends, predicted, strict=True))
-        return Finding(RANGE, fit_name(fit), CLEAR, tested, values, "the line stays within what the score can be")
+        return Finding(RANGE, fit_name(fit), CLEAR, tested, values, "all predictions are possible scores")
     n, y = beyond[-1]
     limit = high if y > high else low
     reached = (limit - fit.intercept) / fit.slope if fit.slope else np.inf
     crossing = f"{limit:g} is reached at n = {10**reached:,.0f}; " if 0 <= reached <= np.log10(ends[-1]) else ""
     statistic = f"{crossing}predicted at n = {n:,}: {y:.4g}"
-    meaning = "the line cannot be the law that it is taken for: it leaves the possible within the data set itself"
+    meaning = "a straight line cannot describe this score: it predicts an impossible value at sizes of the data set"
     return Finding(RANGE, fit_name(fit), FINDING, tested, statistic, meaning)
 
 
@@ -53,11 +53,11 @@ def fit_name(fit: tuple) -> str:
 
 
 def _counted(sizes: tuple[int, ...]) -> str:
-    return counted(len(sizes), "size") if sizes else ""
+    return plural(len(sizes), "size") if sizes else ""
 
 
 def check_row_dropout_of_regressions(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Look for dropped rows in regressions of training scores, from their level at the middle of the sizes."""
+    """Look for dropped rows in regressions of training scores, by their level in the middle of the sizes."""
     if not sheet.has("metric", "intercept", "slope"):
         return
     for (model, sizes), fits in regressions(sheet.rows).groupby(["model", "sizes"]):
@@ -66,7 +66,7 @@ def check_row_dropout_of_regressions(sheet: Sheet, facts: Facts) -> Iterator[Fin
             continue
         subject = ", ".join(filter(None, (model, _counted(sizes))))
         if facts.classes is None:
-            yield untested(ROW_DROPOUT, ROWS_TESTED, "the number of classes is not given (--classes)", subject)
+            yield untested(ROW_DROPOUT, ROWS_TESTED, "the number of classes is unknown (--classes)", subject)
             continue
         level, change = lines["level"], abs(lines.loc["train_accuracy", "slope"]) * np.ptp(np.log10(sizes))
         test = level.get("test_accuracy")
@@ -74,7 +74,7 @@ def check_row_dropout_of_regressions(sheet: Sheet, facts: Facts) -> Iterator[Fin
 
 
 def check_f1_of_regressions(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Look for regressions of F1 that are those of accuracy: the same intercept and slope over the same sizes.
+    """Look for regressions of F1 that are regressions of accuracy: same intercept, slope and sizes.
 
     Fits of one metric to several sets of sizes are not independent: only the largest counts for the probability.
     """
@@ -94,7 +94,7 @@ def check_f1_of_regressions(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
 
 
 def _equal_lines(sheet: Sheet, accuracy: tuple, f1: tuple) -> tuple[int, float]:
-    """Return how many of intercept and slope differ, and the log of the probability that macro F1 gives equal ones."""
+    """Return how many of the two coefficients differ, and the log probability that macro F1 gives equal ones."""
     unit = 2 * sheet.half.loc[[accuracy.Index, f1.Index], ["intercept", "slope"]].max().to_numpy(float)
     differing = np.abs([accuracy.intercept - f1.intercept, accuracy.slope - f1.slope]) >= 0.5 * unit
     return int(differing.sum()), float(log_equal_by_chance(np.array(min(1.0, accuracy.level)), unit).sum())

@@ -1,4 +1,4 @@
-"""Regressions as papers print them: slope, intercept and R² of a line in the size."""
+"""Regressions as papers print them: slopes and intercepts of lines in log10 n."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,8 @@ from trainsize.audit.columns import COLUMNS
 from trainsize.audit.printed_numbers import location
 from trainsize.common.errors import UserError
 
-HIGHEST_LEVEL = 1.5  # of a share in the middle of a regression's sizes; above, it was printed in per cent
-LIKELY_SIZE = 1000  # where a regression's sizes are not given
+HIGHEST_LEVEL = 1.5  # of a share in the middle of a regression's sizes; a higher one was printed in per cent
+LIKELY_SIZE = 1000  # stands for the sizes of a regression that does not state them
 
 
 def size_words(text: str) -> list[str]:
@@ -21,7 +21,7 @@ def sizes_of(text: str) -> tuple[int, ...]:
 
 
 def regressions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that hold a whole regression.
+    """Return the rows that hold a complete regression.
 
     `model` is a text, `sizes` what `sizes_of` returns, and `level` the line's value in the middle of the sizes.
     """
@@ -33,17 +33,17 @@ def regressions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_regressions(rows: pd.DataFrame, name: str) -> None:
-    """Raise UserError for a second regression of the same, since regressions are matched by metric, model and sizes."""
+    """Raise UserError for two regressions with the same metric, model and sizes, by which they are matched."""
     fits = regressions(rows)
     for line in fits.index[fits.duplicated(["model", "metric", "sizes"])]:
         raise UserError(
             f"{location(name, line, 'metric')}: a second regression of {fits['metric'][line]} over the same sizes; "
-            "tell them apart by column model or sizes"
+            "distinguish them by the column model or sizes"
         )
 
 
 def as_fractions(rows: pd.DataFrame, half: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return rows and half units with the regressions of shares that were printed in per cent as those of fractions."""
+    """Return rows and half units with the regressions of shares in per cent converted to fractions."""
     fits = regressions(rows)
     shares = np.array([COLUMNS[metric].kind == "share" for metric in fits["metric"]], dtype=bool)
     percent = fits.index[shares & (fits["level"] > HIGHEST_LEVEL)]

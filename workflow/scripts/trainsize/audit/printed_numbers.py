@@ -9,7 +9,7 @@ from trainsize.audit.columns import COLUMNS, Field
 from trainsize.common.arguments import LARGEST_COUNT
 from trainsize.common.errors import UserError
 
-FINEST = 5e-16  # half units; double precision holds no finer shares
+FINEST = 5e-16  # smallest half unit; double precision cannot hold finer shares
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,6})?", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
@@ -27,7 +27,7 @@ def words_of(texts: pd.Series, kind: str, name: str) -> pd.Series:
 
 
 def numbers_of(texts: pd.Series, name: str) -> tuple[pd.Series, pd.Series, bool]:
-    """Return numbers, half units of their last digits, and whether they were printed in per cent."""
+    """Return the numbers, half units of their last digits, and whether they were printed in per cent."""
     field = COLUMNS[texts.name]
     cells = [_cell(text, location(name, line, texts.name)) for line, text in texts.items()]
     cells = pd.DataFrame(cells, index=texts.index, columns=["value", "decimals", "sign"])
@@ -40,8 +40,8 @@ def numbers_of(texts: pd.Series, name: str) -> tuple[pd.Series, pd.Series, bool]
     return cells["value"] / scale, 0.5 * 10.0 ** -cells["decimals"] / scale, percent
 
 
-def _cell(text: str, place: str) -> tuple[float, float, bool]:
-    """Return value, decimals and whether a per cent sign stands behind it; nan for what is missing."""
+def _cell(text: str, where: str) -> tuple[float, float, bool]:
+    """Return value, decimals, and whether it has a per cent sign; nan for missing values."""
     plain = text.strip()
     if plain.lower() in _MISSING:
         return math.nan, math.nan, False
@@ -50,10 +50,10 @@ def _cell(text: str, place: str) -> tuple[float, float, bool]:
     if _GROUPED.fullmatch(plain):
         plain = plain.replace(",", "")
     if not _NUMBER.fullmatch(plain):
-        comma = "; decimals are written with a point" if "," in plain else ""
-        raise UserError(f"{place}: '{text}' is not a number{comma}")
+        comma = "; write decimals with a point" if "," in plain else ""
+        raise UserError(f"{where}: '{text}' is not a number{comma}")
     if math.isinf(float(plain)):
-        raise UserError(f"{place}: '{text}' is too large")
+        raise UserError(f"{where}: '{text}' is too large")
     mantissa, _, exponent = plain.lower().partition("e")
     return float(plain), len(mantissa.partition(".")[2]) - int(exponent or 0), sign
 
@@ -66,17 +66,17 @@ def _wrong(value: float, kind: str) -> str:
         return "is not above 0"
     if kind == "share" and not 0 <= value <= 1:
         return "is neither a share (0 to 1) nor a percentage (0 to 100)"
-    return "is below 0, which no cross-entropy is" if kind == "loss" and value < 0 else ""
+    return "is below 0, which a cross-entropy cannot be" if kind == "loss" and value < 0 else ""
 
 
 def _doubtful(value: float, decimals: float, sign: bool, field: Field, percent: bool) -> str:
-    """Return what leaves it open which number is meant by a printed value, or nothing."""
+    """Return why a printed value is ambiguous, or nothing."""
     if sign and field.kind != "share" and field.name != "percent":
         return "has a per cent sign, which only accuracies, F1 and the column percent can have"
     if field.kind == "count" and decimals > 1:
-        return "has decimals; thousands are grouped by commas, in quotes, or not at all"
+        return "has decimals; group thousands with commas, in quotes, or not at all"
     if percent and not sign and 0 < value <= 1:
-        return f"stands among per cents; write {100 * value:g}%, or {value:g}% if that is meant"
+        return f"is in a column of per cents; write {100 * value:g}%, or {value:g}% if you mean that"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What scores say of how they were made: F1 that is accuracy, rounded losses, dropped rows, leaks, best of many."""
+"""Checks of scores: F1 that is accuracy, losses at the floor, dropped rows, leaking folds, the best of many."""
 
 from collections.abc import Iterator
 from itertools import permutations
@@ -10,27 +10,29 @@ from scipy import integrate, stats
 from trainsize.audit.facts import Facts
 from trainsize.audit.findings import CLEAR, FINDING, QUESTION, Finding, untested
 from trainsize.audit.sheet import Sheet
-from trainsize.common.errors import counted
+from trainsize.common.errors import plural
 
 F1, FLOOR, ROW_DROPOUT, FOLDS, BEST = "f1-is-accuracy", "loss-floor", "row-dropout", "fold-order", "best-of-many"
-F1_TESTED = "whether F1 is accuracy, which a micro average is"
-ROWS_TESTED = "whether training loss is q ln K and training accuracy 1 - q + q/K, as with whole rows dropped at rate q"
+F1_TESTED = "whether F1 equals accuracy, as micro-averaged F1 does"
+ROWS_TESTED = (
+    "whether training loss is q ln K and training accuracy 1 - q + q/K, as if whole rows were dropped at rate q"
+)
 FLOOR_UNIT = 2.0**-23  # spacing of float32 just above 1, and -log(1 - 2^-23) to 7 digits
 NEAR_FLOOR = 10  # floor units
-# Macro F1 and accuracy differ by at least this times (1 - accuracy)²: what classes of mildly unequal difficulty give.
+# Macro F1 and accuracy differ by at least this times (1 - accuracy)², as for classes of mildly unequal difficulty.
 MILDEST_DIFFERENCE = 0.01
 DROPOUT_WINDOW = 0.05  # how far a share of dropped rows may be from the rate
-LEAST_GAP = 0.05  # by how much test accuracy must exceed training accuracy to be a contradiction
+LEAST_GAP = 0.05  # by which test accuracy must exceed training accuracy to contradict an ordinary fit
 VISIBLE_BIAS = 0.0005
 
 
 def log_equal_by_chance(accuracy: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return the log of the probability, at most, that macro F1 is printed as the same number as accuracy."""
+    """Return the log of an upper bound of the probability that macro F1 is printed as the same number as accuracy."""
     difference = MILDEST_DIFFERENCE * (1 - accuracy) ** 2
     return np.log(np.minimum(1.0, unit / (2 * difference)))
 
 
-def check_f1(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
+def check_f1_is_accuracy(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     """Look for F1 that equals accuracy in every row: micro-averaged F1 is accuracy."""
     pairs = [(f"{split}_accuracy", f"{split}_f1") for split in ("test", "train", "validation")]
     pairs = [pair for pair in pairs if sheet.has(*pair)]
@@ -40,38 +42,39 @@ def check_f1(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
         rows = sheet.rows.dropna(subset=[accuracy, f1])
         unit = 2 * sheet.half.loc[rows.index, [accuracy, f1]].max(axis=1)
         differing = int((abs(rows[accuracy] - rows[f1]) >= 0.5 * unit).sum())
-        telling = ((rows[accuracy] > 0) & (rows[accuracy] < 1)).to_numpy() & ~rows[accuracy].duplicated().to_numpy()
-        log_p = float(log_equal_by_chance(rows[accuracy].to_numpy()[telling], unit.to_numpy()[telling]).sum())
+        informative = ((rows[accuracy] > 0) & (rows[accuracy] < 1)).to_numpy() & ~rows[accuracy].duplicated().to_numpy()
+        log_p = float(log_equal_by_chance(rows[accuracy].to_numpy()[informative], unit.to_numpy()[informative]).sum())
         yield f1_finding(f"{f1} and {accuracy}", len(rows), differing, log_p, facts)
 
 
 def f1_finding(subject: str, count: int, differing: int, log_p: float, facts: Facts) -> Finding:
-    """Judge `count` pairs of numbers, of which some differ; `log_p` is that of all being equal by chance.
+    """Judge `count` pairs of numbers, of which some differ; `log_p` is the log probability that all are equal.
 
-    That chance is not known for two classes, where the two differ in the second order of the recalls' difference only.
+    That probability is unknown for two classes, where F1 and accuracy differ only in the second order of the difference
+    between the recalls.
     """
     tested, p = F1_TESTED, float(np.exp(log_p))
-    telling = p < 0.05  # whether equal numbers would say anything, which does not depend on their being equal
+    conclusive = p < 0.05  # if the numbers were equal; this does not depend on whether they are
     if differing:
-        statistic, other = f"{differing} of {count} numbers differ", "F1 is not accuracy by another name"
-        if not telling:
+        statistic, other = f"{differing} of {count} numbers differ", "F1 is not accuracy"
+        if not conclusive:
             return Finding(F1, subject, CLEAR, tested, statistic, other)
         return Finding(F1, subject, FINDING, tested, statistic, "", 1.0, otherwise=other)
     statistic = f"all {count} numbers are the same as printed"
-    if not telling:
+    if not conclusive:
         return untested(F1, tested, f"{statistic}, but macro F1 could be the same at so few digits", subject)
     if facts.classes == 2:
-        return untested(F1, tested, f"{statistic}, but of two classes macro F1 may print the same", subject)
-    meaning, otherwise = "F1 is micro-averaged, which is accuracy", "may be macro F1 that happens to agree"
+        return untested(F1, tested, f"{statistic}, but for two classes macro F1 may print the same", subject)
+    meaning, otherwise = "F1 is micro-averaged, which is accuracy", "it may be macro F1 that agrees by chance"
     if facts.classes is None:
-        asked = f"{meaning}, unless there are two classes, of which macro F1 may print the same: --classes says so"
+        asked = f"{meaning}, unless there are two classes, for which macro F1 may print the same: give --classes"
         return Finding(F1, subject, QUESTION, tested, statistic, asked, p, otherwise=otherwise)
-    meaning += ": it is no second piece of evidence"
+    meaning += ": it adds no evidence"
     return Finding(F1, subject, FINDING, tested, statistic, meaning, p, otherwise=otherwise)
 
 
-def check_floor(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Look for cross-entropies that are rounding: below ten times 2^-23, the spacing of single precision at 1."""
+def check_loss_floor(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
+    """Look for cross-entropies that are rounding errors: below ten times 2^-23, single precision's spacing at 1."""
     tested = "whether losses are at the floor of single precision, 2^-23 = 1.19e-07"
     columns = sheet.scores("loss") + [column for column in ("first_loss", "last_loss") if sheet.has(column)]
     if not columns:
@@ -88,16 +91,16 @@ def check_floor(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
             units = ", ".join(f"{loss / FLOOR_UNIT:.3f}" for loss in small.sort_values(ascending=False)[:8])
             statistic = f"{len(small)} of {len(losses)} losses below {NEAR_FLOOR} floor units: {units}"
             meaning = (
-                "every image is classified with certainty and the loss is that of rounding: differences between such "
-                "losses say nothing of learning. Look for labels that are all the same"
+                "every image is classified with certainty and the loss is a rounding error: differences between such "
+                "losses say nothing about learning. Check whether all labels are the same"
             )
             yield Finding(FLOOR, column, FINDING, tested, statistic, meaning)
 
 
 def check_row_dropout(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Look for training scores of which a fixed share of the rows is guesses and the rest is right."""
+    """Look for training scores in which a fixed share of the rows is guessed and the rest is right."""
     if facts.classes is None:
-        yield untested(ROW_DROPOUT, ROWS_TESTED, "the number of classes is not given (--classes)")
+        yield untested(ROW_DROPOUT, ROWS_TESTED, "the number of classes is unknown (--classes)")
     elif sheet.has("train_accuracy", "train_loss"):
         central = ~sheet.texts("statistic", "run").isin(("q1", "q3"))
         rows = sheet.rows[central].dropna(subset=["train_accuracy", "train_loss"])
@@ -124,20 +127,20 @@ def row_dropout_finding(
     if max(abs(by_accuracy - rate), abs(by_loss - rate)) > DROPOUT_WINDOW or (change or 0) > 2 * DROPOUT_WINDOW:
         return Finding(ROW_DROPOUT, subject, CLEAR, tested, statistic, "training scores are not those of dropped rows")
     meaning = (
-        f"a share {rate:g} of the training images is guessed at the classes' frequencies and the rest is right: "
-        "dropout removes whole images, not units, and training scores are measured with it"
+        f"a share {rate:g} of the training images is guessed by class frequency and the rest is right: dropout "
+        "removes whole images, not units, and is on when training scores are measured"
     )
     if test is None or change is None:
-        wanted = "test accuracy" if test is None else "three sizes or more"
-        return Finding(ROW_DROPOUT, subject, QUESTION, tested, statistic, f"perhaps {meaning} ({wanted} would tell)")
+        missing = "test accuracy" if test is None else "three sizes or more"
+        return Finding(ROW_DROPOUT, subject, QUESTION, tested, statistic, f"perhaps {meaning} ({missing} would show)")
     if test - accuracy < LEAST_GAP:
         return Finding(ROW_DROPOUT, subject, CLEAR, tested, statistic, "test accuracy is no higher: an ordinary fit")
     statistic += f"; test accuracy {test:.3f}; training accuracy changes by {change:.3f} over the sizes"
     return Finding(ROW_DROPOUT, subject, FINDING, tested, statistic, meaning)
 
 
-def check_folds(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Look for cross-validation scores that get better fold by fold: a model that is trained on through the folds."""
+def check_fold_order(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
+    """Look for cross-validation scores that improve fold by fold: one model, trained on through the folds."""
     tested = "whether scores improve in the order of the folds"
     names = [name for name in sheet.scores("share", "loss") if not name.startswith("train_")]
     names += [name for name in ("first_loss", "last_loss") if sheet.has(name)]
@@ -147,7 +150,7 @@ def check_folds(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     for name in names:
         scores = _fold_means(sheet, name)
         if len(scores) < 4:
-            yield untested(FOLDS, tested, f"{counted(len(scores), 'fold')} with scores; at least 4 are needed", name)
+            yield untested(FOLDS, tested, f"{plural(len(scores), 'fold')} with scores; at least 4 are needed", name)
             continue
         if scores.hasnans:
             yield untested(FOLDS, tested, "no model has a score in every fold", name)
@@ -162,7 +165,7 @@ def check_folds(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
             f"{correlation.pvalue:.2g}{_exact(better)}"
         )
         meaning = (
-            "later folds profit from earlier ones: the model is not made anew for each fold, and has been trained on "
+            "later folds benefit from earlier ones: the model is not reset for each fold, so it has been trained on "
             "their validation images. Only the first fold is valid"
         )
         yield Finding(
@@ -178,9 +181,9 @@ def check_folds(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
 
 
 def _fold_means(sheet: Sheet, name: str) -> pd.Series:
-    """Return the mean score of each fold over the models and sizes that have all of them; nan where none has.
+    """Return the mean score of each fold over the models and sizes that have all folds; nan if none has.
 
-    Models and sizes that share folds share their difficulty too, so the folds' means are the independent values.
+    Models and sizes that share folds share their difficulty, so only the means of the folds are independent values.
     """
     rows = sheet.rows.dropna(subset=["fold", name])
     table = rows.groupby([*sheet.settings(rows), rows["fold"]])[name].mean().unstack()
@@ -188,7 +191,7 @@ def _fold_means(sheet: Sheet, name: str) -> pd.Series:
 
 
 def _exact(better: pd.Series) -> str:
-    """Return the exact p-value of the trend among all orders of up to 8 folds."""
+    """Return the exact p-value of the trend among all orders of up to 8 folds, as text."""
     if len(better) > 8:
         return ""
     order, ranks = np.arange(len(better)), stats.rankdata(better)
@@ -204,16 +207,16 @@ def expected_maximum(count: int) -> float:
 
 
 def check_best_of_many(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Price the choice of the best of several evaluations on the test set that is then reported."""
-    tested = "how far choosing the best of several evaluations on the test set raises the reported score"
+    """Compute by how much reporting the best of several evaluations on the test set raises the score."""
+    tested = "by how much choosing the best of several evaluations on the test set raises the reported score"
     best = sheet.rows[sheet.texts("selection") == "best"]
     if "selection" not in sheet.rows or not sheet.rows["selection"].notna().any():
-        yield untested(BEST, tested, "it is not said whether the best or the last evaluation is reported (selection)")
+        yield untested(BEST, tested, "unknown whether the best or the last evaluation is reported (column selection)")
     elif best.empty:
         words = ", ".join(sheet.rows["selection"].dropna().unique())
-        yield Finding(BEST, "selection", CLEAR, tested, words, "the test set did not choose what is reported")
+        yield Finding(BEST, "selection", CLEAR, tested, words, "the reported evaluation was not chosen on the test set")
     elif facts.n_test is None:
-        yield untested(BEST, tested, "the number of test images is not given (--n-test)")
+        yield untested(BEST, tested, "the number of test images is unknown (--n-test)")
     elif not (sheet.has("evaluations") or sheet.has("epochs")):
         yield untested(BEST, tested, "no column evaluations (or epochs)")
     else:
@@ -236,10 +239,10 @@ def _best_finding(model: str, tested: str, counts: pd.Series, bias: pd.Series, n
     span = f"{100 * bias.min():.2f} to {100 * bias.max():.2f}" if few < many else f"{100 * bias.max():.2f}"
     statistic = (
         f"best of {between} evaluations on {n_test:,} images: up to {span} points too high (expected maximum of that "
-        "many independent errors; those of neighbouring epochs are alike, and add less)"
+        "many independent errors; errors of neighbouring epochs are similar and add less)"
     )
     if bias.max() <= VISIBLE_BIAS:
         return Finding(BEST, model, CLEAR, tested, statistic, "the choice raises the score by less than 0.05 points")
     unequal = "; rows with more evaluations gain more, so they cannot be compared" if few < many else ""
-    meaning = f"the reported score is chosen by the data it is reported on, and too high{unequal}"
+    meaning = f"the reported score was chosen on the data it is reported for, so it is too high{unequal}"
     return Finding(BEST, model, FINDING, tested, statistic, meaning)

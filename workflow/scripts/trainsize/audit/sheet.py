@@ -1,6 +1,6 @@
-"""What the auditor reads: a table of printed numbers and the few facts that no table states.
+"""A table of printed numbers as the auditor reads it.
 
-A number is kept with half a unit of its last printed digit, since what a printed number can show depends on that.
+Every number comes with half a unit of its last printed digit, which limits what the number can show.
 """
 
 import csv
@@ -24,17 +24,18 @@ from trainsize.audit.columns import (
 from trainsize.audit.printed_lines import as_fractions, check_regressions, size_words
 from trainsize.audit.printed_numbers import FINEST, location, numbers_of, words_of
 from trainsize.common.arguments import LARGEST_COUNT
-from trainsize.common.errors import UserError, listing, near, nearest
+from trainsize.common.errors import UserError, did_you_mean, listing, short_path, unreadable
 
-# Last words of columns that are near a score's name and are no slip of it.
+# Last words of columns whose names are similar to a score's and are not misspelt.
 _OTHER_NUMBERS = {"std", "sd", "se", "sem", "ci", "min", "max", "auc", "mcc", "top3", "f2"}
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table to audit. Shares are fractions; `half` holds half a unit of the last digit of each number in `rows`.
+    """A table to audit, with shares as fractions.
 
-    `percentages` lists the columns that were printed in per cent, `ignored` those that no check reads.
+    `half` holds half a unit of the last digit of each number in `rows`. `percentages` lists the columns that were
+    printed in per cent, `ignored` those that no check reads.
     """
 
     name: str
@@ -44,46 +45,46 @@ class Sheet:
     ignored: tuple[str, ...] = ()
 
     def has(self, *columns: str) -> bool:
-        """Whether every one of the columns is there and holds something."""
+        """Whether all of the columns exist and hold a value."""
         return all(column in self.rows and self.rows[column].notna().any() for column in columns)
 
     def texts(self, column: str, default: str = "") -> pd.Series:
-        """Return a column of texts, `default` where there is none."""
+        """Return a column of texts, with `default` for missing ones."""
         if column not in self.rows:
             return pd.Series(default, index=self.rows.index)
         return self.rows[column].fillna(default)
 
     def settings(self, rows: pd.DataFrame) -> list[pd.Series]:
-        """Return the columns that set `rows`, some of this table's, apart: model; n, percent and epoch if filled."""
+        """Return the columns that group `rows`, some rows of this table: model, and n, percent and epoch if filled."""
         others = [rows[column] for column in ("n", "percent", "epoch") if column in rows and rows[column].notna().all()]
         return [self.texts("model").loc[rows.index], *others]
 
     def only(self, column: str) -> float | None:
-        """Return the one number that a column holds, or None where it holds several or nothing."""
+        """Return the one number that a column holds, or None if it holds several or none."""
         values = self.rows[column].dropna().unique() if column in self.rows else []
         return float(values[0]) if len(values) == 1 else None
 
     def scores(self, *kinds: str) -> list[str]:
-        """Return the score columns (such as test_accuracy) of these kinds that hold something."""
+        """Return the score columns (such as test_accuracy) of these kinds that hold a value."""
         names = [f"{split}_{metric.name}" for split in SPLITS for metric in SCORES]
         return [name for name in names if COLUMNS[name].kind in kinds and self.has(name)]
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a CSV file of printed numbers. Raises UserError naming file, line and column of what makes no sense."""
-    shown = str(near(path))
+    """Read a CSV file of printed numbers. Raises UserError naming file, line and column of what is invalid."""
+    name = str(short_path(path))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = dict(_filled_lines(file))
     except FileNotFoundError:
-        raise UserError(f"{shown}: there is no such file") from None
+        raise UserError(f"{name}: no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{shown}: cannot be read as CSV in UTF-8 ({error})") from None
-    return sheet_of_texts(_frame(lines, shown), shown, [*lines][1:])
+        raise unreadable(name, error, form="CSV in UTF-8") from None
+    return sheet_of_texts(_frame(lines, name), name, [*lines][1:])
 
 
 def _filled_lines(file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of each row that is not empty, and the line where it begins; a cell may go over several lines."""
+    """Yield the first line and the cells of each row that is not empty; a cell may span several lines."""
     reader, begin = csv.reader(file, skipinitialspace=True, strict=True), 1
     for cells in reader:
         if any(map(str.strip, cells)):
@@ -94,9 +95,9 @@ def _filled_lines(file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
 def _frame(lines: Mapping[int, list[str]], name: str) -> pd.DataFrame:
     """Return the rows below the header as a table of texts. Raises UserError for rows longer than the header."""
     header, *rows = lines.values() or [[]]
-    for separator, called in {";": "semicolons", "\t": "tabs"}.items():
+    for separator, plural in {";": "semicolons", "\t": "tabs"}.items():
         if len(header) == 1 and separator in header[0]:
-            raise UserError(f"{name}: columns are separated by commas, here it seems by {called}")
+            raise UserError(f"{name}: columns seem to be separated by {plural}; separate them by commas")
     for line, cells in lines.items():
         if len(cells) > len(header):
             raise UserError(
@@ -111,11 +112,11 @@ def _frame(lines: Mapping[int, list[str]], name: str) -> pd.DataFrame:
 def sheet_of_texts(frame: pd.DataFrame, name: str, lines: Sequence[int] | None = None) -> Sheet:
     """Return the sheet of a table whose cells are texts as printed. Raises UserError.
 
-    `lines` are the rows' lines in the file, for messages; where they are not given, a header stands in line 1.
+    `lines` are the rows' lines in the file, for messages; without them, the header is line 1.
     """
-    found, ignored = _recognised(frame.columns, name)
+    known, ignored = _recognised(frame.columns, name)
     lines = range(2, len(frame) + 2) if lines is None else lines
-    texts = with_options(frame[list(found)].rename(columns=found).set_axis(lines))
+    texts = with_options(frame[list(known)].rename(columns=known).set_axis(lines))
     rows, half, percentages = {}, {}, []
     for column in texts:
         kind = COLUMNS[column].kind
@@ -136,51 +137,51 @@ def sheet_of_texts(frame: pd.DataFrame, name: str, lines: Sequence[int] | None =
 
 
 def sheet_of_numbers(frame: pd.DataFrame, name: str, half: float = 1e-9) -> Sheet:
-    """Return the sheet of a table of exact numbers under the auditor's own column names; other columns are left out."""
+    """Return the sheet of a table of exact numbers; columns that do not have the auditor's own names are left out."""
     rows = frame[[column for column in frame if column in COLUMNS]].reset_index(drop=True)
     numbers = [column for column in rows if COLUMNS[column].kind not in ("text", "flag")]
     return Sheet(name, rows, pd.DataFrame(half, index=rows.index, columns=numbers))
 
 
 def _recognised(columns: Iterable[str], name: str) -> tuple[dict[str, str], list[str]]:
-    """Return the known columns under their own names, and the others. Raises UserError for what looks like a slip."""
-    found: dict[str, str] = {}
+    """Return the auditor's names of the known columns, and the other columns. Raises UserError for misspelt ones."""
+    names: dict[str, str] = {}
     ignored = []
     plain = {column: plain_name(column) for column in columns}
     for column in columns:
         known = KNOWN_NAMES.get(plain[column])
         if known is None or _is_second_f1(plain[column], plain.values()):
             ignored.append(column)
-        elif known in found.values():
+        elif known in names.values():
             raise UserError(f"{name}: two columns mean '{known}'; keep one of them")
         else:
-            found[column] = known
+            names[column] = known
     for column in ignored:
         close = get_close_matches(plain[column], KNOWN_NAMES, n=1, cutoff=0.85)
         other = plain[column].split("_")[-1] in _OTHER_NUMBERS
-        if close and not other and KNOWN_NAMES[close[0]] not in found.values():
+        if close and not other and KNOWN_NAMES[close[0]] not in names.values():
             raise UserError(f"{name}: unknown column '{column}'; did you mean '{close[0]}'?")
-    if not set(found.values()) - {"note"}:
+    if not set(names.values()) - {"note"}:
         raise UserError(
-            f"{name}: no column is known to the auditor; found {listing(ignored)}; known, among others: n, seed, fold, "
-            "test_accuracy, test_loss, train_accuracy, epochs, lr_step, metric, slope (docs/audit.md lists all)"
+            f"{name}: the auditor knows none of the columns {listing(ignored)}; it knows n, seed, fold, test_accuracy, "
+            "test_loss, train_accuracy, epochs, lr_step, metric, slope and others (docs/audit.md lists them all)"
         )
-    return found, ignored
+    return names, ignored
 
 
 def _is_second_f1(plain: str, beside: Iterable[str]) -> bool:
-    """Whether a column is a micro-averaged F1 beside a macro-averaged one, which is the one to be audited."""
+    """Whether a column is a micro-averaged F1 beside a macro-averaged one, which is audited instead."""
     return plain.endswith("f1_micro") and plain.replace("micro", "macro") in beside
 
 
 def _check(rows: Mapping[str, pd.Series], name: str) -> None:
-    """Raise UserError for a word that is none of those a column may hold."""
+    """Raise UserError for a word that is not allowed in its column."""
     metrics = [f"{split}_{metric.name}" for split in SPLITS for metric in SCORES]
     allowed = {"statistic": STATISTICS, "selection": SELECTIONS, "metric": metrics}
     for column, words in allowed.items():
         for row, word in rows.get(column, pd.Series(dtype=object)).dropna().items():
             if word not in words:
-                message = f"{location(name, row, column)}: '{word}'{nearest(word, words)}"
+                message = f"{location(name, row, column)}: '{word}'{did_you_mean(word, words)}"
                 raise UserError(f"{message}; allowed: {listing(words, 30)}")
     for row, text in rows.get("sizes", pd.Series(dtype=object)).dropna().items():
         if not all(word.isdecimal() and 1 <= float(word) <= LARGEST_COUNT for word in size_words(text)):
@@ -191,7 +192,7 @@ def _check(rows: Mapping[str, pd.Series], name: str) -> None:
 
 
 def _with_precision(rows: pd.DataFrame, half: pd.DataFrame, percentages: list[str]) -> pd.DataFrame:
-    """Put the stated precision of what was read off a figure in the place of the printed digits'."""
+    """Replace the precision of the printed digits by that stated for numbers read off a figure."""
     if "precision" not in rows:
         return half
     half = half.copy()

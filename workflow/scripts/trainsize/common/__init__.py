@@ -1,1 +1,1 @@
-"""What everything else stands on: files, tables, messages, schemas, fingerprints. Determines no result."""
+"""Shared helpers: files, tables, messages, schemas and fingerprints. Nothing here changes a result."""

@@ -1,4 +1,4 @@
-"""Errors meant for the person at the keyboard: one message, no traceback."""
+"""Errors and the parts of their messages. A user sees one message and no traceback."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,31 +6,39 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """A mistake in what the user wrote: the message alone must be enough to mend it."""
+    """A mistake that the user can correct. The message alone must say how."""
 
 
 class Interrupted(Exception):
-    """The process was asked to end, and what it was doing has been saved."""
+    """The process was asked to stop, and its progress has been saved."""
 
 
-def nearest(name: object, allowed: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the allowed name closest to `name`, or nothing."""
+def unreadable(path: Path | str, error: Exception, advice: str = "", form: str = "") -> UserError:
+    """Return the error for a file that cannot be read (as `form`, such as "CSV"); `advice` says what to do."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    as_form = f" as {form}" if form else ""
+    return UserError(f"{path}: cannot be read{as_form} ({reason})" + (f"; {advice}" if advice else ""))
+
+
+def did_you_mean(name: object, allowed: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the allowed name closest to `name`, or ""."""
     matches = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
     return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
-def near(path: Path) -> Path:
-    """Return `path` as seen from the current folder where it lies below it, so that messages stay short."""
+def short_path(path: Path) -> Path:
+    """Return `path` relative to the current folder if it lies below it, to keep messages short."""
     path = path.resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def listing(names: Iterable[object], most: int = 12) -> str:
-    """Return the names joined by commas, the tail of a long list counted instead of shown."""
+    """Return the names joined by commas: the first `most` of them, and how many more there are."""
     names = [str(name) for name in names]
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def counted(number: int, noun: str = "run") -> str:
+def plural(number: int, noun: str = "run") -> str:
+    """Return a count with its noun: "1 run", "2,000 runs"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

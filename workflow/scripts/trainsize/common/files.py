@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Reading and writing files. A file is written completely or not at all, and damage is noticed on reading."""
 
 import errno
 import glob
@@ -12,37 +12,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, unreadable
 
-SEAL = "checksum"  # the key under which a sealed file keeps its checksum
-# Why nothing can be written: a disk that is full, over its quota or read-only, or a limit on the size of files.
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
-SLOW = 60.0  # seconds of reading after which the log tells what is waited for
+CHECKSUM = "checksum"  # the key under which a JSON file keeps the checksum of its other values
+# Errors that stop all writing: a full or read-only disk, an exceeded quota, or a limit on the size of files.
+WRITE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+SLOW = 60.0  # seconds of reading after which the log names the file
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it becomes `path` in one step, else it is removed.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`. On success it replaces `path` in one step, otherwise it is removed.
 
-    What processes of this machine have left there that were killed on their way is removed too. An OSError names
-    `path`, and why.
+    Temporary files left by killed processes of this machine are removed too. An OSError names `path` and the reason.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f".{path.name}.{platform.node()}-"
-    for left in path.parent.glob(f"{glob.escape(own)}*.part"):
-        number = left.stem.removeprefix(own)  # another host's name may begin as this one's does
-        if number.isdigit() and not lives(int(number)):
-            left.unlink(missing_ok=True)
+    for leftover in path.parent.glob(f"{glob.escape(own)}*.part"):
+        number = leftover.stem.removeprefix(own)  # another host's name may begin with this one's
+        if number.isdigit() and not process_exists(int(number)):
+            leftover.unlink(missing_ok=True)
     partial = path.with_name(f"{own}{os.getpid()}.part")
     try:
-        with naming(path):
+        with errors_naming(path):
             try:
                 yield partial
                 if path.suffix == ".npy" and not _is_whole_array(partial):
-                    raise OSError(f"{path}: was not written whole")
+                    raise OSError(f"{path}: was not written completely")
             except OSError as error:
                 if error.errno is None:
-                    _write_more(partial)
+                    _raise_write_error(partial)
                 raise
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
@@ -51,15 +50,15 @@ def whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def assert_there(folder: Path) -> None:
-    """Raise UserError where a folder that was there is gone: what is written now would lie below the lost disk."""
+def require_folder(folder: Path) -> None:
+    """Raise UserError if a folder in use has disappeared: files written now would end up outside its unmounted disk."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: gone while it was in use, perhaps with its disk; see to it and run snakemake again")
+        raise UserError(f"{folder}: disappeared while in use; check that its disk is mounted and run snakemake again")
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Have an OSError name `path` where it names no file, as those of writing do not."""
+def errors_naming(path: Path) -> Iterator[None]:
+    """Make an OSError name `path` if it names no file. Errors raised while writing do not."""
     try:
         yield
     except OSError as error:
@@ -68,15 +67,15 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
-def _write_more(partial: Path) -> None:
-    """Raise the error that ended the writing of a file: of a full disk NumPy says at most how much it could write."""
+def _raise_write_error(partial: Path) -> None:
+    """Raise the error that stopped a write. On a full disk, NumPy reports at most how much it could write."""
     with partial.open("ab") as file:
         file.write(bytes(1 << 16))
 
 
 def _is_whole_array(path: Path) -> bool:
-    """Tell whether a NumPy file is as long as its head says: NumPy can lose the last 4 kB without an error."""
-    import numpy as np  # not above: the Snakefile imports this module, and must not wait
+    """Return whether a NumPy file is as long as its header says. NumPy can lose the last 4 kB without an error."""
+    import numpy as np  # slow to import, and the Snakefile imports this module
 
     try:
         np.load(path, mmap_mode="r", allow_pickle=False)
@@ -85,8 +84,8 @@ def _is_whole_array(path: Path) -> bool:
     return True
 
 
-def lives(pid: int) -> bool:
-    """Tell whether this machine has a process of that number."""
+def process_exists(pid: int) -> bool:
+    """Return whether this machine has a process with that id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -97,7 +96,7 @@ def lives(pid: int) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
@@ -105,37 +104,36 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_sealed(path: Path, value: dict) -> None:
-    """Write a mapping as JSON with a checksum of what it says, by which `read_json` tells whether it still does."""
-    write_json(path, {**value, SEAL: _seal(value)})
+def write_with_checksum(path: Path, value: dict) -> None:
+    """Write a mapping as JSON with a checksum of its values, which `read_json` compares."""
+    write_json(path, {**value, CHECKSUM: _checksum(value)})
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON file that an earlier stage wrote. Raises UserError when it is damaged or missing."""
+    """Read a JSON file written by an earlier stage. Raises UserError if it is damaged or missing."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
-    if SEAL in value and value.pop(SEAL) != _seal(value):
-        raise UserError(f"{path}: damaged or edited, it differs from its checksum; delete it and run snakemake again")
+        raise unreadable_result(path, error) from error
+    if CHECKSUM in value and value.pop(CHECKSUM) != _checksum(value):
+        raise UserError(f"{path}: damaged or edited: its checksum does not match; delete it and run snakemake again")
     return value
 
 
-def unreadable(path: Path, error: Exception) -> UserError:
-    """Return what is said of an earlier stage's file that cannot be read."""
+def unreadable_result(path: Path, error: Exception) -> UserError:
+    """Return the error for an unreadable file of an earlier stage."""
     if isinstance(error, FileNotFoundError):
-        return UserError(f"{path}: missing, or its disk is away; run snakemake again")
-    message = " ".join(str(error).split())
-    return UserError(f"{path}: cannot be read ({message}); delete it and run snakemake again")
+        return UserError(f"{path}: missing, or its disk is not mounted; run snakemake again")
+    return unreadable(path, error, "delete it and run snakemake again")
 
 
-def _seal(value: dict) -> str:
-    # As it is read again: JSON has no tuples, and its keys are texts.
+def _checksum(value: dict) -> str:
+    # Converted to JSON and back, as it will be read: JSON has no tuples, and its keys are strings.
     return digest(canonical_json(json.loads(json.dumps(value))))
 
 
 def canonical_json(value: object) -> str:
-    """Return the one spelling of `value` that hashes and comparisons use."""
+    """Return `value` as JSON in its canonical form, which hashes and comparisons use."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -150,23 +148,23 @@ def digest(*parts: bytes | memoryview | str) -> str:
 
 
 def file_hash(path: Path, algorithm: str) -> str:
-    """Return the hexadecimal digest of a file's content by an algorithm that hashlib knows.
+    """Return the hexadecimal digest of a file's content by one of hashlib's algorithms.
 
-    A network disk that does not answer is waited for, as long as its mount is told to; standard output tells.
+    A network disk that does not respond blocks for as long as its mount options say, so a slow read prints a notice.
     """
-    told = threading.Timer(SLOW, print, [f"{path}: still being read; if its disk does not answer, it is waited for"])
-    told.daemon = True
-    told.start()
+    notice = threading.Timer(SLOW, print, [f"{path}: still reading; waiting for its disk if that does not respond"])
+    notice.daemon = True
+    notice.start()
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, algorithm).hexdigest()
     finally:
-        told.cancel()
+        notice.cancel()
 
 
-def link(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source` (a hard link; a copy where links are not possible)."""
-    with whole(target) as partial:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a hard link to `source`, or a copy where links are not possible."""
+    with atomic_write(target) as partial:
         try:
             os.link(source, partial)
         except OSError:

@@ -1,10 +1,10 @@
-"""Fingerprints of code by meaning: what a stage's script does, wherever its parts lie.
+"""Fingerprints of code: what a stage's script does, wherever its parts are defined.
 
 Snakemake compares the fingerprint as a rule's parameter, so an edit that can change a result makes that stage's results
 stale. A fingerprint covers the definitions (functions, classes, constants) that the script uses, directly or not, and
-no others of their files. In it a definition goes by the order in which it is met and not by its name or file. So
+nothing else in their files. A definition is identified by the order in which it is reached, not by its name or file. So
 definitions and files can be moved, renamed, split and merged, and comments, docstrings, type hints of functions and
-layout be reworded: nothing becomes stale.
+layout can change: nothing becomes stale.
 """
 
 import ast
@@ -19,17 +19,17 @@ PACKAGE = "trainsize"
 LIBRARY = Path(__file__).resolve().parents[1]
 SCRIPTS = LIBRARY.parent
 
-# Folders and modules that carry or describe results, but determine no number and no picture. The definitions in them
-# count by their names alone.
+# Folders and modules that store or describe results, but change no number and no figure. Only the names of their
+# definitions count, not their content.
 SUPPORT = ("common", "jobs", "runs.record", "runs.run")
 SUPPORT_NAMES = ("tables",)  # the columns of a stage's tables, in any folder
 
-# Which definition: the dotted name of its module below the scripts, and its name there. EFFECTS stands for the
-# statements of a module that define nothing, such as a call; EVERYTHING for all its statements.
+# Identifies a definition: the dotted name of its module below the scripts, and its name in it. EFFECTS stands for the
+# statements of a module that define nothing, such as a call, and EVERYTHING for all its statements.
 Key = tuple[str, str]
 EFFECTS, EVERYTHING = "", "*"
 
-# What a name in a file stands for: a definition of ours, or something imported from elsewhere ("numpy.log").
+# What a name in a file refers to: a definition of ours, or an import from elsewhere ("numpy.log").
 Binding = Key | str
 REFERENCE = "\0"  # stands for a definition of ours in a canonical text
 
@@ -40,7 +40,7 @@ _UNCOUNTED = {"kind", "type_comment", "returns"}  # fields of syntax trees
 
 @dataclass
 class Module:
-    """A file of ours: its top-level statements by what they define, and what its imported names stand for."""
+    """A file of ours: its top-level statements by the names they define, and what its imported names refer to."""
 
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, Binding] = field(default_factory=dict)
@@ -49,10 +49,10 @@ class Module:
 def fingerprint(stage: str, *assets: str, scripts: Path = SCRIPTS) -> str:
     """Return the fingerprint of a stage's script, of every definition of ours that it uses, and of `assets`.
 
-    Assets are files of the library that are no Python, such as a template; they count as they are. Raises
+    Assets are other files of the library, such as a template; their text counts unchanged. Raises
     FileNotFoundError for a stage without a script, and ValueError for an import that cannot be followed.
     """
-    keys = {key: f"#{number}" for number, key in enumerate(_reached(scripts, stage))}
+    keys = {key: f"#{number}" for number, key in enumerate(reached(stage, scripts))}
     parts = []
     for key in keys:
         text, references = _definition(scripts, key)
@@ -61,26 +61,21 @@ def fingerprint(stage: str, *assets: str, scripts: Path = SCRIPTS) -> str:
     return digest(*parts, *((scripts / PACKAGE / asset).read_text(encoding="utf-8") for asset in assets))
 
 
-def modules(stage: str, scripts: Path = SCRIPTS) -> set[str]:
-    """Return the dotted names of the modules in which the definitions stand that a stage's fingerprint covers."""
-    return {module for module, _ in _reached(scripts, stage)}
-
-
-def _reached(scripts: Path, stage: str) -> list[Key]:
-    """Return the definitions that a stage's script uses, directly or not, in the order in which they are met."""
-    found = {(stage, EVERYTHING): None}
-    waiting = list(found)
-    for key in waiting:  # which grows
+def reached(stage: str, scripts: Path = SCRIPTS) -> list[Key]:
+    """Return the definitions that a stage's fingerprint covers, in the order in which they are reached."""
+    reached = {(stage, EVERYTHING): None}
+    queue = list(reached)
+    for key in queue:  # the loop extends the queue
         module, _ = key
         effects = [(module, EFFECTS)] if EFFECTS in _module(scripts, module).definitions else []
-        new = [k for k in dict.fromkeys((*_definition(scripts, key)[1], *effects)) if k not in found]
-        found |= dict.fromkeys(new)
-        waiting += new
-    return waiting
+        new = [k for k in dict.fromkeys((*_definition(scripts, key)[1], *effects)) if k not in reached]
+        reached |= dict.fromkeys(new)
+        queue += new
+    return queue
 
 
-def imported(path: Path) -> set[str]:
-    """Return the dotted names that a file of ours imports from the library, wherever in it."""
+def imported_names(path: Path) -> set[str]:
+    """Return the dotted names that a file of ours imports from the library, at any level."""
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     return {f"{node.module}.{alias.name}" for node, alias in _imports(tree, path) if _is_ours(node)}
 
@@ -106,7 +101,7 @@ def _file(scripts: Path, name: str) -> Path:
 
 
 def _imports(tree: ast.Module, path: Path) -> Iterator[tuple[ast.Import | ast.ImportFrom, ast.alias]]:
-    """Yield the imports of a file, wherever in it. Raises ValueError for one that does not say what it imports."""
+    """Yield the imports of a file, at any level. Raises ValueError for one that does not name what it imports."""
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Import, ast.ImportFrom)):
             continue
@@ -122,7 +117,7 @@ def _is_ours(node: ast.AST) -> bool:
 
 
 def _binding(scripts: Path, node: ast.Import | ast.ImportFrom, alias: ast.alias) -> Binding:
-    """Return what an import binds: a definition of ours, a module of ours as everything in it, or what is not ours."""
+    """Return what an import binds: a definition of ours, EVERYTHING in a module of ours, or a name that is not ours."""
     if not _is_ours(node):
         start = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
         return start + (alias.name if start or alias.asname else alias.name.partition(".")[0])
@@ -132,7 +127,7 @@ def _binding(scripts: Path, node: ast.Import | ast.ImportFrom, alias: ast.alias)
 
 
 def _defined_by(statement: ast.stmt) -> list[str]:
-    """Return the names that a top-level statement defines, and EFFECTS where it does more, or something else."""
+    """Return the names that a top-level statement defines, and EFFECTS if it does anything else."""
     match statement:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return [name]
@@ -144,7 +139,7 @@ def _defined_by(statement: ast.stmt) -> list[str]:
 
 
 def _stored(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a statement or a target assigns to in the scope it stands in."""
+    """Yield the names that a statement or a target assigns to in its own scope."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         yield node.id
     elif not isinstance(node, _OWN_SCOPE):
@@ -152,14 +147,15 @@ def _stored(node: ast.AST) -> Iterator[str]:
             yield from _stored(child)
 
 
-def _found(scripts: Path, key: Key) -> Key:
-    """Return where a definition stands that a module may itself have imported."""
+def _origin(scripts: Path, key: Key) -> Key:
+    """Return where a definition is written, following the imports of modules that import it themselves."""
     module, name = key
     binding = _module(scripts, module).imports.get(name)
-    return _found(scripts, binding) if isinstance(binding, tuple) else key
+    return _origin(scripts, binding) if isinstance(binding, tuple) else key
 
 
-def _is_support(module: str) -> bool:
+def is_support(module: str) -> bool:
+    """Whether the module with that dotted name carries or describes results without determining them."""
     inside = module.removeprefix(f"{PACKAGE}.")
     return inside.rpartition(".")[2] in SUPPORT_NAMES or any(
         inside == name or inside.startswith(f"{name}.") for name in SUPPORT
@@ -176,21 +172,21 @@ def _definition(scripts: Path, key: Key) -> tuple[str, tuple[Key, ...]]:
         return REFERENCE * len(names), tuple((module, defined) for defined in names)
     references: list[Key] = []
 
-    def meant(name: str, attribute: str | None = None) -> str | None:
-        """Return the text that stands for a name, or a module's attribute; None where it is the name itself."""
+    def replacement(name: str, attribute: str | None = None) -> str | None:
+        """Return the text that replaces a name, or a module's attribute; None to keep the name."""
         binding = source.imports.get(name) or ((module, name) if name in source.definitions else None)
         if binding is None or isinstance(binding, str):
             return None if attribute else binding
         if attribute and binding[1] != EVERYTHING:
             return None
-        of_module, of_name = _found(scripts, (binding[0], attribute or binding[1]))
-        if _is_support(of_module):
+        of_module, of_name = _origin(scripts, (binding[0], attribute or binding[1]))
+        if is_support(of_module):
             return of_name
         references.append((of_module, of_name))
         return REFERENCE
 
     statements = [_nameless(statement) for statement in source.definitions.get(name, [])]
-    return canonical(statements, meant), tuple(references)
+    return canonical(statements, replacement), tuple(references)
 
 
 def _nameless(statement: ast.stmt) -> ast.stmt:
@@ -200,29 +196,29 @@ def _nameless(statement: ast.stmt) -> ast.stmt:
     return type(statement)(**{**dict(ast.iter_fields(statement)), "name": None})
 
 
-def canonical(node: object, meant=lambda name, attribute=None: None) -> str:
+def canonical(node: object, replacement=lambda name, attribute=None: None) -> str:
     """Return a syntax tree as text that is the same on every Python version.
 
-    `ast.dump` is not: newer versions add fields and leave out empty ones, so both are dropped here. `meant(name)` and
-    `meant(name, attribute)` may return what stands for a name, and for a name's attribute.
+    `ast.dump` is not: newer versions add fields and omit empty ones, so both are dropped here. `replacement(name)` and
+    `replacement(name, attribute)` may return the text that replaces a name, or a name's attribute.
     """
-    if isinstance(node, ast.Name) and (text := meant(node.id)) is not None:
+    if isinstance(node, ast.Name) and (text := replacement(node.id)) is not None:
         return text
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        text = meant(node.value.id, node.attr)
+        text = replacement(node.value.id, node.attr)
         if text is not None:
             return text
     if isinstance(node, ast.AST):
-        parts = ((name, canonical(value, meant)) for name, value in _counting_fields(node))
+        parts = ((name, canonical(value, replacement)) for name, value in _counting_fields(node))
         return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in parts if text)})"
     if isinstance(node, list):
-        parts = (canonical(part, meant) for part in node if not _is_ours(part))
+        parts = (canonical(part, replacement) for part in node if not _is_ours(part))
         return f"[{','.join(parts)}]" if node else ""
     return "" if node is None else repr(node)
 
 
 def _counting_fields(node: ast.AST) -> Iterator[tuple[str, object]]:
-    """Yield the fields of a node that have a meaning for what it computes."""
+    """Yield the fields of a node that affect what it computes."""
     for name, value in ast.iter_fields(node):
         if name in _UNCOUNTED or (name == "annotation" and isinstance(node, ast.arg)):
             continue

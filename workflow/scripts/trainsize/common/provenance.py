@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, versions and machine, for records and reports."""
+"""The origin of a result, for records and reports: commit, package versions and machine."""
 
 import platform
 import subprocess
@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from trainsize.common.places import ROOT
+from trainsize.common.paths import ROOT
 
 PACKAGES = (
     "torch",
@@ -24,16 +24,15 @@ PACKAGES = (
 
 @cache
 def commit() -> tuple[str | None, bool | None]:
-    """Return the commit of the workflow and whether tracked files differ from it; None where git cannot tell."""
+    """Return the commit of the workflow and whether tracked files differ from it; None if git does not know."""
     head = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return head, None if changes is None else bool(changes)
 
 
-def commit_text(record: dict) -> str:
-    """Return the commit that a run's record names, as a person reads it."""
-    changes = " with uncommitted changes" if record["dirty"] else ""
-    return f"{record['commit'] or 'not a git checkout'}{changes}"
+def commit_text(commit_id: str | None, dirty: bool | None) -> str:
+    """Return the commit in a run's record as readable text."""
+    return f"{commit_id or 'not a git checkout'}{' with uncommitted changes' if dirty else ''}"
 
 
 def _git(*arguments: str) -> str | None:
@@ -46,14 +45,14 @@ def _git(*arguments: str) -> str | None:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages in use that are installed."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the installed PACKAGES."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 @cache

@@ -1,7 +1,7 @@
-"""Closed schemas: what a YAML file may say, checked with messages a person can act on.
+"""Schemas of the YAML files: what they may contain, and messages that say how to correct them.
 
-The schemas are JSON Schema (draft 2020-12) with one keyword more, `named`: a choice by name, written as the name alone
-or as a mapping with `name` and that choice's own options.
+The schemas are JSON Schema (draft 2020-12) with one more keyword, `named`: a choice by name, written as the name alone
+or as a mapping with `name` and the options of that choice.
 """
 
 import math
@@ -12,9 +12,9 @@ from functools import cache
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from trainsize.common.errors import listing, nearest
-from trainsize.common.places import ROOT
-from trainsize.common.yaml_files import shown
+from trainsize.common.errors import did_you_mean, listing
+from trainsize.common.paths import ROOT
+from trainsize.common.yaml_files import quoted
 
 SCHEMAS = ROOT / "workflow" / "schemas"
 
@@ -25,7 +25,7 @@ def load_schema(name: str) -> dict:
     return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
 
 
-def choice(schema: dict, value: object) -> tuple[str | None, dict]:
+def split_choice(schema: dict, value: object) -> tuple[str | None, dict]:
     """Split a `named` value into its name and its options: "sgd" and {"name": "sgd"} mean the same."""
     if isinstance(value, dict):
         return value.get("name"), {key: option for key, option in value.items() if key != "name"}
@@ -33,25 +33,25 @@ def choice(schema: dict, value: object) -> tuple[str | None, dict]:
 
 
 def _check_named(validator, alternatives, value, schema) -> Iterator[ValidationError]:
-    name, options = choice(schema, value)
+    name, options = split_choice(schema, value)
     if not isinstance(name, str) or name not in alternatives:
-        found = "no name" if name is None else shown(name)
-        yield ValidationError(f"found {found}, allowed: {listing(alternatives)}{nearest(name, alternatives)}")
+        found = "no name" if name is None else quoted(name)
+        yield ValidationError(f"found {found}, allowed: {listing(alternatives)}{did_you_mean(name, alternatives)}")
         return
     closed = {"type": "object", "additionalProperties": False, **alternatives[name]}
     yield from validator.descend(options, closed)
 
 
 def _check_pattern(validator, pattern, value, schema) -> Iterator[ValidationError]:
-    # As it is meant: to Python, `$` matches before a line's end too.
+    # fullmatch, because in Python `$` also matches before a final line break.
     if isinstance(value, str) and not re.fullmatch(pattern, value):
-        yield ValidationError(f"found {shown(value)}, expected {pattern}")
+        yield ValidationError(f"found {quoted(value)}, expected {pattern}")
 
 
 _Validator = validators.extend(
     Draft202012Validator,
     {"named": _check_named, "pattern": _check_pattern},
-    # YAML tells 1 from 1.0 and true; a schema's integer must be written as one, and its numbers are finite.
+    # YAML distinguishes 1 from 1.0 and true: an integer must be written as one. Numbers must be finite.
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
             "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
@@ -62,17 +62,17 @@ _Validator = validators.extend(
 
 
 def problems(value: object, schema: dict, root: dict) -> Iterator[tuple[tuple, str]]:
-    """Yield (path of keys, message) for everything in `value` that `schema` (a part of `root`) does not allow."""
+    """Yield (path of keys, message) for each violation of `schema`, a part of `root`, in `value`."""
     validator = _Validator({**schema, "$defs": root.get("$defs", {})})
     for error in sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
-        error = _most_telling(error)
+        error = _most_specific(error)
         yield tuple(error.absolute_path), _message(error)
 
 
-def _most_telling(error: ValidationError) -> ValidationError:
-    """Of a failed `oneOf`, follow the alternative that has the form of what was found, if there is one."""
+def _most_specific(error: ValidationError) -> ValidationError:
+    """Follow a failed `oneOf` into the alternative whose type matches the value, if there is one."""
     while error.validator == "oneOf":
-        deeper = [_most_telling(e) for e in error.context if e.validator not in ("type", "const")]
+        deeper = [_most_specific(e) for e in error.context if e.validator not in ("type", "const")]
         deeper += [e for e in error.context if len(e.absolute_path) > len(error.absolute_path)]
         deeper = [e for e in deeper if e.validator != "oneOf"]
         if not deeper:
@@ -82,18 +82,18 @@ def _most_telling(error: ValidationError) -> ValidationError:
 
 
 def _message(error: ValidationError) -> str:
-    rule, found = error.validator_value, shown(error.instance)
+    rule, found = error.validator_value, quoted(error.instance)
     match error.validator:
         case "additionalProperties" if rule is False:
             allowed = sorted(error.schema.get("properties", {}))
             unknown = [key for key in error.instance if key not in allowed]
             names = listing(allowed, 30) or "none"
-            return f"unknown key '{unknown[0]}'{nearest(unknown[0], allowed)} (allowed here: {names})"
+            return f"unknown key '{unknown[0]}'{did_you_mean(unknown[0], allowed)} (allowed here: {names})"
         case "required":
             missing = [key for key in rule if key not in error.instance]
             return f"the key '{missing[0]}' is missing"
         case "enum":
-            return f"found {found}, allowed: {listing(rule)}{nearest(error.instance, map(str, rule))}"
+            return f"found {found}, allowed: {listing(rule)}{did_you_mean(error.instance, map(str, rule))}"
         case "type":
             kinds = {
                 "object": "keys and values",
@@ -125,44 +125,44 @@ def _message(error: ValidationError) -> str:
         case "minLength":
             return "the text is empty"
         case "uniqueItems":
-            return f"found {found}, with an entry that stands twice"
+            return f"found {found}, with a duplicate entry"
         case "pattern" if error.schema.get("pattern", "").endswith(r"%\s*$"):
             return f"found {found}, expected a count such as 500 or a share such as 5%"
         case "pattern" if error.schema.get("pattern", "").startswith(r"^[^\W\d]"):
             return f"found {found}, expected a path such as my_models.Wide: names joined by dots"
         case "pattern":
-            return f"found {found}; letters, digits, '.' and '-' only, the first a letter or digit"
+            return f"found {found}; use only letters, digits, '.' and '-', and start with a letter or digit"
         case "oneOf":
-            return f"found {found}, which is none of the forms allowed here: {_forms(error)}"
+            return f"found {found}, expected one of: {_alternatives(error)}"
         case _:
             return error.message
 
 
-def _forms(error: ValidationError) -> str:
-    """Return in words the forms that a failed `oneOf` would have taken."""
+def _alternatives(error: ValidationError) -> str:
+    """Describe the alternatives of a failed `oneOf`."""
     names = {"array": "a list", "object": "keys and values", "integer": "a count", "string": "a share such as 5%"}
-    forms = []
+    alternatives = []
     for context in error.context:
         if context.validator == "const":
-            forms.append(f"'{context.validator_value}'")
+            alternatives.append(f"'{context.validator_value}'")
         elif context.validator == "type":
             plain = context.validator_value == "string" and "pattern" not in context.schema
-            forms.append("a name" if plain else names[context.validator_value])
+            alternatives.append("a name" if plain else names[context.validator_value])
         elif context.validator == "oneOf":
-            forms.append(_forms(context))
-    return ", ".join(dict.fromkeys(forms))
+            alternatives.append(_alternatives(context))
+    return ", ".join(dict.fromkeys(alternatives))
 
 
-def resolved(schema: dict, root: dict) -> dict:
-    """Return `schema` with what its `$ref` names filled in; its own keywords go before."""
+def resolve_reference(schema: dict, root: dict) -> dict:
+    """Return `schema` with its `$ref` filled in. Its own keywords take precedence."""
     return {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema} if "$ref" in schema else schema
 
 
 def with_defaults(value: object, schema: dict, root: dict) -> object:
-    """Return a valid `value` with every default of `schema`, a part of `root`, written out."""
-    schema = resolved(schema, root)
+    """Return a valid `value` completed with the defaults of `schema`, a part of `root`."""
+    schema = resolve_reference(schema, root)
     if "named" in schema:
-        name, options = choice(schema, value)
+        name, options = split_choice(schema, value)
         return {"name": name, **with_defaults(options, schema["named"][name], root)}
     if isinstance(value, list) and "items" in schema:
         return [with_defaults(item, schema["items"], root) for item in value]
@@ -172,7 +172,7 @@ def with_defaults(value: object, schema: dict, root: dict) -> object:
         value = with_defaults(value, form, root)
     filled = dict(value)
     for key, part in schema.get("properties", {}).items():
-        part = resolved(part, root)
+        part = resolve_reference(part, root)
         if key in filled or "default" in part:
             filled[key] = with_defaults(filled.get(key, part.get("default")), part, root)
     return filled

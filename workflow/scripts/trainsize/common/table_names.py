@@ -13,4 +13,4 @@ REGRESSION_TABLES = (
     "classes",
     "planning",
 )
-REPRODUCTION_TABLES = ("reproduction", "claims", "mistakes", "effects", "settings", "printed", "forms")
+REPRODUCTION_TABLES = ("reproduction", "claims", "mistakes", "effects", "settings", "printed", "versions")

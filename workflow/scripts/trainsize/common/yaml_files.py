@@ -1,4 +1,4 @@
-"""YAML files, read with messages that name the line, and refused where no schema need look at them."""
+"""YAML files: errors name the line, and files that no schema could accept are rejected first."""
 
 import re
 from pathlib import Path
@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import yaml
 
-from trainsize.common.errors import UserError, near
+from trainsize.common.errors import UserError, short_path, unreadable
 
-MOST_VALUES, DEEPEST = 100_000, 20
-_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+MAX_VALUES, MAX_DEPTH = 100_000, 20
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people write it, by the rules of YAML 1.2: `1e-3` is a number, `0100` a hundred and `no` a text.
+    """YAML by the rules of version 1.2: `1e-3` is a number, `0100` is one hundred and `no` is text.
 
-    Keys are texts, and one given twice is an error.
+    Keys are text, and a duplicate key is an error.
     """
 
     yaml_implicit_resolvers: ClassVar = {
@@ -29,7 +29,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' needs quotes", node.start_mark)
             if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' appears twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -43,47 +43,48 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader
 
 
 def read_yaml(path: Path) -> dict:
-    """Read a YAML mapping. Raises UserError naming the file, and the line where YAML can tell."""
+    """Read a YAML mapping. Raises UserError naming the file, and the line if YAML knows it."""
     try:
         value = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{near(path)}: cannot be read ({error})") from error
+        raise unreadable(short_path(path), error) from error
     except RecursionError:
-        raise UserError(f"{near(path)}: not a study: its lists and mappings lie too deep in each other") from None
+        raise UserError(f"{short_path(path)}: not a study: its lists and mappings are nested too deeply") from None
     except (yaml.YAMLError, TypeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{near(path)}{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(
+            f"{short_path(path)}{line}: not valid YAML: {getattr(error, 'problem', None) or error}"
+        ) from error
     if not isinstance(value, dict):
-        raise UserError(f"{near(path)}: found {shown(value)}, expected keys and values")
-    if message := unfit(value):
-        raise UserError(f"{near(path)}: {message}")
+        raise UserError(f"{short_path(path)}: found {quoted(value)}, expected keys and values")
+    if message := unacceptable(value):
+        raise UserError(f"{short_path(path)}: {message}")
     return value
 
 
-def unfit(value: object) -> str:
-    """Return why no schema needs to look at `value`, or nothing: too many values, or a text that no file can hold.
+def unacceptable(value: object) -> str:
+    """Return why no schema could accept `value`, or "": too many values, nested too deeply, or unprintable text.
 
-    Values that are repeated by an anchor count as often as they stand somewhere, so that a few lines cannot fill the
-    memory, nor a mapping hold itself.
+    Values repeated by an anchor count each time, so a few lines cannot fill the memory, nor a mapping contain itself.
     """
     waiting, seen = [((), value)], 0
     while waiting:
         keys, value = waiting.pop()
         seen += 1
-        if seen > MOST_VALUES or len(keys) > DEEPEST:
-            many = f"more than {MOST_VALUES:,} values, those repeated by anchors counted each time"
-            return many if seen > MOST_VALUES else f"its lists and mappings lie more than {DEEPEST} deep in each other"
+        if seen > MAX_VALUES or len(keys) > MAX_DEPTH:
+            many = f"more than {MAX_VALUES:,} values, counting each repetition by an anchor"
+            return many if seen > MAX_VALUES else f"its lists and mappings are nested more than {MAX_DEPTH} deep"
         parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         texts = [text for text in (value, *(value if isinstance(value, dict) else ())) if isinstance(text, str)]
-        if any(_UNFIT.search(text) for text in texts):
-            return f"{'.'.join(map(repr, keys)) or 'a key'}: holds a control character, or half of a Unicode character"
+        if any(_UNPRINTABLE.search(text) for text in texts):
+            return f"{'.'.join(map(repr, keys)) or 'a key'}: contains a control character or half a Unicode character"
         waiting += [((*keys, key), part) for key, part in parts]
     return ""
 
 
-def shown(value: object) -> str:
-    """Return what the user wrote, short, with its kind where that may be the mistake."""
+def quoted(value: object) -> str:
+    """Return what the user wrote, shortened, with its type where that may be the mistake."""
     kinds = {str: "text", dict: "a mapping", list: "a list", bool: "true/false", type(None): "nothing"}
     if type(value) not in kinds:
         return str(value)

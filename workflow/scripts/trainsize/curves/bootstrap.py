@@ -2,7 +2,7 @@
 
 The percentile interval of a whole-unit bootstrap of S units is too narrow by the factor sqrt(S / (S - 1)) and, for few
 units, by that of Student's t over the normal distribution; widened by both about the bootstrap median it holds its
-level (see docs/methods.md for the simulation). The cluster-robust delta interval is the check.
+level (see docs/methods.md for the simulation). Intervals by the cluster-robust delta method are the check.
 """
 
 from functools import cache
@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from trainsize.curves.measured import Curve
+from trainsize.curves.curve import Curve
+from trainsize.curves.families import Array
 
 ATTEMPTS = 50
-Array = np.ndarray
 SEED = 20_260_101
 
 
@@ -28,7 +28,7 @@ def resampled_means(curve: Curve, count: int) -> Array:
         return np.stack([_drawn(column[np.isfinite(column)], count, rng) for column in curve.values.T], axis=1)
     present, values = np.isfinite(curve.values).astype(float), np.nan_to_num(curve.values)
     times = rng.multinomial(units, np.full(units, 1 / units), size=count)
-    for _ in range(ATTEMPTS):  # a size of which no unit was drawn has no mean: those are drawn again
+    for _ in range(ATTEMPTS):  # a size without a drawn unit has no mean: those resamples are drawn again
         empty = (times @ present == 0).any(1)
         if not empty.any():
             break
@@ -79,12 +79,3 @@ def interval(samples: Array, units: int, level: float, log: bool = False) -> tup
 def upper_quantile(samples: Array, units: int, share: float, log: bool = False) -> Array:
     """Return the widened quantile `share`, above one half, of the samples."""
     return interval(samples, units, 2 * share - 1, log)[2]
-
-
-def delta_interval(
-    estimate: Array, gradient: Array, covariance: Array, units: int, level: float
-) -> tuple[Array, Array]:
-    """Return the ends of the t-intervals with S - 1 degrees of freedom of quantities (k,) with gradients (k, p)."""
-    variance = np.einsum("kp,pq,kq->k", gradient, covariance, gradient)
-    half = stats.t.ppf(0.5 + level / 2, units - 1) * np.sqrt(np.maximum(variance, 0.0))
-    return estimate - half, estimate + half

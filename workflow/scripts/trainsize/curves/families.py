@@ -7,6 +7,7 @@ Yan, Mohr and Viering 2025); M4 by Alabdulmohsin, Neyshabur and Zhai (2022); the
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -14,9 +15,18 @@ Array = np.ndarray
 Range = tuple[float, float]
 LARGEST_EXPONENT = 3.0
 SMALLEST_EXPONENT = 0.01
-UNBOUNDED = (-1e9, 1e9)  # of an intercept that is no floor
+UNBOUNDED = (-1e9, 1e9)  # the range of an intercept that is not a floor
 BISECTIONS = 50
 NEWTON_STEPS = 10
+
+
+class Floor(StrEnum):
+    """What c of a family is."""
+
+    FREE = "free"  # between 0 and the problem's limit
+    ZERO = "zero"
+    ANY = "any"  # an intercept, no floor
+    LAST = "last"  # the error of the largest size
 
 
 @dataclass(frozen=True)
@@ -26,30 +36,38 @@ class Family:
     A curve is an array (c, a, shape ...), c and a being 0 where the family has none. `basis(x, *shape)` falls with x
     and broadcasts; `inverse(level, *shape)` is the x at which it has that level, where that is known in closed form.
     `bounds(low, high)` gives the range of each shape parameter from the smallest and the largest x. `reported` turns
-    (c, a, shape ..., n0) into the parameters of `formula`, which is in n. `floor` says what c is: "free" between 0 and
-    its limit, "zero", "any" (an intercept) or "last" (the error of the largest size).
+    (c, a, shape ..., n0) into the parameters of `formula`, which is in n. Where `scaled` is false, the basis is a
+    function of n itself instead of x.
     """
 
     name: str
     formula: str
     terms: tuple[str, ...]
-    floor: str
+    floor: Floor
     basis: Callable[..., Array] | None
     reported: Callable[..., tuple]
     bounds: Callable[[float, float], tuple[Range, ...]] = lambda low, high: ()
     inverse: Callable[..., Array] | None = None
     curve: Callable[..., Array] | None = None  # instead of a basis: (x, chance, *shape)
+    scaled: bool = True
 
     @property
     def shapes(self) -> int:
-        """How many parameters the search runs over."""
+        """The number of shape parameters, over which the search runs."""
         return len(self.bounds(1.0, 10.0))
 
     @property
-    def places(self) -> tuple[int, ...]:
-        """Which of (c, a, shape ...) it estimates, in the order of its terms."""
-        linear = () if self.curve else {"free": (0, 1), "any": (0, 1), "zero": (1,), "last": (0,)}[self.floor]
+    def estimated(self) -> tuple[int, ...]:
+        """The indices into (c, a, shape ...) of the parameters it estimates, in the order of its terms."""
+        linear = () if self.curve else {Floor.ZERO: (1,), Floor.LAST: (0,)}.get(self.floor, (0, 1))
         return (*linear, *range(2, 2 + self.shapes))
+
+    @property
+    def floor_index(self) -> int | None:
+        """The index into (c, a, shape ...) of the error that the curve approaches; None where there is none."""
+        if self.floor in (Floor.ANY, Floor.LAST):
+            return None
+        return 2 if self.curve else 0
 
 
 def _exponent(low: float, high: float) -> tuple[Range, ...]:
@@ -74,7 +92,7 @@ def _m4(x: Array, chance: float, c: Array, alpha: Array, beta: Array, gamma: Arr
     """Solve (e - c) / (chance - e)^alpha = beta x^-gamma for e between c and chance.
 
     With e = c + (chance - c) / (1 + exp(-t)) the logarithm of the left side is smooth and of one curvature in t, its
-    slope lies between 1 and alpha, and Newton's method gets there from everywhere.
+    slope lies between 1 and alpha, and Newton's method converges from everywhere.
     """
     span = chance - c
     right = np.log(beta) - gamma * np.log(x) + (alpha - 1) * np.log(span)
@@ -92,7 +110,7 @@ FAMILIES = {
             "last1",
             "a",
             ("a",),
-            "last",
+            Floor.LAST,
             None,
             lambda c, a, n0: (c,),
             inverse=lambda level: np.full_like(level, np.nan),
@@ -101,7 +119,7 @@ FAMILIES = {
             "log2",
             "a - b log10(n)",
             ("a", "b"),
-            "any",
+            Floor.ANY,
             lambda x: -np.log10(x),
             lambda c, a, n0: (c + a * np.log10(n0), a),
             inverse=lambda level: 10.0 ** np.clip(-level, -300, 300),
@@ -110,17 +128,17 @@ FAMILIES = {
             "ilog2",
             "c + a / ln(n + 1)",
             ("c", "a"),
-            "free",
-            # The one basis that is not a function of n / n0: `basis_of` gives it n itself.
+            Floor.FREE,
             lambda n: 1 / np.log1p(n),
             lambda c, a, n0: (c, a),
             inverse=lambda level: np.expm1(np.minimum(1 / np.maximum(level, 1e-3), 700.0)),
+            scaled=False,
         ),
         Family(
             "pow2",
             "a n^-b",
             ("a", "b"),
-            "zero",
+            Floor.ZERO,
             _power,
             lambda c, a, b, n0: (a * n0**b, b),
             _exponent,
@@ -130,7 +148,7 @@ FAMILIES = {
             "pow3",
             "c + a n^-b",
             ("c", "a", "b"),
-            "free",
+            Floor.FREE,
             _power,
             lambda c, a, b, n0: (c, a * n0**b, b),
             _exponent,
@@ -140,7 +158,7 @@ FAMILIES = {
             "exp3",
             "c + a exp(-b n)",
             ("c", "a", "b"),
-            "free",
+            Floor.FREE,
             lambda x, b: np.exp(-b * x),
             lambda c, a, b, n0: (c, a, b / n0),
             lambda low, high: ((0.01 / high, 5 / low),),
@@ -150,7 +168,7 @@ FAMILIES = {
             "pow4",
             "c + a (n + d)^-b",
             ("c", "a", "b", "d"),
-            "free",
+            Floor.FREE,
             lambda x, b, d: np.exp(-b * np.log(x + d)),
             lambda c, a, b, d, n0: (c, a * n0**b, b, d * n0),
             lambda low, high: ((SMALLEST_EXPONENT, LARGEST_EXPONENT), (1e-3 * low, 10 * high)),
@@ -160,7 +178,7 @@ FAMILIES = {
             "mmf4",
             "c + a / (1 + (n/k)^d)",
             ("c", "a", "k", "d"),
-            "free",
+            Floor.FREE,
             lambda x, k, d: 1 / (1 + np.exp(d * np.log(x / k))),
             lambda c, a, k, d, n0: (c, a, k * n0, d),
             lambda low, high: ((low / 10, 1e3 * high), (0.05, 10.0)),
@@ -170,7 +188,7 @@ FAMILIES = {
             "wbl4",
             "c + a exp(-b n^d)",
             ("c", "a", "b", "d"),
-            "free",
+            Floor.FREE,
             lambda x, k, d: np.exp(-np.exp(d * np.log(x / k))),
             lambda c, a, k, d, n0: (c, a, (k * n0) ** -d, d),
             lambda low, high: ((1e-3 * low, 1e3 * high), (0.05, 5.0)),
@@ -180,7 +198,7 @@ FAMILIES = {
             "m4",
             "(e - c) / (chance - e)^alpha = beta n^-gamma",
             ("c", "alpha", "beta", "gamma"),
-            "free",
+            Floor.FREE,
             None,
             lambda _, a, c, alpha, beta, gamma, n0: (c, alpha, beta * n0**gamma, gamma),
             lambda low, high: ((1e-6, 1.0), (0.05, 5.0), (1e-4, 1e3), (SMALLEST_EXPONENT, LARGEST_EXPONENT)),
@@ -190,7 +208,7 @@ FAMILIES = {
             "bnsl1",
             "c + a n^-c0 (1 + (n/d)^(1/f))^(-c1 f)",
             ("c", "a", "c0", "c1", "d", "f"),
-            "free",
+            Floor.FREE,
             _broken,
             lambda c, a, c0, c1, d, f, n0: (c, a * n0**c0, c0, c1, d * n0, f),
             lambda low, high: ((1e-3, LARGEST_EXPONENT), (1e-2, LARGEST_EXPONENT), (low, high), (0.05, 2.0)),
@@ -198,12 +216,21 @@ FAMILIES = {
     )
 }
 
+TAIL = "pow3_tail"  # pow3 on the sizes from one on, which the hold-out chooses
+BASELINE = "last1"  # not a law of learning: what a family must predict better than
+DEFAULT_FAMILIES = (BASELINE, "log2", "pow3", TAIL, "pow4", "exp3", "mmf4")
+ALL_FAMILIES = (*FAMILIES, TAIL)
+
+
+def family_of(name: str) -> Family:
+    return FAMILIES["pow3" if name == TAIL else name]
+
 
 def basis_of(family: Family, n: Array, n0: float, shape: Array) -> Array:
     """Return the basis at sizes `n` (m,) for shapes (..., q), as (..., m); zero for a family without one."""
     if family.basis is None:
         return np.zeros((*shape.shape[:-1], len(n)))
-    x = n if family.name == "ilog2" else n / n0
+    x = n / n0 if family.scaled else n
     if not shape.shape[-1]:
         return np.broadcast_to(family.basis(x), (*shape.shape[:-1], len(n)))
     return family.basis(x, *(shape[..., k, None] for k in range(shape.shape[-1])))
@@ -217,20 +244,10 @@ def predict(family: Family, curves: Array, n: Array, n0: float, chance: float) -
     return curves[..., :1] + curves[..., 1:2] * basis_of(family, n, n0, curves[..., 2:])
 
 
-def floor(family: Family, curves: Array) -> Array:
-    """Return the error (...) that the curves approach and never reach; that of a line without end is -inf."""
-    if family.curve:
-        return curves[..., 2]
-    if family.floor == "any":
-        return np.where(curves[..., 1] > 0, -np.inf, curves[..., 0])
-    return curves[..., 0]
-
-
 def size_for(family: Family, curves: Array, error: Array | float, n0: float, chance: float, limits: Range) -> Array:
     """Return the size at which each curve (B, 2 + q) reaches `error`, a number or (B,).
 
-    It is held to at least the lower of `limits`; beyond the upper, and where the curve never gets there, it is
-    infinite.
+    It is at least the lower of `limits`. It is infinite beyond the upper, and where the curve never reaches the error.
     """
     low, high = limits
     at_low, at_high = predict(family, curves, np.array([low, high]), n0, chance).T
@@ -240,7 +257,7 @@ def size_for(family: Family, curves: Array, error: Array | float, n0: float, cha
             level = (error - c) / np.maximum(chance - error, 1e-300) ** alpha
             size = n0 * np.exp(-(np.log(level) - np.log(beta)) / gamma)
         elif family.inverse:
-            scale = 1.0 if family.name == "ilog2" else n0
+            scale = n0 if family.scaled else 1.0
             size = scale * family.inverse((error - curves[:, 0]) / curves[:, 1], *curves[:, 2:].T)
         else:
             size = _bisect(family, curves, error, n0, chance, limits)
@@ -250,7 +267,7 @@ def size_for(family: Family, curves: Array, error: Array | float, n0: float, cha
 
 
 def _bisect(family: Family, curves: Array, error: Array | float, n0: float, chance: float, limits: Range) -> Array:
-    """Return where the falling curves pass `error` between the limits, on the logarithm of n."""
+    """Return the sizes between the limits at which the falling curves reach `error`, by bisection of ln n."""
     low, high = (np.full(len(curves), np.log(limit)) for limit in limits)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2

@@ -1,22 +1,24 @@
-"""Which runs to add next: the sizes whose further seeds narrow an answer most per second of training."""
+"""Which runs to train next: the sizes at which more seeds narrow an answer most per second of training."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
 
+from trainsize.curves.curve import Curve
 from trainsize.curves.families import Array, predict, size_for
 from trainsize.curves.fitting import Fit, derivative, replaced
-from trainsize.curves.measured import Curve
+from trainsize.curves.targets import REACH
 
-NEW_SIZES = (2.0, 4.0)  # times the largest, beside the sizes there are
-STEPS = 200  # into which a large budget is cut: single runs are added while they cost more than such a part
+NEW_SIZES = (2.0, 4.0)  # times the largest: sizes offered beside the measured ones
+STEPS = 200  # parts of a large budget: runs are added one at a time only where one costs more than a part
 RIDGE = 1e-9
 
 
 @dataclass(frozen=True)
 class Step:
-    """Runs to add at a size, with what they cost, and the factor by which the interval's width then changes."""
+    """Runs to add at a size, their cost, and the factor by which all additions change the interval's width."""
 
     n: float
     seeds: int
@@ -28,8 +30,8 @@ def seconds_model(n: Array, seconds: Array) -> tuple[float, float]:
     """Return (t0, t1), not negative, of seconds = t0 + t1 n, by least squares of the recorded runs."""
     design = np.column_stack([np.ones(len(n)), n])
     scale = design.max(0)
-    found, _ = nnls(design / scale, np.asarray(seconds, dtype=float))
-    return float(found[0] / scale[0]), float(found[1] / scale[1])
+    solution, _ = nnls(design / scale, np.asarray(seconds, dtype=float))
+    return float(solution[0] / scale[0]), float(solution[1] / scale[1])
 
 
 def best_next(
@@ -48,52 +50,63 @@ def best_next(
     counts = dict(zip(curve.sizes, curve.counts, strict=True))
     units = np.array([counts.get(n, 0) for n in offered], dtype=float)
     variances, of_runs = (
-        np.exp(np.interp(np.log(offered), np.log(curve.sizes), np.log(found)))
-        for found in (curve.variances(), curve.run_variances())
+        np.exp(np.interp(np.log(offered), np.log(curve.sizes), np.log(by_size)))
+        for by_size in (curve.variances(), curve.run_variances())
     )
-    worth = variances / of_runs
     costs = seconds[0] + seconds[1] * offered
     jacobian = _derivatives(fit, lambda c: predict(fit.family, c, offered, fit.problem.n0, fit.problem.chance))
-    asked = _question(fit, sizes, error)
+    answer = _answer_derivatives(fit, sizes, error)
     scale = np.linalg.norm(jacobian, axis=0)
-    if not np.isfinite(asked).all() or not scale.all() or not (costs > 0).all():
+    if not np.isfinite(answer).all() or not scale.all() or not (costs > 0).all():
         return []
-    jacobian, asked = jacobian / scale, asked / scale
-    added, left = np.zeros(len(offered), dtype=int), budget
-    before = now = _variance(jacobian, units / variances, asked)
-    if not (np.isfinite(before) and before > 0):  # a flat curve: nothing that more runs would narrow
+
+    jacobian, answer, worth = jacobian / scale, answer / scale, variances / of_runs
+
+    def variance_with(added: Array) -> float:
+        return _variance(jacobian, (units + worth * added) / variances, answer)
+
+    before = variance_with(np.zeros(len(offered)))
+    if not (np.isfinite(before) and before > 0):  # a flat curve: more runs would narrow nothing
         return []
-    more = np.diag(np.maximum(1, budget / STEPS // costs).astype(int))
-    prices = more @ costs
+    added, after = _spend(budget, costs, variance_with, before)
+    width = float(np.sqrt(after / before))
+    return [Step(float(n), int(k), float(k * c), width) for n, k, c in zip(offered, added, costs, strict=True) if k]
+
+
+def _spend(budget: float, costs: Array, variance_with: Callable[[Array], float], before: float) -> tuple[Array, float]:
+    """Return the runs added at each size (k,), greedily, and the variance of the answer with them."""
+    added, left, now = np.zeros(len(costs), dtype=int), budget, before
+    options = np.diag(np.maximum(1, budget / STEPS // costs).astype(int))
+    prices = options @ costs
     while (prices <= left).any():
-        after = np.array([_variance(jacobian, (units + worth * (added + few)) / variances, asked) for few in more])
+        after = np.array([variance_with(added + few) for few in options])
         gain = np.where(prices <= left, (now - after) / prices, 0.0)
         pick = int(np.argmax(gain))
         if gain[pick] <= 0:
             break
-        added += more[pick]
+        added += options[pick]
         left -= prices[pick]
         now = after[pick]
-    width = float(np.sqrt(now / before))
-    return [Step(float(n), int(k), float(k * c), width) for n, k, c in zip(offered, added, costs, strict=True) if k]
+    return added, now
 
 
-def _derivatives(fit: Fit, quantity) -> Array:
+def _derivatives(fit: Fit, quantity: Callable[[Array], Array]) -> Array:
     return derivative(lambda p: quantity(replaced(fit.curve, fit.free, p)), fit.curve[list(fit.free)])
 
 
-def _question(fit: Fit, sizes: Array, error: float | None) -> Array:
-    """Return the derivatives (rows, free parameters) of what is asked."""
+def _answer_derivatives(fit: Fit, sizes: Array, error: float | None) -> Array:
+    """Return the derivatives (rows, free parameters) of the answer to be narrowed."""
     problem = fit.problem
     if error is None:
         return _derivatives(
             fit, lambda c: np.log(np.maximum(predict(fit.family, c, sizes, problem.n0, problem.chance), 1e-12))
         )
-    limits = (sizes[0], 1e4 * sizes[-1])
+    limits = (sizes[0], REACH * sizes[-1])
     return _derivatives(fit, lambda c: np.log(size_for(fit.family, c[None], error, problem.n0, problem.chance, limits)))
 
 
-def _variance(jacobian: Array, weights: Array, asked: Array) -> float:
+def _variance(jacobian: Array, weights: Array, answer: Array) -> float:
+    """Return the mean variance of the answer, from its derivatives and those of the errors at the weighted sizes."""
     information = (jacobian.T * weights) @ jacobian
     information += RIDGE * np.trace(information) * np.eye(len(information))
-    return float(np.mean(np.einsum("kp,pq,kq->k", asked, np.linalg.inv(information), asked)))
+    return float(np.mean(np.einsum("kp,pq,kq->k", answer, np.linalg.inv(information), answer)))

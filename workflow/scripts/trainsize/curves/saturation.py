@@ -1,93 +1,127 @@
-"""From which size on more images make no difference that matters, and whether returns diminish."""
+"""From which size on more images make no difference that matters, and how returns diminish."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trainsize.curves.bootstrap import interval, upper_quantile
-from trainsize.curves.certainty import Sureness
 from trainsize.curves.choosing import Candidate
+from trainsize.curves.confidence import Confidence
+from trainsize.curves.curve import Curve
 from trainsize.curves.families import Array, predict
-from trainsize.curves.measured import Curve
-from trainsize.statistics.hypotheses import NAN, holm, t_interval, tost
+from trainsize.statistics.hypotheses import holm, tost
+from trainsize.statistics.intervals import mean_interval
 
 
-def saturation(candidate: Candidate | None, curve: Curve, margin: float, sure: Sureness) -> list[dict]:
-    """Return a row per size: whether it is as good as the largest, and what more images still bring there.
+@dataclass(frozen=True)
+class Equivalence:
+    """Whether a size is as good as the largest: the paired difference of their errors, and its test."""
 
-    Equivalence to the largest size is tested by two one-sided paired t-tests (TOST) against `margin`, with Holm's
-    correction over the sizes; a size counts when all larger ones do. The gain per doubling, the local exponent and the
-    images for one point less error are the candidate's.
+    n: float
+    difference: float
+    difference_low_90: float
+    difference_high_90: float
+    p_tost: float
+    p_tost_holm: float
+    equivalent: bool
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What more images bring at a size, by the chosen curve; nan where that is unknown.
+
+    `gain` is the error saved by doubling the size, `images_per_point` the images for 0.01 less error, and `remaining`
+    the share (e(n) - c) / (chance - c) of all there is to learn that is left.
     """
-    differences = [_paired(curve, j, len(curve.sizes) - 1) for j in range(len(curve.sizes) - 1)]
+
+    gain: float = np.nan
+    gain_low: float = np.nan
+    gain_high: float = np.nan
+    gain_below_margin: bool = False
+    exponent: float = np.nan
+    exponent_low: float = np.nan
+    exponent_high: float = np.nan
+    images_per_point: float = np.nan
+    remaining: float = np.nan
+
+
+def equivalence_to_largest(curve: Curve, margin: float) -> list[Equivalence]:
+    """Test every size for equivalence to the largest.
+
+    By two one-sided paired t-tests (TOST) against `margin`, with Holm's correction over the sizes. A size counts as
+    equivalent when all larger ones do.
+    """
+    last = len(curve.sizes) - 1
+    differences = [_paired_differences(curve, j, last) for j in range(last)]
     p_values = [tost(d, margin) for d in differences]
-    held = [*holm(p_values), NAN]
-    equivalent = np.array([*(p < 0.05 for p in held[:-1]), True])
+    adjusted = holm(p_values)
+    equivalent = np.array([*(p < 0.05 for p in adjusted), True])
     equivalent = np.flip(np.logical_and.accumulate(np.flip(equivalent)))
-    rows = []
-    for j, n in enumerate(curve.sizes):
-        difference = differences[j] if j < len(differences) else np.zeros(0)
-        mean, low, high = t_interval(difference, 0.9)
-        row = {
-            "n": float(n),
-            "difference": mean,
-            "difference_low_90": low,
-            "difference_high_90": high,
-            "p_tost": p_values[j] if j < len(p_values) else NAN,
-            "p_tost_holm": held[j],
-            "equivalent": bool(equivalent[j]),
-        }
-        told = candidate is not None and n >= candidate.smallest
-        rows.append(row | (_returns(candidate, curve, n, margin, sure) if told else _no_returns()))
-    return rows
+    return [
+        Equivalence(float(n), *mean_interval(difference, 0.9), p, p_holm, bool(same))
+        for n, difference, p, p_holm, same in zip(
+            curve.sizes,
+            [*differences, np.zeros(0)],
+            [*p_values, np.nan],
+            [*adjusted, np.nan],
+            equivalent,
+            strict=True,
+        )
+    ]
 
 
-def _no_returns() -> dict:
-    names = [f"{what}{end}" for what in ("gain", "exponent") for end in ("", "_low", "_high")]
-    return {**dict.fromkeys([*names, "images_per_point", "remaining"], NAN), "gain_below_margin": False}
-
-
-def _returns(candidate: Candidate, curve: Curve, n: float, margin: float, sure: Sureness) -> dict:
-    """Return the gain of doubling n, with the exponent and the images per point there."""
-    pair = np.array([n, 2 * n])
-    near = np.array([n * 0.999, n * 1.001])
-    row = _no_returns()
+def returns_at(candidate: Candidate | None, curve: Curve, n: float, margin: float, confidence: Confidence) -> Returns:
+    """Return the gain of doubling n, with the local exponent and the images per point, by the candidate's curve."""
+    if candidate is None or n < candidate.smallest:
+        return Returns()
+    pair, near = np.array([n, 2 * n]), np.array([n * 0.999, n * 1.001])
     first, second = candidate.errors(pair)
-    if second < 0:  # what cannot be has no gain
-        return row
-    exponents = _exponent(candidate.fit.curve[None], candidate, near)
+    if second < 0:  # an impossible error has no gain
+        return Returns()
     slope = float(np.diff(candidate.errors(near))[0] / np.diff(near)[0])
-    row["gain"], row["exponent"] = float(first - second), float(exponents[0])
-    row["images_per_point"] = 0.01 / -slope if slope < 0 else float("inf")
-    row["remaining"] = remaining(candidate, curve, n)
-    if sure.allowed:
-        errors = candidate.resampled_errors(pair)
-        gains = errors[:, 0] - errors[:, 1]
-        _, row["gain_low"], row["gain_high"] = map(float, interval(gains, sure.units, sure.level))
-        row["gain_below_margin"] = bool(upper_quantile(gains, sure.units, 0.95) < margin)
-        exponents = _exponent(candidate.resampled, candidate, near)
-        if np.isfinite(exponents).all():
-            _, row["exponent_low"], row["exponent_high"] = map(float, interval(exponents, sure.units, sure.level))
-    return row
+    estimates = Returns(
+        gain=float(first - second),
+        exponent=float(_exponent(candidate.fit.curve[None], candidate, near)[0]),
+        images_per_point=0.01 / -slope if slope < 0 else float("inf"),
+        remaining=remaining(candidate, curve, n),
+    )
+    return _with_intervals(estimates, candidate, pair, near, margin, confidence) if confidence.allowed else estimates
+
+
+def _with_intervals(
+    returns: Returns, candidate: Candidate, pair: Array, near: Array, margin: float, confidence: Confidence
+) -> Returns:
+    errors = candidate.resampled_errors(pair)
+    gains = errors[:, 0] - errors[:, 1]
+    _, low, high = map(float, interval(gains, confidence.units, confidence.level))
+    below = bool(upper_quantile(gains, confidence.units, 0.95) < margin)
+    returns = replace(returns, gain_low=low, gain_high=high, gain_below_margin=below)
+    exponents = _exponent(candidate.resampled, candidate, near)
+    if not np.isfinite(exponents).all():
+        return returns
+    _, low, high = map(float, interval(exponents, confidence.units, confidence.level))
+    return replace(returns, exponent_low=low, exponent_high=high)
 
 
 def _exponent(curves: Array, candidate: Candidate, near: Array) -> Array:
-    """Return the local exponent -d ln(e - c) / d ln n (B,) between the two sizes `near`; c is 0 for a line."""
-    problem = candidate.fit.problem
-    c = {"any": 0.0, "last": 0.0}.get(candidate.family.floor, curves[:, 2 if candidate.family.curve else 0])
+    """Return the local exponent -d ln(e - c) / d ln n (B,) between the two sizes `near`; c is 0 without a floor."""
+    problem, floor = candidate.fit.problem, candidate.family.floor_index
+    c = 0.0 if floor is None else curves[:, floor]
     excess = predict(candidate.family, curves, near, problem.n0, problem.chance) - np.reshape(c, (-1, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         return -np.diff(np.log(excess), axis=1)[:, 0] / np.diff(np.log(near))[0]
 
 
 def remaining(candidate: Candidate, curve: Curve, n: float) -> float:
-    """Return (e(n) - c) / (chance - c): which share of all there is to learn is left at n; nan without a floor."""
-    family = candidate.family
-    if family.floor in ("any", "last"):
-        return NAN
-    c = candidate.fit.curve[2 if family.curve else 0]
+    """Return (e(n) - c) / (chance - c), the share of all there is to learn that is left at n; nan without a floor."""
+    floor = candidate.family.floor_index
+    if floor is None:
+        return np.nan
+    c = candidate.fit.curve[floor]
     return float((candidate.errors(np.array([n]))[0] - c) / (curve.chance - c))
 
 
-def _paired(curve: Curve, a: int, b: int) -> Array:
-    """Return error at size a minus error at size b, one per unit that has both."""
+def _paired_differences(curve: Curve, a: int, b: int) -> Array:
+    """Return the error at size a minus that at size b (indices), one per unit that has both."""
     difference = curve.values[:, a] - curve.values[:, b]
     return difference[np.isfinite(difference)]

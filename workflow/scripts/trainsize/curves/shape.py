@@ -1,45 +1,56 @@
 """Whether a learning curve falls at all, falls everywhere, and flattens: tests that assume no family."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import stats
 from scipy.optimize import isotonic_regression
 
+from trainsize.curves.curve import Curve
 from trainsize.curves.families import Array
-from trainsize.curves.measured import Curve
-from trainsize.statistics.hypotheses import NAN, has_spread, holm
+from trainsize.statistics.hypotheses import has_spread, holm
 
 FLAT = 0.05  # a curve whose error falls by no more than this share is flat
 SEED = 20_260_102
-ROUNDING = 1e-20  # share of the means' squares: a distance from a falling curve below it is that of rounding
+ROUNDING = 1e-20  # share of the means' squares: a smaller distance from a falling curve is due to rounding
 
 
-def steps(curve: Curve) -> list[dict]:
-    """Return a row per size: the change of the error since the size before, and tests that it rises or bends down.
+@dataclass(frozen=True)
+class Change:
+    """The change of the error from the size before, and tests that it rises or bends down.
 
-    One-sided paired t-tests over units. `p_worse`: the error rises from the size before, Holm-corrected over the steps.
-    `p_concave`: the error falls faster per image after this size than before it, corrected over the inner sizes.
+    These are one-sided paired t-tests over units. `p_worse`: the error rises from the size before, Holm-corrected over
+    the steps. `p_concave`: the error falls faster per image after this size than before it, corrected over the inner
+    sizes.
     """
+
+    change: float
+    p_worse: float
+    p_concave: float
+
+
+def changes_by_size(curve: Curve) -> list[Change]:
+    """Return the change at each size; the first has none (nan)."""
     values, n = curve.values, curve.sizes
     changes = np.diff(values, axis=1)
     bends = np.diff(changes / np.diff(n), axis=1)
     worse = holm([_p_above(change) for change in changes.T])
     concave = holm([_p_above(-bend) for bend in bends.T])
     return [
-        {
-            "n": float(size),
-            "change": float(np.nanmean(changes[:, j - 1])) if j and np.isfinite(changes[:, j - 1]).any() else NAN,
-            "p_worse": worse[j - 1] if j else NAN,
-            "p_concave": concave[j - 1] if 0 < j < len(n) - 1 else NAN,
-        }
-        for j, size in enumerate(n)
+        Change(
+            change=float(np.nanmean(changes[:, j - 1])) if j and np.isfinite(changes[:, j - 1]).any() else np.nan,
+            p_worse=worse[j - 1] if j else np.nan,
+            p_concave=concave[j - 1] if 0 < j < len(n) - 1 else np.nan,
+        )
+        for j in range(len(n))
     ]
 
 
 def _p_above(values: Array) -> float:
-    """Return the p-value that the mean of the finite values is above 0; nan where they have no spread to judge by."""
+    """Return the p-value that the mean of the finite values is above 0; nan where they have no spread."""
     values = values[np.isfinite(values)]
     if not has_spread(values):
-        return NAN
+        return np.nan
     return float(stats.ttest_1samp(values, 0, alternative="greater").pvalue)
 
 
@@ -51,7 +62,7 @@ def p_monotone(curve: Curve, count: int = 500) -> float:
     """
     units = len(curve.units)
     if curve.replicates < 3 or not curve.crossed:
-        return NAN
+        return np.nan
     weights = curve.weights()
     falling = _falling(curve.means, weights)
     residuals = np.nan_to_num(curve.values - curve.means) * np.sqrt(units / (units - 1))

@@ -1,1 +1,1 @@
-"""Which data sets there are, and how a prepared one is read."""
+"""The known data sets, those described in study files, and prepared ones."""

@@ -1,6 +1,6 @@
-"""The data sets a study can name: what must be known before any image is read.
+"""The data sets a study can name, with the facts needed before any image is read.
 
-A new one is one more entry here, see docs/adding-a-dataset.md. Nothing heavy is imported: the Snakefile reads this.
+To add one, add an entry here; see docs/adding-a-dataset.md. Imports nothing heavy, because the Snakefile imports this.
 """
 
 import string
@@ -11,10 +11,10 @@ from trainsize.common.errors import UserError
 
 @dataclass(frozen=True)
 class File:
-    """An official file: its path in the official layout, which a mirror has too, its checksum and its addresses.
+    """An official file: its path in the official layout, which mirrors share, its checksum and its addresses.
 
-    `checksum` is "md5:…" or "sha256:…". `holds` lists the files (path, checksum) of an archive that a mirror may have
-    unpacked instead.
+    `checksum` is "md5:…" or "sha256:…". `holds` lists the (path, checksum) of an archive's files, in case a mirror has
+    them unpacked.
     """
 
     path: str
@@ -23,18 +23,18 @@ class File:
     holds: tuple[tuple[str, str], ...] = ()
 
 
-# Of prepared data sets: raised when they are to be prepared anew because what lies in their folders has changed.
+# Version of the files in prepared data sets' folders. Raising it prepares every data set again.
 LAYOUT = 3
-# What of a data set is only told: nothing is prepared or trained again when it is reworded.
-_TOLD = ("title", "source", "licence")
+# Facts that only describe a data set: changing their text prepares and trains nothing again.
+_DESCRIPTIVE = ("title", "source", "licence")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The card of a data set: counts of images, the shape (height, width, channels) of one, and where it is from.
+    """The card of a data set: numbers of images, the shape (height, width, channels) of an image, and the origin.
 
-    `format` names the reader and its options (`trainsize.readers`). `files` are downloaded; torchvision knows its own.
-    A folder's images that are only listed, not prepared as pixels, have no shape.
+    `format` names the reader and its options (`trainsize.download.readers`). `files` are downloaded; torchvision has
+    its own list. Images that are only listed, not prepared as pixels, have no shape.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Dataset:
 
     @property
     def outputs(self) -> list[str]:
-        """The files that preparing the data set makes, beside the manifest."""
+        """The files that preparing the data set writes, besides the manifest."""
         names = ["{split}_labels.npy"]
         names += ["{split}_images.npy"] if self.shape else []
         names += ["{split}_index.parquet"] if self.format["name"] == "folder" else []
@@ -59,38 +59,38 @@ class Dataset:
 
     @property
     def request(self) -> str | dict:
-        """What the download stage is told: the name of a data set it knows, or the card but for what is only told."""
+        """The download stage's setting: a known data set's name, or the card without its descriptive facts."""
         if self.name in DATASETS:
             return self.name
-        return {key: value for key, value in asdict(self).items() if key not in _TOLD}
+        return {key: value for key, value in asdict(self).items() if key not in _DESCRIPTIVE}
 
     @property
-    def told(self) -> dict[str, str]:
-        """What the report tells of where the data set is from."""
-        return {key: getattr(self, key) for key in _TOLD}
+    def origin(self) -> dict[str, str]:
+        """Title, source and licence, for the report."""
+        return {key: getattr(self, key) for key in _DESCRIPTIVE}
 
     def pixels(self) -> tuple[int, int, int]:
         """Return the shape. Raises UserError for images that are only listed."""
         if self.shape is None:
             raise UserError(
-                f"{self.name}: its images are only listed, so nothing can be trained on them; say to which size they "
-                "are to be prepared (dataset.format.size)"
+                f"{self.name}: its images are only listed, so no model can be trained on them; set the size to prepare "
+                "them at (dataset.format.size)"
             )
         return self.shape
 
 
 def requested(request: str | dict) -> Dataset:
-    """Return the card that `Dataset.request` asks for; without its title, source and licence where it is described."""
+    """Return the card of a `Dataset.request`. A data set described by a study has no title, source and licence then."""
     if isinstance(request, str):
         return DATASETS[request]
     files = tuple(File(**file) for file in request["files"])
     shape = request["shape"] and tuple(request["shape"])
     facts = {**request, "shape": shape, "classes": tuple(request["classes"]), "files": files}
-    return Dataset(**{**dict.fromkeys(_TOLD, ""), **facts})
+    return Dataset(**{**dict.fromkeys(_DESCRIPTIVE, ""), **facts})
 
 
 def numbered(count: int) -> tuple[str, ...]:
-    """Return stand-ins for class names that are only known once the files are read."""
+    """Return the numbers from 0 as placeholders for class names that are only known from the files."""
     return tuple(map(str, range(count)))
 
 

@@ -1,6 +1,6 @@
-"""Data sets that a study file describes itself: a folder of images, IDX files, an .npz file or Parquet tables.
+"""Data sets described in a study file: a folder of images, IDX files, an .npz file or Parquet tables.
 
-Imports nothing heavy, like the catalogue whose cards it makes.
+Imports nothing heavy, because every cluster job reads the study file again.
 """
 
 from pathlib import Path
@@ -14,24 +14,24 @@ ARRAYS = tuple(f"{split}_{what}" for split in ("train", "test") for what in ("im
 
 
 def described(value: dict) -> Dataset:
-    """Return the card of the data set that `value`, the checked `dataset` of a study, describes.
+    """Return the card of the data set described by `value`, the checked `dataset` of a study.
 
-    The counts and shape of IDX and .npz files are read from their first bytes unless all are stated; the counts of
-    folders and Parquet tables must be stated, because every job of the study reads it again. Raises UserError saying
-    what to add.
+    The counts and shape of IDX and .npz files are read from their headers unless all are stated. The counts of folders
+    and Parquet tables must be stated, because counting in every job of the study would be slow. Raises UserError
+    saying what to add.
     """
     name, form = value["name"], value["format"]
     if name in DATASETS:
-        raise UserError(f"name: '{name}' is a data set that trainsize knows; call yours otherwise")
+        raise UserError(f"name: '{name}' is the name of a built-in data set; choose another name")
     facts = {key: value[key] for key in ("n_train", "n_test", "shape") if key in value}
     if form["name"] in ("folder", "parquet"):
         if not {"n_train", "n_test"} <= facts.keys():
-            raise UserError(_to_add(value))
+            raise UserError(_missing_counts(value))
         facts["shape"] = (form["size"], form["size"], form["channels"]) if form["size"] else None
     elif len(facts) < 3:
         shapes = {"idx": _idx_shapes, "npz": _npz_shapes}[form["name"]](form)
-        found = {"n_train": shapes["train_labels"][0], "n_test": shapes["test_labels"][0]}
-        facts = {**found, **facts}
+        counts = {"n_train": shapes["train_labels"][0], "n_test": shapes["test_labels"][0]}
+        facts = {**counts, **facts}
         if "shape" not in facts:
             facts["shape"] = _image_shape(shapes["train_images"], form["path"])
     classes = value["classes"]
@@ -53,12 +53,12 @@ def _idx_shapes(form: dict) -> dict[str, tuple[int, ...]]:
 
 
 def idx_path(folder: Path, name: str) -> Path:
-    """Return the IDX file `name` in `folder`, or the same without or with its .gz. Raises UserError."""
+    """Return the IDX file `name` in `folder`, with or without .gz. Raises UserError if there is none."""
     other = name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
     for path in (folder / name, folder / other):
         if path.is_file():
             return path
-    raise UserError(f"{folder / name}: there is no such file (paths start where snakemake is called)")
+    raise UserError(f"{folder / name}: no such file (paths are relative to the folder where snakemake is called)")
 
 
 def _npz_shapes(form: dict) -> dict[str, tuple[int, ...]]:
@@ -66,7 +66,7 @@ def _npz_shapes(form: dict) -> dict[str, tuple[int, ...]]:
     for name in ARRAYS:
         if form[name] not in shapes:
             found = ", ".join(shapes)
-            raise UserError(f"format.{name}: {form['path']} has no array '{form[name]}' (there: {found})")
+            raise UserError(f"format.{name}: {form['path']} has no array '{form[name]}', only {found}")
     return _checked({name: shapes[form[name]] for name in ARRAYS}, form["path"])
 
 
@@ -80,20 +80,20 @@ def _checked(shapes: dict[str, tuple[int, ...]], path: str) -> dict[str, tuple[i
 
 
 def _image_shape(shape: tuple[int, ...], path: str) -> tuple[int, int, int]:
-    """Return height, width and channels of the images in an array; one without channels is grey.
+    """Return height, width and channels of an array's images. Without a channel axis they are grey.
 
-    Raises UserError for an array whose channels seem to come first, as PyTorch has them.
+    Raises UserError if the channels seem to come first, as in PyTorch.
     """
     if len(shape) == 4 and shape[1] <= 4 < shape[3]:
         raise UserError(
             f"{path}: the training images have the shape {shape}, which looks like channels first; transpose them to "
-            f"images × height × width × channels, or state `shape: {list(shape[1:])}` if height comes first"
+            f"images × height × width × channels, or set `shape: {list(shape[1:])}` if the height comes first"
         )
     return (*shape[1:], 1)[:3]
 
 
-def _to_add(value: dict) -> str:
-    """Return the message that a study lacks the counts of its data set, with the counts where they can be found."""
+def _missing_counts(value: dict) -> str:
+    """Return the message for missing numbers of images, with the numbers if they can be counted."""
     form = value["format"]
     lacking = [key for key in ("n_train", "n_test") if key not in value]
     message = f"a {form['name']} data set needs its numbers of images; add {' and '.join(lacking)}"
@@ -101,7 +101,7 @@ def _to_add(value: dict) -> str:
         counts = _count_folder(form) if form["name"] == "folder" else _count_parquet(form)
     except (UserError, OSError) as error:
         return f"{message} (they could not be counted: {error})"
-    return f"{message}, which are here" + "".join(f"\n  {key}: {counts[key]}" for key in lacking)
+    return f"{message}:" + "".join(f"\n  {key}: {counts[key]}" for key in lacking)
 
 
 def _count_folder(form: dict) -> dict[str, int]:
@@ -119,8 +119,10 @@ def _count_parquet(form: dict) -> dict[str, int]:
 
 
 def parquet_paths(folder: Path, pattern: str) -> list[Path]:
-    """Return the files that `pattern` names in `folder`, sorted. Raises UserError when there is none."""
+    """Return the files in `folder` that match `pattern`, sorted. Raises UserError if there is none."""
     paths = sorted(folder.glob(pattern))
     if not paths:
-        raise UserError(f"{folder / pattern}: there is no such file (paths start where snakemake is called)")
+        raise UserError(
+            f"{folder / pattern}: no such file (paths are relative to the folder where snakemake is called)"
+        )
     return paths

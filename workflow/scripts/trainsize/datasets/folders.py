@@ -1,6 +1,6 @@
-"""Folders of images by class: which images there are, listed without opening one.
+"""Listing folders of images by class, without opening the images.
 
-Imports nothing heavy: a study that does not say how many images its folder has is told, while it is read.
+Imports nothing heavy: reading a study counts its images, if it does not state their number.
 """
 
 import os
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainsize.common.errors import UserError, listing, nearest
+from trainsize.common.errors import UserError, did_you_mean, listing
 from trainsize.common.files import file_hash
 
 EXTENSIONS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
@@ -20,7 +20,7 @@ ANNOTATIONS = "val_annotations.txt"
 
 @dataclass
 class Index:
-    """Images in a fixed order: path below the data set's folder, class (from 0) and size in bytes of each."""
+    """Images in a fixed order: paths below the data set's folder, labels (from 0) and sizes in bytes."""
 
     paths: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -38,12 +38,12 @@ class Index:
 def list_folder(root: Path, train: str, test: str) -> tuple[tuple[str, ...], dict[str, Index]]:
     """Return the classes, which are the folders in `root/train`, and the images of both splits.
 
-    Images are sorted by class and path. The test images lie in folders of the same classes, or, as in Tiny ImageNet,
-    in one folder beside a `val_annotations.txt`, whose lines start with a file's name and its class. Raises UserError.
+    Images are sorted by class and path. The test images are in folders of the same classes or, as in Tiny ImageNet,
+    in one folder with a `val_annotations.txt`, whose lines start with a file's name and its class. Raises UserError.
     """
     classes = _folders_in(root / train)
     if not classes:
-        raise UserError(f"{root / train}: no folders in it; expected one for each class, with its images")
+        raise UserError(f"{root / train}: contains no folders; expected one per class with its images")
     annotated = (root / test / ANNOTATIONS).is_file()
     of_test = _annotated(root, test, classes) if annotated else _by_class(root, test, classes)
     return classes, {"train": _by_class(root, train, classes), "test": of_test}
@@ -56,9 +56,9 @@ def _folders_in(folder: Path) -> tuple[str, ...]:
 
 @contextmanager
 def _listed(folder: Path) -> Iterator[Iterator[os.DirEntry]]:
-    """Give what lies in a folder, but for what is hidden there, which is no data: a name that begins with a dot.
+    """Yield the entries of a folder, except hidden ones (names that begin with a dot).
 
-    An OSError of what is done with it becomes a UserError that names the link it comes from, or else the folder.
+    An OSError raised in the block becomes a UserError that names the broken link that caused it, or else the folder.
     """
     try:
         with os.scandir(folder) as entries:
@@ -66,12 +66,12 @@ def _listed(folder: Path) -> Iterator[Iterator[os.DirEntry]]:
     except OSError as error:
         path = Path(error.filename or folder)
         if path.is_symlink():
-            raise UserError(f"{_shown(path)}: a link that leads nowhere ({error.strerror}); remove it") from error
+            raise UserError(f"{_shown(path)}: a broken link ({error.strerror}); remove it") from error
         raise UserError(f"{_shown(folder)}: cannot be listed ({error.strerror})") from error
 
 
 def _name(entry: os.DirEntry) -> str:
-    """Return an entry's name. Raises UserError where it is not UTF-8, and so can stand in no table."""
+    """Return an entry's name. Raises UserError if it is not UTF-8, because no table can store it."""
     try:
         entry.name.encode()
     except UnicodeEncodeError as error:
@@ -86,9 +86,9 @@ def _shown(path: str | Path) -> str:
 def _by_class(root: Path, split: str, classes: tuple[str, ...]) -> Index:
     for name in _folders_in(root / split):
         if name not in classes:
-            raise UserError(f"{root / split / name}: no such class in training (there: {listing(classes)})")
+            raise UserError(f"{root / split / name}: no such class among the training images ({listing(classes)})")
     index = Index()
-    # Threads, because each folder of a network file system is a wait.
+    # In threads, because listing a folder on a network file system is slow.
     with ThreadPoolExecutor(max_workers=8) as pool:
         listed = pool.map(lambda name: sorted(_images(root, f"{split}/{name}")), classes)
         for label, images in enumerate(listed):
@@ -104,7 +104,9 @@ def _annotated(root: Path, split: str, classes: tuple[str, ...]) -> Index:
     for count, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         image, name, *_ = [*line.split("\t"), ""]
         if name not in number:
-            raise UserError(f"{file}, line {count}: no class '{name}' in training{nearest(name, classes)}")
+            raise UserError(
+                f"{file}, line {count}: no class '{name}' among the training images{did_you_mean(name, classes)}"
+            )
         if image not in sizes:
             raise UserError(f"{file}, line {count}: no image '{image}' in {root / split}")
         by_class[number[name]].append(sizes[image])
@@ -115,15 +117,15 @@ def _annotated(root: Path, split: str, classes: tuple[str, ...]) -> Index:
 
 
 def _images(root: Path, folder: str) -> Iterator[tuple[str, int]]:
-    """Yield path below `root` and size in bytes of every image in `folder` and the folders in it."""
+    """Yield the path below `root` and the size in bytes of every image in `folder` and its subfolders."""
     with _listed(root / folder) as entries:
         for entry in entries:
             if entry.name.lower().endswith(EXTENSIONS):
-                path, found = f"{folder}/{_name(entry)}", entry.stat()
-                # Of a pipe one would wait for an image for ever.
-                if not stat.S_ISREG(found.st_mode):
-                    raise UserError(f"{root / path}: has an image's name, and is no file; remove it")
-                yield path, found.st_size
+                path, status = f"{folder}/{_name(entry)}", entry.stat()
+                # Reading from a pipe would block for ever.
+                if not stat.S_ISREG(status.st_mode):
+                    raise UserError(f"{root / path}: has the name of an image but is not a regular file; remove it")
+                yield path, status.st_size
             elif entry.is_dir():
                 yield from _images(root, f"{folder}/{_name(entry)}")
 

@@ -1,4 +1,4 @@
-"""What the first bytes of IDX and .npz files say of their arrays, read without NumPy so that a study is read fast."""
+"""Reading the array shapes in IDX and .npz files from their headers, without NumPy, which is slow to import."""
 
 import ast
 import gzip
@@ -13,7 +13,7 @@ from trainsize.common.errors import UserError
 
 _IDX_UINT8 = 8
 _MOST_BYTES = 10**12  # of an IDX file
-_LONGEST_HEADER = 10_000  # of an array, as NumPy has it
+_LONGEST_HEADER = 10_000  # bytes of an array's header; NumPy has the same limit
 
 
 def open_idx(path: Path) -> BinaryIO:
@@ -21,7 +21,7 @@ def open_idx(path: Path) -> BinaryIO:
 
 
 def idx_shape(path: Path) -> tuple[int, ...]:
-    """Return the shape of the array of bytes in an IDX file, packed by gzip or not. Raises UserError."""
+    """Return the shape of the array of bytes in an IDX file, gzipped or not. Raises UserError if it is not one."""
     try:
         with open_idx(path) as file:
             return read_idx_header(file)
@@ -36,16 +36,16 @@ def read_idx_header(file: BinaryIO) -> tuple[int, ...]:
         raise ValueError(f"it starts with {zeros:#06x} and type {kind:#04x}, expected 0x0000 and type 0x08")
     shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
     if math.prod(shape) > _MOST_BYTES:
-        raise ValueError(f"it says that it holds {math.prod(shape):.0e} bytes")
+        raise ValueError(f"its header states {math.prod(shape):.0e} bytes")
     return shape
 
 
 def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array in a .npz file by name. Raises UserError."""
+    """Return the shape of every array in a .npz file by name. Raises UserError if it is not one."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {name.removesuffix(".npy"): _npy_shape(archive, name) for name in archive.namelist()}
-    # What a header makes of Python's reader of literals, or a damaged archive of zipfile, is any of a dozen exceptions.
+    # A damaged archive or header can raise any of a dozen exceptions.
     except Exception as error:
         raise UserError(f"{path}: not an .npz file of arrays ({error})") from error
 

@@ -1,8 +1,8 @@
-"""A prepared data set, as the download stage leaves it and every later stage opens it.
+"""A prepared data set, as written by the download stage and opened by later stages.
 
 Its folder holds `train_images.npy` and `test_images.npy` (uint8, images × height × width × channels),
-`train_labels.npy` and `test_labels.npy` (int64) and `manifest.json`. Of images that are only listed there are no arrays
-of pixels. The manifest has the checksum of every array, and of itself.
+`train_labels.npy` and `test_labels.npy` (int64) and `manifest.json`. Images that are only listed have no
+arrays of pixels. The manifest has checksums of every array and of itself.
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from trainsize.common.errors import UserError
-from trainsize.common.files import file_hash, read_json, write_sealed
+from trainsize.common.errors import UserError, unreadable
+from trainsize.common.files import file_hash, read_json, write_with_checksum
 
 
 def write_manifest(folder: Path, facts: dict, arrays: Iterable[str]) -> None:
-    """Write the manifest of a data set whose `arrays` (file names) lie in `folder`."""
-    write_sealed(folder / "manifest.json", {**facts, "files": {name: _checksum(folder / name) for name in arrays}})
+    """Write the manifest of the data set in `folder`, with the checksums of its `arrays` (file names)."""
+    write_with_checksum(
+        folder / "manifest.json", {**facts, "files": {name: _checksum(folder / name) for name in arrays}}
+    )
 
 
 def _checksum(path: Path) -> str:
@@ -27,9 +29,9 @@ def _checksum(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared data set, opened; the arrays stay on disk until they are indexed.
+    """A prepared data set. The arrays are memory-mapped: they stay on disk until they are indexed.
 
-    An array is compared with its checksum when it is first opened. Raises UserError for one that is damaged.
+    An array is compared with its checksum when it is first opened. Raises UserError if it is damaged.
     """
 
     folder: Path
@@ -40,16 +42,16 @@ class Prepared:
         return read_json(self.folder / "manifest.json")
 
     def images(self, split: str) -> np.ndarray:
-        """uint8, images × height × width × channels. Raises UserError for a data set whose images are only listed."""
+        """Return uint8, images × height × width × channels. Raises UserError if the images are only listed."""
         if self.manifest["shape"] is None:
             raise UserError(
-                f"{self.folder}: its images are only listed, so nothing can be trained on them; say to which size they "
-                "are to be prepared (dataset.format.size)"
+                f"{self.folder}: its images are only listed, so no model can be trained on them; set the size to "
+                "prepare them at (dataset.format.size)"
             )
         return self._array(f"{split}_images")
 
     def labels(self, split: str) -> np.ndarray:
-        """int64, one per image, from 0."""
+        """Return int64, one per image, from 0."""
         return self._array(f"{split}_labels")
 
     def _array(self, name: str) -> np.ndarray:
@@ -58,11 +60,11 @@ class Prepared:
         return self._opened[name]
 
     def _open(self, path: Path) -> np.ndarray:
-        again = f"delete {self.folder} and run snakemake again"
+        advice = f"delete {self.folder} and run snakemake again"
         try:
-            found = _checksum(path)
+            checksum = _checksum(path)
         except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error}); {again}") from error
-        if found != self.manifest.get("files", {}).get(path.name):
-            raise UserError(f"{path}: damaged or exchanged, its checksum is not the one in manifest.json; {again}")
+            raise unreadable(path, error, advice) from error
+        if checksum != self.manifest.get("files", {}).get(path.name):
+            raise UserError(f"{path}: damaged or replaced: its checksum is not the one in manifest.json; {advice}")
         return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,1 +1,1 @@
-"""The stage download: data sets fetched, read, checked and prepared as arrays."""
+"""The download stage: fetches, reads and checks data sets, and prepares them as arrays."""

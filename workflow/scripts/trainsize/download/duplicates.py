@@ -1,4 +1,4 @@
-"""Identical images: the same pixels more than once, within the training or test set or across them."""
+"""Duplicate images: identical pixels within the training or test set, or in both."""
 
 import hashlib
 
@@ -13,14 +13,14 @@ def pixel_hashes(images: np.ndarray) -> np.ndarray:
 
 
 def find_duplicates(images: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return the images that have a twin, given as {split: uint8 images} and {split: labels}.
+    """Return the images with duplicates, given {split: uint8 images} and {split: labels}.
 
     One row per image: the group of identical images it belongs to (from 0), its split, row and label.
     """
     hashes = np.concatenate([pixel_hashes(images[split]) for split in images])
     _, group, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     rows = np.flatnonzero(counts[group] > 1)
-    _, numbered = np.unique(group[rows], return_inverse=True)
+    _, group_numbers = np.unique(group[rows], return_inverse=True)
     everything = pd.DataFrame(
         {
             "split": np.repeat(list(images), [len(part) for part in images.values()]),
@@ -28,11 +28,11 @@ def find_duplicates(images: dict[str, np.ndarray], labels: dict[str, np.ndarray]
             "label": np.concatenate([labels[split] for split in images]),
         }
     )
-    return everything.iloc[rows].assign(group=numbered).sort_values(["group"], kind="stable", ignore_index=True)
+    return everything.iloc[rows].assign(group=group_numbers).sort_values(["group"], kind="stable", ignore_index=True)
 
 
 def count_duplicates(duplicates: pd.DataFrame) -> dict[str, int]:
-    """Return the counts of the manifest: groups of identical images, and what kinds of them there are."""
+    """Return the counts for the manifest: groups of identical images, in total and by kind."""
     groups = duplicates.groupby("group")
     splits = groups["split"].nunique()
     return {

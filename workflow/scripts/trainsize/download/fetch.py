@@ -1,4 +1,4 @@
-"""Official files from a mirror or their official addresses: verified, resumed, whole or not at all."""
+"""Fetching official files from a mirror or their official addresses. Downloads are resumed and verified."""
 
 import time
 import urllib.request
@@ -8,19 +8,19 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trainsize.common.errors import UserError
-from trainsize.common.files import NO_ROOM, file_hash, naming
+from trainsize.common.files import WRITE_ERRORS, errors_naming, file_hash
 from trainsize.datasets.catalogue import File
 from trainsize.download.unpack import PACKED, unpack
 
-# Seconds to wait after each failed try; the last try is followed by giving up.
+# Seconds to wait after each failed attempt. There is one more attempt after the last wait.
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 TIMEOUT = 30.0
 _CHUNK = 1 << 20
 _PROGRESS_EVERY = 5.0
 
 
-class NotThere(UserError):
-    """None of the places has the file."""
+class Unavailable(UserError):
+    """No mirror or address has the file."""
 
 
 def is_address(mirror: str) -> bool:
@@ -28,39 +28,40 @@ def is_address(mirror: str) -> bool:
 
 
 def obtain(file: File, mirror: str, cache: Path, waits: Sequence[float] = WAITS) -> Path:
-    """Return where `file` lies, verified: in the mirror where that is a folder, else in `cache`, downloaded if need be.
+    """Return the path of the verified `file`: in the mirror if that is a folder, else downloaded to `cache`.
 
-    The mirror is tried first, then the official addresses. Raises NotThere saying what was tried, and UserError when a
-    file is found that is not the right one.
+    The mirror is tried first, then the official addresses. Raises Unavailable listing what was tried, and UserError if
+    a file has the wrong checksum.
     """
-    kept = cache / file.path
+    cached = cache / file.path
     if mirror and not is_address(mirror):
-        there = mirror_folder(mirror) / file.path
-        if there.is_file():
-            verify(there, file.checksum)
-            print(f"{there}: found in the mirror, {file.checksum} verified", flush=True)
-            return there
-    if kept.is_file() and checksum(kept, file.checksum) == file.checksum:
-        print(f"{kept}: downloaded before, {file.checksum} verified", flush=True)
-        return kept
+        mirrored = mirror_folder(mirror) / file.path
+        if mirrored.is_file():
+            verify(mirrored, file.checksum)
+            print(f"{mirrored}: found in the mirror, {file.checksum} verified", flush=True)
+            return mirrored
+    if cached.is_file() and checksum(cached, file.checksum) == file.checksum:
+        print(f"{cached}: already downloaded, {file.checksum} verified", flush=True)
+        return cached
     addresses = [f"{mirror.rstrip('/')}/{quote(file.path)}"] if is_address(mirror) else []
-    _download([*addresses, *file.urls], kept, file.checksum, waits, _looked(mirror))
-    return kept
+    tried = [f"{mirror}: not in this folder"] if mirror and not addresses else []
+    _download([*addresses, *file.urls], cached, file.checksum, waits, tried)
+    return cached
 
 
 def lay_out(files: Iterable[File], mirror: str, cache: Path, root: Path, wanted: Callable[[str], bool]) -> None:
-    """Put `files` under the folder `root` in their official layout (as links), and unpack those that are packed.
+    """Link `files` into the folder `root` in their official layout, and unpack archives.
 
-    Of archives only the `wanted` members are unpacked.
+    Only the `wanted` members of archives are unpacked.
     """
     for file in files:
         members = [File(path, checksum) for path, checksum in file.holds] if mirror else []
         try:
-            found = [obtain(member, mirror, cache) for member in members]
-        except NotThere:
+            paths = [obtain(member, mirror, cache) for member in members]
+        except Unavailable:
             members = []
         if members:
-            for member, path in zip(members, found, strict=True):
+            for member, path in zip(members, paths, strict=True):
                 _link(path, root / member.path)
             continue
         path = root / file.path
@@ -69,25 +70,21 @@ def lay_out(files: Iterable[File], mirror: str, cache: Path, root: Path, wanted:
             unpack(path, path.parent, wanted)
 
 
-def _link(path: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(path.resolve())
+def _link(path: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(path.resolve())
 
 
 def mirror_folder(mirror: str) -> Path:
-    """Return the folder `mirror` names. Raises UserError when there is none."""
+    """Return the folder that `mirror` names. Raises UserError if there is none."""
     folder = Path(mirror).expanduser()
     if not folder.is_dir():
-        raise UserError(f"data.mirror: found '{mirror}', which is neither a folder here nor an http address")
+        raise UserError(f"data.mirror: found '{mirror}', which is neither an existing folder nor an http address")
     return folder
 
 
-def _looked(mirror: str) -> list[str]:
-    return [f"{mirror}: it is not there"] if mirror and not is_address(mirror) else []
-
-
 def checksum(path: Path, like: str) -> str:
-    """Return the file's checksum, by the algorithm of the checksum `like`."""
+    """Return the file's checksum in the form of `like`: "md5:…" or "sha256:…"."""
     algorithm = like.split(":")[0]
     return f"{algorithm}:{file_hash(path, algorithm)}"
 
@@ -99,43 +96,43 @@ def verify(path: Path, expected: str) -> None:
         size = path.stat().st_size
         raise UserError(
             f"{path}: the checksum is {found}, expected {expected}; the file ({size:,} bytes) is damaged, cut off or "
-            "another version, and is not used"
+            "a different version, and is not used"
         )
 
 
 def _download(addresses: list[str], target: Path, expected: str, waits: Sequence[float], tried: list[str]) -> None:
-    """Download `target` from the first address that has it. What was received stays beside it for the next try."""
+    """Download `target` from the first address that has it. Partial downloads are kept for the next attempt."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for address in addresses:
         try:
             _download_from(address, target, expected, waits)
             return
         except OSError as error:
-            if error.errno in NO_ROOM:
+            if error.errno in WRITE_ERRORS:
                 raise
             tried.append(f"{address}: {error}")
     if not addresses:
-        tried.append("there is no official address for this file in this form")
-    raise NotThere(
-        "\n  ".join([f"{target.name}: cannot be had:", *tried])
-        + "\na folder or http address that holds it can be named: data.mirror in config.yaml, or TRAINSIZE_MIRROR"
+        tried.append("this file has no official address in this form")
+    raise Unavailable(
+        "\n  ".join([f"{target.name}: not available:", *tried])
+        + "\nTo use a folder or http address that has it, set data.mirror in config.yaml or TRAINSIZE_MIRROR."
     )
 
 
 def _download_from(address: str, target: Path, expected: str, waits: Sequence[float]) -> None:
-    """Download with retries. Raises OSError when the address does not give the file, UserError when it is another."""
+    """Download with retries. Raises OSError if the address does not provide the file, UserError if it is wrong."""
     partial = target.with_name(f"{target.name}.part")
     for wait in (*waits, None):
         resumed = partial.exists()
         try:
             _receive(address, partial)
         except (OSError, HTTPException) as error:
-            if getattr(error, "errno", None) in NO_ROOM:
+            if getattr(error, "errno", None) in WRITE_ERRORS:
                 raise
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429)
             if refused or wait is None:
                 raise OSError(str(error)) from error
-            print(f"{address}: {error}; trying again in {wait:g} s", flush=True)
+            print(f"{address}: {error}; retrying in {wait:g} s", flush=True)
             time.sleep(wait)
             continue
         try:
@@ -143,7 +140,7 @@ def _download_from(address: str, target: Path, expected: str, waits: Sequence[fl
         except UserError as error:
             partial.unlink()
             if resumed and wait is not None:
-                print(f"{address}: what was resumed does not fit together; starting again", flush=True)
+                print(f"{address}: the resumed download has a wrong checksum; starting again", flush=True)
                 continue
             raise UserError(f"{address}: {error}") from error
         partial.replace(target)
@@ -152,16 +149,16 @@ def _download_from(address: str, target: Path, expected: str, waits: Sequence[fl
 
 
 def _receive(address: str, partial: Path) -> None:
-    """Append to `partial` what it lacks; from a server that cannot resume, everything anew.
+    """Append the missing rest to `partial`, or download everything again if the server cannot resume.
 
-    Raises OSError or HTTPException when the connection ends early, and keeps what came.
+    Raises OSError or HTTPException if the connection ends early, and keeps what was received.
     """
     start = partial.stat().st_size if partial.exists() else 0
     headers = {"User-Agent": "trainsize", **({"Range": f"bytes={start}-"} if start else {})}
     try:
         response = urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # there is nothing after `start`: the checksum tells whether the file is whole
+        if error.code == 416:  # nothing after `start`: the checksum shows whether the file is complete
             return
         raise
     with response:
@@ -176,12 +173,12 @@ def _receive(address: str, partial: Path) -> None:
 
 def _copy(response, file, address: str, start: int, size: int | None) -> None:
     of = f" of {size / 1e6:,.1f}" if size else ""
-    began, told, done = time.monotonic(), time.monotonic(), start
-    print(f"{address}: {f'going on at {start / 1e6:,.1f}' if start else '0.0'}{of} MB", flush=True)
+    began, reported, done = time.monotonic(), time.monotonic(), start
+    print(f"{address}: {f'resuming at {start / 1e6:,.1f}' if start else '0.0'}{of} MB", flush=True)
     while chunk := response.read(_CHUNK):
-        with naming(Path(file.name)):
+        with errors_naming(Path(file.name)):
             file.write(chunk)
         done += len(chunk)
-        if time.monotonic() - told > _PROGRESS_EVERY:
-            told = time.monotonic()
-            print(f"  {done / 1e6:,.1f}{of} MB, {(done - start) / 1e6 / (told - began):,.1f} MB/s", flush=True)
+        if time.monotonic() - reported > _PROGRESS_EVERY:
+            reported = time.monotonic()
+            print(f"  {done / 1e6:,.1f}{of} MB, {(done - start) / 1e6 / (reported - began):,.1f} MB/s", flush=True)

@@ -1,4 +1,4 @@
-"""Readers: the files of a data set as classes, images and labels, one function per format."""
+"""Reading the files of a data set: one function per format returns classes, images and labels."""
 
 import math
 import struct
@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from trainsize.common.errors import UserError, listing
+from trainsize.common.errors import UserError, listing, unreadable
 from trainsize.datasets.catalogue import Dataset, numbered
 from trainsize.datasets.described import ARRAYS, idx_path, parquet_paths
 from trainsize.datasets.folders import Index, checksums, list_folder
@@ -22,14 +22,14 @@ from trainsize.download.torchvision_sets import read_official
 from trainsize.subsets.methods import stratified
 
 SPLITS = ("train", "test")
-_ROWS = 256  # of a Parquet table that are read at once
+_ROWS = 256  # rows of a Parquet table that are read at a time
 
 
 @dataclass
 class Split:
-    """Images (uint8, N × height × width × channels; None when they are only listed), labels (N), and the list.
+    """Images (uint8, N × height × width × channels; None if only listed), labels (N), and the list of image files.
 
-    `skipped` says of images that were left out, by their row among all, why they could not be read.
+    `skipped` maps the rows of images that were left out, counted among all, to the reason they could not be read.
     """
 
     images: np.ndarray | None
@@ -38,10 +38,10 @@ class Split:
     skipped: dict[int, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, images: np.ndarray, labels: np.ndarray, source: object) -> "Split":
-        """Make a split of arrays as they are found: grey images may lack the channel, labels have any integer type.
+    def from_arrays(cls, images: np.ndarray, labels: np.ndarray, source: object) -> "Split":
+        """Return a split from raw arrays: grey images may lack the channel axis, labels may be of any integer type.
 
-        Raises UserError, which names the `source`, for labels that are no integers.
+        Raises UserError naming the `source` if labels are not integers.
         """
         if labels.dtype.kind not in "iu" or labels.ndim != 1:
             raise UserError(f"{source}: the labels are {labels.dtype} {labels.shape}, expected one integer per image")
@@ -50,20 +50,22 @@ class Split:
 
 @dataclass
 class Contents:
+    """The classes of a data set, in the order of the labels, and its splits "train" and "test"."""
+
     classes: tuple[str, ...]
     splits: dict[str, Split]
 
 
 def read(card: Dataset, root: Path, scratch: Path) -> Contents:
-    """Read the data set whose files lie below `root`; `scratch` is a folder for files that are no longer needed then.
+    """Read the data set whose files are below `root`. `scratch` is a folder for temporary files.
 
-    Raises UserError naming what is wrong with the files.
+    Raises UserError saying what is wrong with the files.
     """
     return READERS[card.format["name"]](card, root, scratch)
 
 
 def check_counts(card: Dataset, classes: tuple[str, ...], counts: dict[str, int]) -> None:
-    """Refuse classes and numbers of images that are not what the card says."""
+    """Raise UserError unless the classes and the numbers of images are those of the data set's card."""
     if len(classes) != len(card.classes):
         raise UserError(f"{card.name}: found {len(classes)} classes, expected {len(card.classes)} (classes)")
     if card.classes not in (classes, numbered(len(classes))):
@@ -74,7 +76,7 @@ def check_counts(card: Dataset, classes: tuple[str, ...], counts: dict[str, int]
 
 
 def _read_digits(card: Dataset, root: Path, scratch: Path) -> Contents:
-    """scikit-learn's 1,797 digits, 0 to 16 scaled to 0 to 255; a stratified 500, always the same, are the test set."""
+    """Read scikit-learn's 1,797 digits, scaled from 0-16 to 0-255. A fixed stratified 500 of them are the test set."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -82,12 +84,12 @@ def _read_digits(card: Dataset, root: Path, scratch: Path) -> Contents:
     test = np.sort(stratified(digits.target, card.n_test, np.random.default_rng(0)))
     train = np.setdiff1d(np.arange(len(images)), test)
     arrays = {split: (images[rows], digits.target[rows]) for split, rows in (("train", train), ("test", test))}
-    return Contents(card.classes, {split: Split.of(*arrays[split], card.name) for split in SPLITS})
+    return Contents(card.classes, {split: Split.from_arrays(*arrays[split], card.name) for split in SPLITS})
 
 
 def _read_torchvision(card: Dataset, root: Path, scratch: Path) -> Contents:
     classes, arrays = read_official(card, root)
-    return Contents(classes, {split: Split.of(*arrays[split], card.name) for split in SPLITS})
+    return Contents(classes, {split: Split.from_arrays(*arrays[split], card.name) for split in SPLITS})
 
 
 def _read_idx(card: Dataset, root: Path, scratch: Path) -> Contents:
@@ -97,14 +99,14 @@ def _read_idx(card: Dataset, root: Path, scratch: Path) -> Contents:
 
 
 def _idx(path: Path) -> np.ndarray:
-    """Return the array in an IDX file of bytes. Raises UserError when the file is not as long as it says."""
+    """Return the array in an IDX file of bytes. Raises UserError if its length does not match its header."""
     try:
         with open_idx(path) as file:
             shape = read_idx_header(file)
             values = np.frombuffer(file.read(math.prod(shape) + 1), dtype=np.uint8)
         return values.reshape(shape)
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
-        raise UserError(f"{path}: not a whole IDX file ({error})") from error
+        raise UserError(f"{path}: not a complete IDX file ({error})") from error
 
 
 def _read_npz(card: Dataset, root: Path, scratch: Path) -> Contents:
@@ -112,13 +114,13 @@ def _read_npz(card: Dataset, root: Path, scratch: Path) -> Contents:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return Contents(card.classes, _paired({name: archive[card.format[name]] for name in ARRAYS}, path))
-    # What damage makes of the readers is any of a dozen exceptions.
+    # A damaged file can raise any of a dozen exceptions.
     except Exception as error:
-        raise UserError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
+        raise unreadable(path, error) from error
 
 
 def _paired(arrays: dict[str, np.ndarray], source: Path) -> dict[str, Split]:
-    return {split: Split.of(arrays[f"{split}_images"], arrays[f"{split}_labels"], source) for split in SPLITS}
+    return {split: Split.from_arrays(arrays[f"{split}_images"], arrays[f"{split}_labels"], source) for split in SPLITS}
 
 
 def _read_parquet(card: Dataset, root: Path, scratch: Path) -> Contents:
@@ -133,25 +135,25 @@ def _parquet_split(card: Dataset, root: Path, scratch: Path, split: str) -> Spli
         return decode(files[row].as_py() or b"", card.shape, f"{paths[0].parent}, {split} image {row}")
 
     images, skipped = decode_all(len(labels), get, card.shape, scratch / f"{split}.npy", _unreadable(card))
-    made = Split.of(images, np.delete(labels, list(skipped)), paths[0].parent)
-    return replace(made, skipped=skipped)
+    kept = Split.from_arrays(images, np.delete(labels, list(skipped)), paths[0].parent)
+    return replace(kept, skipped=skipped)
 
 
 def parquet_columns(paths: list[Path], image: str, label: str) -> tuple[pa.ChunkedArray, np.ndarray]:
-    """Return the image files, bare or in a column of {bytes, path} as Hugging Face keeps them, and the labels.
+    """Return the encoded images and the labels. Images are bytes, or {bytes, path} as Hugging Face stores them.
 
     Raises UserError for tables without such columns.
     """
     try:
         opened = [parquet.ParquetFile(path) for path in paths]
         schema = pa.schema([opened[0].schema_arrow.field(name) for name in (image, label)])
-        # In chunks, which must not be combined: one array of Arrow's, and one of a struct read at once, ends at 2 GiB.
+        # The chunks must not be combined: a single Arrow array, or a struct column read at once, is limited to 2 GiB.
         batches = [batch for file in opened for batch in file.iter_batches(_ROWS, columns=[image, label])]
         table = pa.Table.from_batches([batch.select([image, label]) for batch in batches], schema)
         files = compute.struct_field(table[image], "bytes") if pa.types.is_struct(table[image].type) else table[image]
         return files, table[label].to_numpy()
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{paths[0]}: cannot be read as columns '{image}' and '{label}' ({error})") from error
+        raise unreadable(paths[0], error, form=f"columns '{image}' and '{label}'") from error
 
 
 def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:

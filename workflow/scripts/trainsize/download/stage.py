@@ -1,6 +1,6 @@
-"""The download stage: a data set as uint8 arrays that open by memory map, with a manifest.
+"""The download stage: writes a data set as uint8 arrays, which can be memory-mapped, and a manifest.
 
-`trainsize.prepared` says what the folder holds and opens it again.
+`trainsize.datasets.prepared` describes the files of its folder and opens them.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trainsize.common.errors import UserError
-from trainsize.common.files import digest, whole
+from trainsize.common.files import atomic_write, digest
 from trainsize.common.tables import write_table
 from trainsize.datasets.catalogue import Dataset, requested
 from trainsize.datasets.prepared import write_manifest
@@ -25,10 +25,10 @@ _CHUNK = 4096
 
 
 def prepare(request: str | dict, folder: Path, mirror: str = "") -> None:
-    """Write the data set that `request` (`Dataset.request`) asks for to `folder`, the manifest last.
+    """Prepare the data set of `request` (see `Dataset.request`) in `folder`. The manifest is written last.
 
-    Its files are taken from `mirror` (a folder, an http address, or nothing) or downloaded, and verified. Raises
-    UserError when they are not to be had or not what the data set's card says.
+    Its files come from `mirror` (a folder, an http address, or "") or the official addresses, and are verified. Raises
+    UserError if they are unavailable or do not match the data set's card.
     """
     card = requested(request)
     with _scratch(folder / ".raw") as scratch:
@@ -37,13 +37,13 @@ def prepare(request: str | dict, folder: Path, mirror: str = "") -> None:
         for split, part in contents.splits.items():
             _write_split(folder, split, part)
         arrays = [name for name in card.outputs if name.endswith(".npy")]
-        found = {"duplicates": _write_duplicates(folder, contents)} if card.shape else {}
-        write_manifest(folder, {**_manifest(card, contents), **found}, arrays)
+        duplicates = {"duplicates": _write_duplicates(folder, contents)} if card.shape else {}
+        write_manifest(folder, {**_manifest(card, contents), **duplicates}, arrays)
 
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that is gone afterwards; what a killed job left in it goes first."""
+    """Yield an empty temporary folder, after removing one left by a killed job."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -53,33 +53,30 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _sources(card: Dataset, mirror: str, cache: Path, root: Path) -> Path:
-    """Return the folder that `card.format["path"]`, or torchvision's layout, starts from, with all files in it."""
+    """Return the folder with all files, to which `card.format["path"]` or torchvision's layout is relative."""
     path = card.format.get("path")
-    for place in _places(card, mirror) if path else []:
-        if (place / path).exists():
-            print(f"{place / path}: used where it is", flush=True)
-            return place
+    for folder in _ready_folders(card, mirror) if path else []:
+        if (folder / path).exists():
+            print(f"{folder / path}: used without copying", flush=True)
+            return folder
     if path and not card.files:
-        raise UserError(f"{path}: there is no such file or folder {_searched(mirror)}")
+        place = f"the mirror {mirror}" if mirror else "a mirror, because none is set (data.mirror in config.yaml)"
+        raise UserError(f"{path}: no such file or folder where snakemake was called, nor in {place}")
     files = official_files(card) if card.format["name"] == "torchvision" else card.files
     lay_out(files, mirror, cache, root, lambda member: wanted_member(card, member))
     return root
 
 
-def _places(card: Dataset, mirror: str) -> list[Path]:
-    """Return where the data set may lie ready to be read: folders of images may, other official files are verified."""
+def _ready_folders(card: Dataset, mirror: str) -> list[Path]:
+    """Return folders that may hold the data set ready to read; official files must be image folders for that."""
     folder = [mirror_folder(mirror)] if mirror and not is_address(mirror) else []
     if not card.files:
         return [Path(), *folder]
     return folder if card.format["name"] == "folder" else []
 
 
-def _searched(mirror: str) -> str:
-    return f"where snakemake was called, nor in the mirror ({mirror or 'none is named: data.mirror in config.yaml'})"
-
-
 def _check(card: Dataset, contents: Contents) -> None:
-    """Refuse contents that are not what the data set's card says."""
+    """Raise UserError unless the contents match the data set's card."""
     try:
         check_counts(card, contents.classes, {split: len(part.labels) for split, part in contents.splits.items()})
     except UserError as error:
@@ -104,12 +101,12 @@ def _write_split(folder: Path, split: str, part: Split) -> None:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    with whole(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, array)
 
 
 def _write_duplicates(folder: Path, contents: Contents) -> dict[str, int]:
-    """Write the table of identical images; return its counts."""
+    """Write the table of duplicate images and return its counts."""
     images = {split: part.images for split, part in contents.splits.items()}
     labels = {split: part.labels for split, part in contents.splits.items()}
     duplicates = find_duplicates(images, labels)
@@ -118,7 +115,7 @@ def _write_duplicates(folder: Path, contents: Contents) -> dict[str, int]:
 
 
 def _manifest(card: Dataset, contents: Contents) -> dict:
-    """Return what the manifest says: nothing of this machine, so that a data set prepared twice is the same."""
+    """Return the facts of the manifest. None depends on this machine, so preparing twice gives the same file."""
     facts = {
         "name": card.name,
         "n_train": card.n_train,
@@ -140,10 +137,10 @@ def _manifest(card: Dataset, contents: Contents) -> dict:
 
 
 def _parts(contents: Contents) -> list[bytes | memoryview | str]:
-    """Return what identifies the contents: how many classes there are, and of each split the images and the labels.
+    """Return what identifies the contents: the number of classes, and the images and labels of each split.
 
-    Images are their shape, without which the same bytes are other pictures, and their pixels; of those that are only
-    listed, paths and sizes.
+    Images count by their shape, without which the same bytes are other images, and their pixels. Images that are only
+    listed count by their paths and sizes.
     """
     parts = [str(len(contents.classes))]
     for split in contents.splits.values():
@@ -156,7 +153,7 @@ def _parts(contents: Contents) -> list[bytes | memoryview | str]:
 
 
 def channel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation of each channel of uint8 images, scaled to 0-1; exact, in bounded memory."""
+    """Return the exact mean and standard deviation per channel of uint8 images scaled to 0-1, in bounded memory."""
     counts = np.zeros((images.shape[-1], 256), dtype=np.int64)
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]

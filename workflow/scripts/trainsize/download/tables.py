@@ -4,21 +4,21 @@ from trainsize.common.tables import INT, TEXT, Column, Table
 
 INDEX = Table(
     "../datasets/{dataset}/{split}_index.parquet",
-    "an image of a folder",
+    "an image file",
     (
-        Column("path", TEXT, "where it lies below the data set's folder"),
+        Column("path", TEXT, "path of the file below the data set's folder"),
         Column("label", INT, "its class, from 0"),
         Column("bytes", INT, "size of the file", "bytes"),
-        Column("sha256", TEXT, "checksum of the file; empty unless asked for"),
+        Column("sha256", TEXT, "SHA-256 of the file; empty unless `checksum: true`"),
     ),
 )
 DUPLICATES = Table(
     "../datasets/{dataset}/duplicates.parquet",
-    "an image whose pixels are also another image's",
+    "an image with the same pixels as another image",
     (
-        Column("group", INT, "which group of identical images"),
+        Column("group", INT, "number of its group of identical images, from 0"),
         Column("split", TEXT, "train or test"),
-        Column("index", INT, "row of the image in its split"),
+        Column("index", INT, "row of the image in its split, from 0"),
         Column("label", INT, "its class, from 0"),
     ),
 )

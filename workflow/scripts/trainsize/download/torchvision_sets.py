@@ -1,4 +1,4 @@
-"""Data sets that torchvision knows: its files, checksums and readers. It is imported only when one is prepared."""
+"""Data sets of torchvision: its files, checksums and readers. It is imported only to prepare one of them."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def official_files(card: Dataset) -> list[File]:
-    """Return the files torchvision would download, with its checksums, in the layout below its `root`."""
+    """Return the files that torchvision would download, with its checksums and its layout below `root`."""
     from torchvision import datasets
 
     name = card.format["dataset"]
@@ -32,7 +32,7 @@ def official_files(card: Dataset) -> list[File]:
 
 
 def wanted_member(card: Dataset, member: str) -> bool:
-    """Tell whether an archive's member is needed: EMNIST's holds all its splits."""
+    """Return whether a member of an archive is needed. EMNIST's archive holds all its splits."""
     return "split" not in card.format or f"emnist-{card.format['split']}-" in member
 
 
@@ -53,11 +53,11 @@ def read_official(card: Dataset, root: Path) -> tuple[tuple[str, ...], Arrays]:
 
 
 def _read_emnist(known: type, card: Dataset, root: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Read a split; its images are stored with rows and columns exchanged, and its letters count from 1."""
+    """Read a split. Its images are stored transposed, and its letter labels count from 1."""
     raw = root / "EMNIST" / "raw"
     for packed in (raw / "gzip").glob("*.gz"):
         unpack(packed, raw)
         packed.unlink()
-    found = known(root, split=card.format["split"], train=train)
-    labels = np.asarray(found.targets)
-    return np.asarray(found.data).transpose(0, 2, 1), labels - 1 if card.format["split"] == "letters" else labels
+    dataset = known(root, split=card.format["split"], train=train)
+    labels = np.asarray(dataset.targets)
+    return np.asarray(dataset.data).transpose(0, 2, 1), labels - 1 if card.format["split"] == "letters" else labels

@@ -1,1 +1,1 @@
-"""The stage figures: what the tables show."""
+"""The figures stage: draws the study's tables."""

@@ -1,4 +1,4 @@
-"""What the figures share: panels, axes with their units, colours by size, and what is said where there is nothing."""
+"""Shared by the figures: panels, axes with units, colours by size, and notes in empty panels."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 
-from trainsize.common.errors import counted
+from trainsize.common.errors import plural
 from trainsize.runs.metrics import METRICS
 
 SIZE = "training images n (log scale)"
 MOST_COLUMNS = 4
-NAMED_CLASSES = 62  # more are not written along an axis
-MOST_MARKS = 30  # on a line of many points
+NAMED_CLASSES = 62  # most classes whose names are written along an axis
+MOST_MARKERS = 30  # on a line with many points
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -35,17 +35,17 @@ def panels(
     return figure, list(axes.flat[:count])
 
 
-def firsts(axes: Sequence[Axes]) -> list[Axes]:
-    """Return the first panel of each row that has something drawn, which carries the label of the y axis."""
-    found: dict[int, Axes] = {}
+def first_panels(axes: Sequence[Axes]) -> list[Axes]:
+    """Return the first non-empty panel of each row, which gets the label of the y axis."""
+    first: dict[int, Axes] = {}
     for ax in axes:
         if ax.axison:
-            found.setdefault(ax.get_subplotspec().rowspan.start, ax)
-    return list(found.values())
+            first.setdefault(ax.get_subplotspec().rowspan.start, ax)
+    return list(first.values())
 
 
 def empty(ax: Axes, why: str) -> Axes:
-    """Say in the panel why there is nothing in it."""
+    """Write in a panel why it is empty."""
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", wrap=True, color="0.3")
     ax.set_axis_off()
     return ax
@@ -56,36 +56,36 @@ def colours() -> list[str]:
 
 
 def line_styles(names: Sequence[str]) -> dict[str, dict]:
-    """Return colour, marker and dash of each name's line: no two are alike, in grey neither."""
-    looks = list(matplotlib.rcParams["axes.prop_cycle"])
-    several = len(looks)
+    """Return the colour, marker and dashes of each name's line. All lines differ, also in grey."""
+    cycle = list(matplotlib.rcParams["axes.prop_cycle"])
+    length = len(cycle)
     return {
-        # Every round of colours has its markers shifted by one: a marker and a colour stand together only once.
+        # Each round of colours shifts the markers by one, so each pair of marker and colour occurs once.
         name: {
-            "color": looks[i % several]["color"],
-            "marker": looks[(i + i // several) % several]["marker"],
-            "linestyle": DASHES[i // several % len(DASHES)],
+            "color": cycle[i % length]["color"],
+            "marker": cycle[(i + i // length) % length]["marker"],
+            "linestyle": DASHES[i // length % len(DASHES)],
         }
         for i, name in enumerate(names)
     }
 
 
 def mark_every(count: int) -> int:
-    """Return which of a line's `count` points have a marker, every so many: those of a long line would cover it."""
-    return -(-count // MOST_MARKS)
+    """Return the interval between markers on a line of `count` points: too many would hide it."""
+    return -(-count // MOST_MARKERS)
 
 
 def size_colours(sizes: Sequence[int]) -> tuple[LogNorm, Colormap]:
-    """Return norm and colours of sizes, light to dark and so told apart in grey."""
+    """Return the norm and colours of sizes, from light to dark, so they differ in grey too."""
     low, high = min(sizes), max(sizes)
     low = low if low < high else high / 2
-    # The lightest colours of the map are left out, which cannot be seen on white.
+    # Without the lightest colours of the map, which are invisible on white.
     shades = plt.get_cmap("viridis_r")(np.linspace(0.12, 1, 256))
     return LogNorm(low, high), matplotlib.colors.ListedColormap(shades)
 
 
 def size_bar(figure: Figure, axes: list[Axes], sizes: Sequence[int]) -> None:
-    """Put the colours of the sizes beside the panels."""
+    """Add a colour bar of the sizes beside the panels."""
     norm, shades = size_colours(sizes)
     bar = figure.colorbar(plt.cm.ScalarMappable(norm, shades), ax=axes, label="training images n", aspect=30)
     shown = spread_out(sorted(sizes))
@@ -94,7 +94,7 @@ def size_bar(figure: Figure, axes: list[Axes], sizes: Sequence[int]) -> None:
 
 
 def spread_out(sizes: list[int], most: float = 12) -> list[int]:
-    """Return the sizes that can be written along a logarithmic axis with room for `most` without touching."""
+    """Return the sizes that fit without touching on a logarithmic axis with room for `most` labels."""
     shown = sizes[:1]
     for size in sizes[1:]:
         if size / shown[-1] > (sizes[-1] / sizes[0]) ** (1 / most):
@@ -103,7 +103,7 @@ def spread_out(sizes: list[int], most: float = 12) -> list[int]:
 
 
 def size_axis(ax: Axes, sizes: list[int], most: int = 13) -> Axes:
-    """Make the x axis the size: logarithmic, with room for `most` ticks, one at each size unless they would touch."""
+    """Make the x axis logarithmic in size, with a tick at each size unless labels touch (room for `most`)."""
     ax.set_xscale("log")
     left, right = ax.get_xlim()
     ticks = spread_out(sizes, most * np.log(sizes[-1] / sizes[0]) / np.log(right / left))
@@ -114,9 +114,9 @@ def size_axis(ax: Axes, sizes: list[int], most: int = 13) -> Axes:
 
 
 def metric_axis(ax: Axes, metric: str, split: str = "") -> Axes:
-    """Label the y axis with the metric and its unit, fractions as per cent and losses on a log scale.
+    """Label the y axis with the metric and its unit. Fractions are in per cent, losses on a log scale.
 
-    Panels that share the axis have a linear one if any of them has a loss of 0, which a log scale would leave out.
+    Panels that share the axis get a linear one if any of them shows a loss of 0, which a log scale cannot show.
     """
     if METRICS[metric].is_share:
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
@@ -132,7 +132,7 @@ def log_axis(ax: Axes) -> Axes:
     """Make the y axis logarithmic, with plain numbers."""
     ax.set_yscale("log")
     decades = np.ptp(np.log10(ax.get_ylim()))
-    # Within a decade there may be one number of 1, 2 and 5, or none.
+    # Within a decade there may be at most one of the numbers 1, 2 and 5.
     logarithmic = LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,))
     ax.yaxis.set_major_locator(AutoLocator() if decades < 0.8 else logarithmic)
     ax.yaxis.set_major_formatter("{x:g}")
@@ -149,15 +149,15 @@ def points(axis: Axis) -> None:
     axis.set_major_formatter(lambda value, _: f"{100 * value:.10g}")
 
 
-def legend_of(axes: Sequence[Axes], place: int = -1) -> None:
-    """Put a legend into the last panel (or that at `place`) of those that have something drawn."""
+def add_legend(axes: Sequence[Axes], index: int = -1) -> None:
+    """Add a legend to the last non-empty panel, or to the one at `index`."""
     drawn = [ax for ax in axes if ax.axison]
     if drawn:
-        drawn[place].legend()
+        drawn[index].legend()
 
 
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
-    """Put one legend for all panels below them, each label once."""
+    """Add one legend for all panels below them, each label once."""
     handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns)
@@ -171,12 +171,12 @@ def updates_axis(ax: Axes) -> Axes:
 
 
 def runs_per_size(runs: pd.DataFrame) -> str:
-    """Return in words how many runs there are of each size."""
+    """Describe the number of runs per size."""
     counts = runs.groupby("n").size()
-    return f"{counted_span(counts)} per size" if len(counts) else "no finished run"
+    return f"{run_range(counts)} per size" if len(counts) else "no finished run"
 
 
-def counted_span(counts: Sequence[int]) -> str:
-    """Return the fewest and the most runs in words: "3 runs", "2-5 runs"."""
+def run_range(counts: Sequence[int]) -> str:
+    """Describe the smallest and largest number of runs: "3 runs", "2-5 runs"."""
     low, high = min(counts), max(counts)
-    return counted(high) if low == high else f"{low}-{high} runs"
+    return plural(high) if low == high else f"{low}-{high} runs"

@@ -1,4 +1,4 @@
-"""Figures of a metric by size: boxes, best and last checkpoints, intervals and means."""
+"""Figures of a metric by size: box plots, gap to the training score, best and last checkpoints."""
 
 from itertools import pairwise
 
@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainsize.figures.axes import (
+    add_legend,
     colours,
     empty,
-    firsts,
-    legend_of,
+    first_panels,
     line_styles,
     metric_axis,
     panels,
@@ -25,7 +25,7 @@ from trainsize.statistics.intervals import share_interval, size_interval
 
 
 def size_intervals(runs: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return by size the mean of `column` and its 95 % t-interval (low, high), that of a share within 0 and 1."""
+    """Return the mean of `column` by size and its 95 % t-interval (low, high), clipped to 0-1 for a share."""
     rows = {n: size_interval(runs, column, n) for n in sorted(runs["n"].unique())}
     metric = metric_of(column.removeprefix("best_").removeprefix("last_"))
     if metric and metric.is_share:
@@ -34,20 +34,20 @@ def size_intervals(runs: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def mean_curve(ax: Axes, runs: pd.DataFrame, column: str, label: str, style: dict) -> Axes:
-    """Draw every run as a dot and, through the means of the sizes, a line with the 95 % t-interval of the mean."""
-    found, colour = size_intervals(runs, column), style["color"]
-    ax.plot(found.index, found["mean"], markersize=5, label=label, zorder=3, **style)
-    ax.fill_between(found.index, found["low"], found["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
+    """Draw every run as a dot, and a line through the means of the sizes with their 95 % t-intervals."""
+    means, colour = size_intervals(runs, column), style["color"]
+    ax.plot(means.index, means["mean"], markersize=5, label=label, zorder=3, **style)
+    ax.fill_between(means.index, means["low"], means["high"], color=colour, alpha=0.18, linewidth=0, zorder=1)
     ax.scatter(runs["n"], runs[column], s=9, color=colour, alpha=0.55, linewidth=0, zorder=2)
-    known = found["low"].notna()
-    # Of a size whose neighbours have no interval a band would have no width.
-    alone = found[known & ~known.shift(fill_value=False) & ~known.shift(-1, fill_value=False)]
+    known = means["low"].notna()
+    # Between sizes without an interval, a band would have no width: draw a bar instead.
+    alone = means[known & ~known.shift(fill_value=False) & ~known.shift(-1, fill_value=False)]
     ax.vlines(alone.index, alone["low"], alone["high"], color=colour, alpha=0.5, linewidth=2, zorder=1)
     return ax
 
 
 def boxes(tables: Tables, metric: str) -> Figure:
-    """Draw box plots of the metric by size, a panel per model, test and train side by side."""
+    """Draw box plots of the metric by size, with training and test scores side by side, one panel per model."""
     figure, axes = panels(len(tables.models))
     for ax, model in zip(axes, tables.models, strict=True):
         runs = tables.runs[tables.runs["model"] == model]
@@ -58,16 +58,16 @@ def boxes(tables: Tables, metric: str) -> Figure:
         for split, colour, shift in (("train", "0.6", -1), ("test", colours()[0], 1)):
             box_row(ax, runs, f"{split}_{metric}", shift, colour, split)
         size_axis(ax, sorted(runs["n"].unique()), 8)
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         metric_axis(ax, metric)
-    legend_of(axes)
+    add_legend(axes)
     return figure
 
 
 def box_statistics(values: pd.Series) -> dict:
-    """Return what a box is drawn of: quartiles as plotly's "linear", whiskers to the last run within 1.5 × their range.
+    """Return the numbers of a box: quartiles as plotly's "linear", whiskers to the last run within 1.5 × their range.
 
-    plotly interpolates between the ranks p n + 1/2 (Hazen's rule): of ten runs the third and the eighth.
+    plotly interpolates between the ranks p n + 1/2 (Hazen's rule): for ten runs, the third and the eighth.
     """
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], method="hazen")
     reach = 1.5 * (high - low)
@@ -104,14 +104,14 @@ def box_row(ax: Axes, runs: pd.DataFrame, column: str, side: int, colour: str, l
         flierprops={"marker": "o", "markersize": 2.5, "markeredgecolor": colour},
     )
     for median, of_box in zip(parts["medians"], statistics, strict=True):
-        if of_box["q1"] == of_box["q3"]:  # a box without height is its median alone
+        if of_box["q1"] == of_box["q3"]:  # a box of no height shows only its median
             median.set(color=colour, linewidth=2)
     parts["boxes"][0].set_label(label)
     return ax
 
 
 def gap(tables: Tables) -> Figure:
-    """Draw training minus test accuracy and the losses' difference by size, all models on each axis."""
+    """Draw training minus test accuracy and loss by size, all models in each panel."""
     runs = tables.runs
     figure, axes = panels(2, width=3.7, share=False)
     for ax, metric in zip(axes, ("accuracy", "loss"), strict=True):
@@ -128,17 +128,17 @@ def gap(tables: Tables) -> Figure:
         if METRICS[metric].is_share:
             points(ax.yaxis)
         ax.set_ylabel(f"train - test {METRICS[metric].words} ({METRICS[metric].difference_unit})")
-    legend_of(axes, 0)
+    add_legend(axes, 0)
     return figure
 
 
 def best_last(tables: Tables, metric: str) -> Figure:
-    """Draw the best test checkpoint and the last one of each run by size, a panel per model."""
+    """Draw the best and the last test score of each run by size, one panel per model."""
     figure, axes = panels(len(tables.models))
     rows = tables.history[tables.history["split"] == "test"].sort_values("step").groupby(COORDINATES)[metric]
-    found = {"best": rows.max() if METRICS[metric].kind == SCORE else rows.min(), "last": rows.last()}
-    values = pd.DataFrame({f"{name}_{metric}": of_runs for name, of_runs in found.items()}).reset_index()
-    looks = line_styles(list(found))
+    scores = {"best": rows.max() if METRICS[metric].kind == SCORE else rows.min(), "last": rows.last()}
+    values = pd.DataFrame({f"{name}_{metric}": of_runs for name, of_runs in scores.items()}).reset_index()
+    looks = line_styles(list(scores))
     for ax, model in zip(axes, tables.models, strict=True):
         of_model = values[values["model"] == model]
         ax.set_title(f"{model} ({runs_per_size(of_model)})")
@@ -148,7 +148,7 @@ def best_last(tables: Tables, metric: str) -> Figure:
         for name, style in looks.items():
             mean_curve(ax, of_model, f"{name}_{metric}", name, style)
         size_axis(ax, sorted(of_model["n"].unique()), 8)
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         metric_axis(ax, metric, "test")
-    legend_of(axes)
+    add_legend(axes)
     return figure

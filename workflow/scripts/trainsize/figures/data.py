@@ -1,4 +1,4 @@
-"""Figures of the data: what subsets share, images per class, and the images themselves."""
+"""Figures of the data: overlap of subsets, images per class, and sample images."""
 
 from itertools import pairwise
 
@@ -13,17 +13,17 @@ from trainsize.figures.axes import NAMED_CLASSES, empty, mark_every, per_cent
 from trainsize.figures.source import Tables
 from trainsize.overlap.chance import sorted_share_band
 
-MOST_ROWS = 16  # of classes below each other
+MOST_ROWS = 16  # classes per column
 
 
 def overlap(tables: Tables) -> Figure:
-    """Draw which share of each subset (row) is also in each other (column)."""
+    """Draw the share of each subset (row) that is also in each other subset (column)."""
     pairs = tables.table("overlap", "overlap")
     keys = sorted({*zip(pairs["n_a"], pairs["draw_a"], strict=True), *zip(pairs["n_b"], pairs["draw_b"], strict=True)})
-    place = {key: i for i, key in enumerate(keys)}
+    index = {key: i for i, key in enumerate(keys)}
     matrix = np.eye(max(len(keys), 1))
     for pair in pairs.itertuples():
-        a, b = place[pair.n_a, pair.draw_a], place[pair.n_b, pair.draw_b]
+        a, b = index[pair.n_a, pair.draw_a], index[pair.n_b, pair.draw_b]
         matrix[a, b], matrix[b, a] = pair.share_a, pair.share_b
     figure, ax = plt.subplots(figsize=(5.2, 4.4))
     image = ax.imshow(matrix, vmin=0, vmax=1, cmap="cividis", interpolation="nearest")
@@ -37,17 +37,17 @@ def overlap(tables: Tables) -> Figure:
     ax.set_yticks(middles, names)
     ax.grid(visible=False)
     ax.tick_params(length=0)
-    ax.set_xlabel("… is also in this one (n; draws in order within)")
-    ax.set_ylabel("share of this subset … (n; draws in order within)")
+    ax.set_xlabel("… that is also in this subset (n; draws in order)")
+    ax.set_ylabel("share of this subset … (n; draws in order)")
     per_cent(figure.colorbar(image, label="share in common").ax.yaxis)
     return figure
 
 
 def overlap_classes(tables: Tables) -> Figure:
-    """Draw the share in common of every class, sorted, for pairs of draws of one size: the smallest, middle, largest.
+    """Draw each class's share in common, sorted, between draws of the smallest, the middle and the largest size.
 
-    The band holds 95 % of what independent draws give, rank by rank. Sizes of nearly all images say nothing and are
-    left out.
+    The band holds 95 % of the values of independent draws, by rank. Sizes close to all images are omitted, because
+    they show nothing.
     """
     pairs = tables.table("overlap", "overlap_classes")
     pairs = pairs[(pairs["n_a"] == pairs["n_b"]) & (pairs["count_a"] > 0)]
@@ -69,7 +69,7 @@ def overlap_classes(tables: Tables) -> Figure:
 
 
 def sorted_shares(ax: Axes, pairs: pd.DataFrame, most: int = 3) -> Axes:
-    """Draw the shares of the classes, largest first, of the first `most` pairs of draws, over the band of chance."""
+    """Draw the classes' shares in descending order for the first `most` pairs of draws, over the band of chance."""
     for number, ((a, b), pair) in enumerate(pairs.groupby(["draw_a", "draw_b"])):
         ranks = np.arange(1, len(pair) + 1)
         if number == 0:
@@ -86,7 +86,7 @@ def sorted_shares(ax: Axes, pairs: pd.DataFrame, most: int = 3) -> Axes:
 
 
 def classes(tables: Tables) -> Figure:
-    """Draw how many images each class has, sorted, in the training and the test set."""
+    """Draw the number of images per class in descending order, for the training and the test set."""
     figure, ax = plt.subplots()
     for split, counts in tables.data.manifest["class_counts"].items():
         ranks = np.arange(1, len(counts) + 1)
@@ -102,7 +102,7 @@ def classes(tables: Tables) -> Figure:
 
 
 def samples(tables: Tables) -> Figure:
-    """Draw the first training images of each class, a row per class, in columns of some classes."""
+    """Draw the first training images of each class, one row per class, in columns of classes."""
     labels, images, names = tables.data.labels("train"), tables.data.images("train"), tables.classes
     shown = np.arange(min(len(names), NAMED_CLASSES))
     blocks = np.array_split(shown, -(-len(shown) // MOST_ROWS))
@@ -111,8 +111,8 @@ def samples(tables: Tables) -> Figure:
     for ax, block in zip(axes[0], blocks, strict=True):
         tiles = np.zeros((len(block), each, *images.shape[1:]))
         for row, label in enumerate(block):
-            found = images[np.flatnonzero(labels == label)[:each]] / 255
-            tiles[row, : len(found)] = found
+            chosen = images[np.flatnonzero(labels == label)[:each]] / 255
+            tiles[row, : len(chosen)] = chosen
         mosaic(ax, tiles, [names[label] for label in block])
     if len(shown) < len(names):
         axes[0][0].set_title(f"the first {len(shown)} of {len(names):,} classes")
@@ -120,9 +120,9 @@ def samples(tables: Tables) -> Figure:
 
 
 def mosaic(ax: Axes, tiles: np.ndarray, names: list[str]) -> Axes:
-    """Draw images (rows × columns × height × width × channels, from 0 to 1) side by side, the rows with their names.
+    """Draw images (rows × columns × height × width × channels, from 0 to 1) in a grid, with a name per row.
 
-    They are in colour, of three channels, or in grey, of one; of other numbers of channels the first are shown.
+    Three channels are drawn in colour and one in grey. With any other number, only the first ones are shown.
     """
     rows, columns, height, width, channels = tiles.shape
     rim, shown = max(1, height // 16), 3 if channels >= 3 else 1

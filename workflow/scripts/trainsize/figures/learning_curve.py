@@ -1,4 +1,4 @@
-"""Figures of metrics against the size, against the models, and against the folds."""
+"""The figure of a metric by size with its fitted curves."""
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,13 @@ from trainsize.figures.by_size import mean_curve, size_intervals
 from trainsize.figures.source import Tables
 from trainsize.runs.metrics import METRICS, SCORE
 
-BEYOND = 2.001  # times the largest size that curves are drawn to, and to twice that for a target
+BEYOND = 2.001  # curves are drawn to this multiple of the largest size, or to twice that to show a target
 
 
 def curve(tables: Tables, metric: str) -> Figure:
-    """Draw the metric against the size, all models on one axis: the chosen curves, chance, and the first targets.
+    """Draw the metric by size: all models' runs and chosen curves, the level of chance, and the first targets.
 
-    A model without a curve gets the means of its sizes, joined.
+    A model without a curve is drawn as a line through its means.
     """
     runs, column = tables.runs, f"test_{metric}"
     predictions, targets = (tables.regression(name, metric) for name in ("predictions", "targets"))
@@ -41,7 +41,7 @@ def curve(tables: Tables, metric: str) -> Figure:
         else:
             mean_curve(ax, of_model, column, f"{model}: means ({runs_per_size(of_model)})", style)
     size_axis(ax, sorted(runs["n"].unique()))
-    chance_level(ax, tables.chance_of(metric), metric)  # before the axis has its limits
+    chance_level(ax, tables.chance_of(metric), metric)  # before the limits of the axis are set
     metric_axis(ax, metric, "test")
     extrapolation_zone(ax, largest)
     joined = runs[~runs["model"].isin(predictions["model"])]
@@ -52,14 +52,14 @@ def curve(tables: Tables, metric: str) -> Figure:
 
 
 def band_title(predictions: pd.DataFrame, joined: pd.DataFrame, column: str) -> str:
-    """Say what the bands are of: fitted curves, or the means of the runs `joined`; nothing where there is no band."""
+    """Describe the bands: of fitted curves, of the means of the runs `joined`, or "" if there are none."""
     lows = [low for _, of_model in joined.groupby("model") for low in size_intervals(of_model, column)["low"]]
     banded = [name for name, ends in {"curve": predictions["low"], "mean": lows}.items() if np.isfinite(ends).any()]
     return f"; band: interval of the {' or the '.join(banded)}" if banded else ""
 
 
 def fitted_curve(ax: Axes, runs: pd.DataFrame, fitted: pd.DataFrame, column: str, label: str, style: dict) -> Axes:
-    """Draw the runs as dots, their means as markers, and the fitted curve with its band, dashed beyond the sizes."""
+    """Draw runs as dots, means as markers, and the fitted curve with its band, dashed beyond the largest size."""
     means, colour = size_intervals(runs, column)["mean"], style["color"]
     ax.plot(means.index, means, linestyle="", markersize=5, zorder=3, color=colour, marker=style["marker"])
     seen, beyond = fitted[~fitted["extrapolated"]], fitted[fitted["n"] >= means.index[-1]]
@@ -72,7 +72,7 @@ def fitted_curve(ax: Axes, runs: pd.DataFrame, fitted: pd.DataFrame, column: str
 
 
 def target_interval(ax: Axes, target: float, estimate: float, low: float, high: float, end: float, colour: str) -> Axes:
-    """Draw a target as a dotted line and, on it, the images it needs with their interval, an arrow where it goes on."""
+    """Draw a target as a dotted line with the interval of the images needed; an arrow if that leaves the axis."""
     ax.axhline(target, color=colour, linestyle=":", linewidth=0.9, zorder=1)
     if low < end:
         ax.plot(
@@ -86,7 +86,7 @@ def target_interval(ax: Axes, target: float, estimate: float, low: float, high: 
 
 
 def extrapolation_zone(ax: Axes, largest: float) -> Axes:
-    """Shade what lies beyond the largest size, if the axis goes there."""
+    """Shade the range beyond the largest size, if the axis shows it."""
     right = ax.get_xlim()[1]
     if right > 1.5 * largest:
         ax.axvspan(largest, right, color="0.93", zorder=0)
@@ -96,18 +96,18 @@ def extrapolation_zone(ax: Axes, largest: float) -> Axes:
 
 
 def chance_level(ax: Axes, chance: float, metric: str) -> Axes:
-    """Draw the level of guessing; where that would take the axis from the curves, only say where it is."""
+    """Draw the level of chance. If it is too far from the curves, only write its value."""
     low, high = ax.get_ylim()
-    above = METRICS[metric].kind != SCORE  # who guesses has more errors than who has learnt
+    above = METRICS[metric].kind != SCORE  # guessing makes more errors than a trained network
     near = chance < 3 * high if above else chance > low - 0.35 * (high - low)
     share, unit = METRICS[metric].is_share, METRICS[metric].unit
-    told = f"chance: {100 * chance:.3g} %" if share else f"chance: {chance:.2g} {unit}".strip()
-    place = {"fontsize": 8, "color": "0.35"}
+    text = f"chance: {100 * chance:.3g} %" if share else f"chance: {chance:.2g} {unit}".strip()
+    style = {"fontsize": 8, "color": "0.35"}
     if near:
         ax.axhline(chance, color="0.35", linestyle="-.", linewidth=0.9, zorder=1)
         across = ax.get_yaxis_transform()
-        ax.annotate(told, (0.01, chance), xycoords=across, xytext=(0, 2), textcoords="offset points", **place)
+        ax.annotate(text, (0.01, chance), xycoords=across, xytext=(0, 2), textcoords="offset points", **style)
     else:
         edge = {"xy": (0.01, 0.99), "va": "top"} if above else {"xy": (0.01, 0.01), "va": "bottom"}
-        ax.annotate(f"{told} {'↑' if above else '↓'}", xycoords="axes fraction", **edge, **place)
+        ax.annotate(f"{text} {'↑' if above else '↓'}", xycoords="axes fraction", **edge, **style)
     return ax

@@ -1,4 +1,4 @@
-"""Figures of what a recipe does: its learning rate over the updates, and its augmentation."""
+"""Figures of recipes: the learning rate over the updates, and the augmentation."""
 
 import numpy as np
 import torch
@@ -15,12 +15,12 @@ from trainsize.training.augmentation import Augmentation
 from trainsize.training.optimisation import rate_factor
 from trainsize.training.selection import Plateau
 
-MOST_STEPS = 1000  # that a line of rates is drawn through
-VERSIONS, IMAGES = 7, 2  # of each image, and images of each recipe
+MOST_STEPS = 1000  # points of a line of learning rates
+VERSIONS, IMAGES = 7, 2  # augmented versions per image, and images per recipe
 
 
 def schedule(tables: Tables) -> Figure:
-    """Draw each model's learning rate over the updates, of the smallest and the largest size, equal ones once."""
+    """Draw the models' learning rates over the updates for the smallest and largest size; equal ones once."""
     figure, ax = plt.subplots(figsize=(6.4, 3.6))
     drawn: dict[tuple, list[str]] = {}
     for model in tables.models:
@@ -44,13 +44,13 @@ def schedule(tables: Tables) -> Figure:
 
 
 def _joined(names: list[str]) -> str:
-    return names[0] + (f" and {len(names) - 1} more alike" if len(names) > 1 else "")
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 def learning_rates(tables: Tables, model: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return updates, at most MOST_STEPS of them, and the learning rate of each.
 
-    A rate that falls on a plateau is that of the first run of the size, whose validation losses say when.
+    With a plateau schedule, the reductions are those of the first run of the size.
     """
     recipe, images = tables.settings["recipes"][model], tables.trained_on(model, n)
     total = total_updates(tables.settings["budgets"][model], images, recipe["batch_size"])
@@ -58,28 +58,28 @@ def learning_rates(tables: Tables, model: str, n: int) -> tuple[np.ndarray, np.n
     reductions = _reductions(tables, model, n, recipe["schedule"], steps)
     per_pass = updates_per_pass(images, recipe["batch_size"])
     factors = [
-        rate_factor(recipe["schedule"], int(step), total, per_pass, made)
-        for step, made in zip(steps, reductions, strict=True)
+        rate_factor(recipe["schedule"], int(step), total, per_pass, count)
+        for step, count in zip(steps, reductions, strict=True)
     ]
     return steps, recipe["optimizer"]["lr"] * np.array(factors)
 
 
 def _reductions(tables: Tables, model: str, n: int, settings: dict, steps: np.ndarray) -> list[int]:
-    """Return how many reductions a plateau had made by each step."""
+    """Return the number of reductions of a plateau schedule up to each step."""
     rows = tables.history
     rows = rows[(rows["model"] == model) & (rows["n"] == n) & (rows["split"] == "validation")]
-    plateau, made = Plateau(settings), {0: 0}
+    plateau, counts = Plateau(settings), {0: 0}
     if settings["name"] == "plateau" and len(rows):
         first = rows[(rows["draw"] == rows["draw"].iloc[0]) & (rows["seed"] == rows["seed"].iloc[0])]
         for row in first.sort_values("step").to_dict("records"):
-            plateau.see([row])
-            made[row["step"]] = plateau.reductions
-    evaluated = np.array(list(made))
-    return [made[evaluated[evaluated <= step].max()] for step in steps.tolist()]
+            plateau.update([row])
+            counts[row["step"]] = plateau.reductions
+    evaluated = np.array(list(counts))
+    return [counts[evaluated[evaluated <= step].max()] for step in steps.tolist()]
 
 
 def augmentation(tables: Tables) -> Figure:
-    """Draw some training images and, beside each, what the augmentation of every recipe that has one makes of it."""
+    """Draw some training images and augmented versions of each, for every different augmentation."""
     recipes = {model: tables.settings["recipes"][model] for model in tables.models}
     kinds: dict[str, list[str]] = {}
     for model, recipe in recipes.items():
@@ -100,7 +100,7 @@ def augmentation(tables: Tables) -> Figure:
 
 
 def augmented(recipe: dict, images: torch.Tensor) -> torch.Tensor:
-    """Return VERSIONS × images × channels × height × width: what the recipe gives the network, from 0 to 1."""
+    """Return augmented images (VERSIONS × images × channels × height × width, from 0 to 1)."""
     fill = images.mean((0, 2, 3)).view(-1, 1, 1)
     augment = Augmentation(recipe, fill, torch_seed(0, "augmentation"))
     return torch.stack([augment.mix(augment(images))[0] for _ in range(VERSIONS)])

@@ -1,4 +1,4 @@
-"""Figures of the regressions: families of curves, the straight line's fit, and where the spread comes from."""
+"""Figures of the regressions: families of curves, the straight line and its fit, and the spread between runs."""
 
 import numpy as np
 import pandas as pd
@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from trainsize.figures.axes import (
+    add_legend,
     colours,
     empty,
-    firsts,
+    first_panels,
     legend_below,
-    legend_of,
     line_styles,
     log_axis,
     panels,
@@ -36,7 +36,7 @@ COMPONENTS = {
 
 
 def families(tables: Tables, metric: str) -> Figure:
-    """Draw the families' errors on held-out sizes and their weights of evidence, a row of two panels per model."""
+    """Draw the families' errors on held-out sizes and their Akaike weights, two panels per model."""
     fits = tables.regression("fits", metric)
     fits = fits[fits["n_parameters"].notna() & (fits["status"] == "fitted")]
     figure, axes = panels(2 * len(tables.models), height=2.3, columns=2, share=False)
@@ -53,12 +53,12 @@ def families(tables: Tables, metric: str) -> Figure:
 
 
 def family_errors(ax: Axes, fits: pd.DataFrame, metric: str) -> Axes:
-    """Draw the mean error on held-out sizes of each family (row, from below), the chosen one filled."""
+    """Draw the mean error of each family on held-out sizes, the chosen one filled; rows from the bottom up."""
     if not fits["holdout_error"].notna().any():
-        return empty(ax, "too few sizes to hold some out")
-    for place, row in enumerate(fits.itertuples()):
+        return empty(ax, "too few sizes to hold any out")
+    for height, row in enumerate(fits.itertuples()):
         look = {"markerfacecolor": colours()[0] if row.chosen else "white", "markeredgecolor": colours()[0]}
-        ax.plot(row.holdout_error, place, marker="o", linestyle="", markersize=7, **look)
+        ax.plot(row.holdout_error, height, marker="o", linestyle="", markersize=7, **look)
     ax.set_yticks(range(len(fits)), fits["method"])
     ax.set_ylim(-0.6, len(fits) - 0.4)
     ax.set_xlim(left=0)
@@ -69,7 +69,7 @@ def family_errors(ax: Axes, fits: pd.DataFrame, metric: str) -> Axes:
 
 
 def family_weights(ax: Axes, fits: pd.DataFrame) -> Axes:
-    """Draw the Akaike weight of each family (row, from below), the chosen one filled."""
+    """Draw the Akaike weight of each family, the chosen one filled; rows from the bottom up."""
     filled = [colours()[0] if chosen else "white" for chosen in fits["chosen"]]
     ax.barh(range(len(fits)), fits["akaike_weight"].fillna(0), color=filled, edgecolor=colours()[0], height=0.6)
     ax.set_yticks(range(len(fits)), fits["method"])
@@ -80,7 +80,7 @@ def family_weights(ax: Axes, fits: pd.DataFrame) -> Axes:
 
 
 def line(tables: Tables, metric: str) -> Figure:
-    """Draw the published lines through the means of the sizes, with and without those left out, a panel per model."""
+    """Draw the published lines through the sizes' means, with and without sizes left out, one panel per model."""
     keys = ["model", "left_out"]
     fits, parameters = (tables.regression(name, metric) for name in ("fits", "parameters"))
     fits, parameters = (rows[rows["method"] == "published"] for rows in (fits, parameters))
@@ -105,7 +105,7 @@ def line(tables: Tables, metric: str) -> Figure:
         else:
             why = fits.loc[fits["model"] == model, "status"].iloc[0]
             ax.legend(handles=[], title=f"no line: {why}", title_fontsize=8)
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         if METRICS[metric].is_share:
             per_cent(ax.yaxis)
         ax.set_ylabel(f"test {METRICS[metric].label}")
@@ -113,7 +113,7 @@ def line(tables: Tables, metric: str) -> Figure:
 
 
 def published_line(ax: Axes, sizes: np.ndarray, fit: tuple) -> Axes:
-    """Draw const + log10_n · log10 n of a row of fits over the sizes."""
+    """Draw the line const + log10_n · log10 n of one fit over the sizes."""
     label = f"without {fit.left_out}" if fit.left_out else "all sizes"
     style = {"linestyle": "--", "color": colours()[1]} if fit.left_out else {"color": "black"}
     values = fit.const + fit.log10_n * np.log10(sizes)
@@ -122,7 +122,7 @@ def published_line(ax: Axes, sizes: np.ndarray, fit: tuple) -> Axes:
 
 
 def residuals(tables: Tables, metric: str) -> Figure:
-    """Draw the published line's residuals by size, and its studentised residuals by leverage, all models on each.
+    """Draw the line's residuals by size and its studentised residuals by leverage, all models in each panel.
 
     A line through three sizes has no studentised residuals.
     """
@@ -148,24 +148,24 @@ def residuals(tables: Tables, metric: str) -> Figure:
     if len(studentised):
         by_leverage.set_xlabel("leverage (average: 2 / sizes)")
         by_leverage.set_ylabel("studentised residual")
-        by_leverage.set_title("named: beyond ±2 or Cook's distance > 1")
+        by_leverage.set_title("labelled: beyond ±2 or Cook's distance > 1")
     else:
-        empty(by_leverage, "no line through four sizes or more,\nwhich studentised residuals need")
+        empty(by_leverage, "studentised residuals need\na line through at least four sizes")
     return figure
 
 
 def leverages(ax: Axes, rows: pd.DataFrame, style: dict) -> Axes:
-    """Draw studentised residuals by leverage; sizes that stand out are named."""
+    """Draw studentised residuals by leverage and label sizes that stand out."""
     ax.axhspan(-2, 2, color="0.95", zorder=0)
     ax.plot(rows["leverage"], rows["studentised"], **style)
     for row in rows[(rows["studentised"].abs() > 2) | (rows["cooks_distance"] > 1)].itertuples():
-        place = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 7}
-        ax.annotate(f"{row.n:,.0f}", (row.leverage, row.studentised), **place)
+        offset = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 7}
+        ax.annotate(f"{row.n:,.0f}", (row.leverage, row.studentised), **offset)
     return ax
 
 
 def variance(tables: Tables, metric: str) -> Figure:
-    """Draw the standard deviations of the components of the spread by size, a panel per model."""
+    """Draw the standard deviation of each component of the spread by size, one panel per model."""
     rows = tables.regression("variance", metric)
     rows = rows[rows["n"].notna() & rows["sd"].notna()]
     figure, axes = panels(len(tables.models))
@@ -178,24 +178,24 @@ def variance(tables: Tables, metric: str) -> Figure:
             continue
         for component, look in looks.items():
             of_component = of_model[of_model["component"] == component].sort_values("n")
-            # Where only draw or seed varies, it is all of the spread.
+            # If only the draw or only the seed varies, it causes all of the spread.
             alone = component in ("draw", "seed") and "draw with seed" not in set(of_model["component"])
             if len(of_component) and not alone:
                 ax.plot(of_component["n"], of_component["sd"], label=COMPONENTS[component], **look)
         size_axis(ax, sorted(of_model["n"].astype(int).unique()), 8)
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         ax.set_ylim(bottom=0)
         ax.set_ylabel(f"standard deviation, test {METRICS[metric].words} ({METRICS[metric].difference_unit})")
         if METRICS[metric].is_share:
             points(ax.yaxis)
-    legend_of(axes, 0)
+    add_legend(axes, 0)
     return figure
 
 
 def spread(tables: Tables) -> Figure:
-    """Draw the spread of the test accuracy between runs by size beside what the test images alone give.
+    """Draw the spread of the test accuracy between runs by size, and the binomial spread of the test images.
 
-    A panel per model. Where runs are scored on a part of the test set, the spread on the whole of it stands beside.
+    One panel per model. If runs are scored on a part of the test set, the spread on all of it is drawn too.
     """
     figure, axes = panels(len(tables.models), width=3.9, height=3.4)
     for ax, model in zip(axes, tables.models, strict=True):
@@ -212,14 +212,14 @@ def spread(tables: Tables) -> Figure:
             spread_line(ax, of_column, look)
         size_axis(ax, sorted(runs["n"].unique()), 8)
         log_axis(ax)
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         ax.set_ylabel("standard deviation of test accuracy (points)")
     legend_below(figure, axes, 2)
     return figure
 
 
 def spread_line(ax: Axes, rows: pd.DataFrame, look: dict) -> Axes:
-    """Draw rows of `spreads`: standard deviations with their intervals, and the binomial's as a dashed line."""
+    """Draw rows of `spreads`: standard deviations with intervals, and the binomial ones as a dashed line."""
     if not len(rows):
         return ax
     count = f"{rows['images'].iloc[0]:,} test images"
@@ -230,10 +230,10 @@ def spread_line(ax: Axes, rows: pd.DataFrame, look: dict) -> Axes:
 
 
 def spreads(runs: pd.DataFrame, column: str, images: str) -> pd.DataFrame:
-    """Return by size, in points: sd of `column` with its 95 % interval, and √(p (1 - p) / images).
+    """Return by size, in percentage points: sd of `column`, its 95 % interval, and √(p (1 - p) / images).
 
-    The interval is that of k normal values, (k - 1) s² / χ². Where there are several draws it counts these: runs of one
-    draw are not independent. Sizes with one run, or none that differ, are left out.
+    The interval is that of k normal values, (k - 1) s² / χ². With several draws, k is the number of draws, because
+    runs of one draw are not independent. Sizes with one run, or without differences, are omitted.
     """
     groups = runs.groupby("n")[column]
     k, sd, p = runs.groupby("n")[unit_of(runs)].nunique(), groups.std(ddof=1), groups.mean()

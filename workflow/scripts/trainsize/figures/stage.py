@@ -1,6 +1,6 @@
-"""The figures stage. Every drawing function takes the axes it draws on and returns them.
+"""The figures stage: draws each of a study's figures by the function of its kind.
 
-What a study draws is chosen in `figures_kinds`; the functions below turn the study's tables into a figure of a kind.
+`kinds` decides which figures a study has. Functions that draw on axes take the axes and return them.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ matplotlib.use("agg")
 def draw_figures(settings: dict, results: Path, dataset: Path) -> None:
     """Draw each of `settings["figures"]` (`Study.figure_settings()`) from the tables under `results`, as PNG and PDF.
 
-    `dataset` is the folder of the prepared data set. Surfaces are also written as a page to turn, `surface.html`.
+    `dataset` is the folder of the prepared data set. Surfaces are also written as an interactive page, `surface.html`.
     """
     tables = Tables(settings, results, dataset)
     with plt.rc_context(fname=STYLE):

@@ -1,4 +1,4 @@
-"""The surface of a metric over size and update as a page that a person can turn, with plotly."""
+"""The interactive page with the surfaces of metrics over size and update, drawn with plotly."""
 
 from html import escape
 from itertools import product
@@ -14,7 +14,7 @@ from trainsize.figures.source import Tables
 from trainsize.figures.training import SPLITS, surface_means
 from trainsize.runs.metrics import METRICS
 
-# plotly's button that uploads the chart is left out: the page asks nothing of the network.
+# Without plotly's button that uploads the chart: the page makes no network requests.
 CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 PAGE = """<!doctype html>
 <html lang="en">
@@ -32,15 +32,15 @@ PAGE = """<!doctype html>
 
 
 def write_surfaces(tables: Tables, metrics: list[str], title: str, page: Path) -> None:
-    """Write the page with a surface for every model, metric and training or test images, chosen from a menu.
+    """Write the page with a surface for every model, metric and split (training or test), chosen from a menu.
 
-    A model with finished runs of one size alone has none. The page holds plotly's own program and needs no network.
+    A model with finished runs of only one size has none. The page includes plotly and works offline.
     """
     figure = go.Figure()
     choices = []
     for model, metric, split in product(tables.models, metrics, ("test", "train")):
         means = surface_means(tables.history, model, split, metric)
-        if means.index.unique("n").size > 1:  # a surface has a width
+        if means.index.unique("n").size > 1:  # a surface needs at least two sizes
             label = METRICS[metric].label
             scale, unit = (100, f"{label} (%)") if METRICS[metric].is_share else (1, label)
             figure.add_trace(surface_of(means * scale, unit, visible=not choices))
@@ -57,18 +57,18 @@ def write_surfaces(tables: Tables, metrics: list[str], title: str, page: Path) -
 
 
 def surface_of(means: pd.Series, unit: str, visible: bool) -> go.Surface:
-    """Return the surface of `means`, indexed by size and update; sizes may have checkpoints of their own."""
+    """Return the surface of `means`, indexed by size and update. Sizes may have different checkpoints."""
     lines = [line for _, line in means.groupby(level="n")]
     longest = max(map(len, lines))
     sizes, steps, values = (np.full((len(lines), longest), np.nan) for _ in range(3))
     for row, line in enumerate(lines):
         sizes[row] = np.log10(line.index[0][0])
-        steps[row] = line.index[-1][1]  # a row that ends early stays where it ends
+        steps[row] = line.index[-1][1]  # a row that ends early is padded with its last update
         steps[row, : len(line)], values[row, : len(line)] = line.index.get_level_values("step"), line
-    told = "%{customdata:,} images, %{x:,} updates<br>" + unit + ": %{z:.4g}<extra></extra>"
+    hover = "%{customdata:,} images, %{x:,} updates<br>" + unit + ": %{z:.4g}<extra></extra>"
     images = np.round(10**sizes).astype(int)
     shades = {"colorscale": "Cividis", "colorbar": {"title": {"text": unit}}}
-    return go.Surface(x=steps, y=sizes, z=values, customdata=images, hovertemplate=told, visible=visible, **shades)
+    return go.Surface(x=steps, y=sizes, z=values, customdata=images, hovertemplate=hover, visible=visible, **shades)
 
 
 def _layout(title: str, choices: list[tuple]) -> dict:
@@ -84,9 +84,9 @@ def _layout(title: str, choices: list[tuple]) -> dict:
         {
             "label": label,
             "method": "update",
-            "args": [{"visible": [i == place for i in range(len(choices))]}, scene(unit, sizes)],
+            "args": [{"visible": [i == position for i in range(len(choices))]}, scene(unit, sizes)],
         }
-        for place, (label, unit, sizes) in enumerate(choices)
+        for position, (label, unit, sizes) in enumerate(choices)
     ]
     first = scene(*choices[0][1:]) if choices else {}
     axes = {
@@ -100,9 +100,9 @@ def _layout(title: str, choices: list[tuple]) -> dict:
         "camera": {"eye": {"x": -1.5, "y": -1.5, "z": 1}},
     }
     menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    told = title if choices else f"{title}: no model with finished runs of two sizes"
+    heading = title if choices else f"{title}: no model with finished runs of two sizes"
     return {
-        "title": {"text": escape(told), "y": 0.98, "yanchor": "top"},
+        "title": {"text": escape(heading), "y": 0.98, "yanchor": "top"},
         "scene": axes,
         "updatemenus": [menu] if len(buttons) > 1 else [],
         "margin": {"l": 0, "r": 0, "t": 110, "b": 20},

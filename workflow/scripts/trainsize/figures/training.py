@@ -1,4 +1,4 @@
-"""Figures of what happens during training."""
+"""Figures of metrics during training."""
 
 import numpy as np
 import pandas as pd
@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from trainsize.common.errors import counted
+from trainsize.common.errors import plural
 from trainsize.figures.axes import (
     SIZE,
     colours,
     empty,
-    firsts,
+    first_panels,
     metric_axis,
     panels,
     per_cent,
@@ -29,11 +29,11 @@ from trainsize.runs.budget import total_updates
 from trainsize.runs.metrics import METRICS
 
 SPLITS = {"train": "training images", "validation": "validation images", "test": "test images"}
-TITLE = {"x": 0.01, "ha": "left", "fontsize": 9, "fontweight": "bold"}  # of a figure
+TITLE = {"x": 0.01, "ha": "left", "fontsize": 9, "fontweight": "bold"}  # of the title of a whole figure
 
 
 def history(tables: Tables, metric: str) -> Figure:
-    """Draw the test metric over the updates, the mean of the runs of each size, a panel per model."""
+    """Draw the test metric over the updates: the mean of the runs of each size, one panel per model."""
     rows = tables.history[tables.history["split"] == "test"]
     figure, axes = panels(len(tables.models))
     sizes = sorted(rows["n"].unique())
@@ -44,7 +44,7 @@ def history(tables: Tables, metric: str) -> Figure:
             by_size(ax, means, sizes)
         else:
             empty(ax, "no finished run")
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         metric_axis(ax, metric, "test")
     if sizes:
         size_bar(figure, axes, sizes)
@@ -52,7 +52,7 @@ def history(tables: Tables, metric: str) -> Figure:
 
 
 def by_size(ax: Axes, means: pd.Series, sizes: list[int]) -> Axes:
-    """Draw a line over the updates per size; `means` are indexed by size and update."""
+    """Draw one line over the updates per size. `means` are indexed by size and update."""
     norm, shades = size_colours(sizes)
     for n, line in means.groupby(level="n"):
         steps = line.index.get_level_values("step")
@@ -61,19 +61,19 @@ def by_size(ax: Axes, means: pd.Series, sizes: list[int]) -> Axes:
 
 
 def surface(tables: Tables, metric: str) -> Figure:
-    """Draw the metric over size and update as a map: a column per model, training above test images."""
+    """Draw the metric over size and update as a map: one column per model, training above test images."""
     figure, axes = panels(2 * len(tables.models), height=2.6, columns=len(tables.models), share=False)
     rows = tables.history[tables.history["split"].isin(("train", "test"))]
     norm = Normalize(rows[metric].min(), rows[metric].max())
-    places = [(split, model) for split in ("train", "test") for model in tables.models]
-    for ax, (split, model) in zip(axes, places, strict=True):
+    contents = [(split, model) for split in ("train", "test") for model in tables.models]
+    for ax, (split, model) in zip(axes, contents, strict=True):
         means = surface_means(rows, model, split, metric)
         ax.set_title(f"{model}: {SPLITS[split]}")
         if len(means):
             surface_map(ax, means, norm)
         else:
             empty(ax, "no finished run")
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         ax.set_ylabel(SIZE)
     if len(rows):
         bar = figure.colorbar(ScalarMappable(norm, "cividis"), ax=axes, label=METRICS[metric].label, aspect=30)
@@ -88,7 +88,7 @@ def surface_means(history: pd.DataFrame, model: str, split: str, metric: str) ->
 
 
 def surface_map(ax: Axes, means: pd.Series, norm: Normalize) -> Axes:
-    """Draw `means` (by size and update) as a map; a row per size, coloured up to each of its checkpoints."""
+    """Draw `means` (by size and update) as a map with one row per size, divided at its checkpoints."""
     sizes = sorted(means.index.unique("n"))
     middles = np.log(sizes)
     step = np.diff(middles).min() if len(sizes) > 1 else 0.7
@@ -106,7 +106,7 @@ def surface_map(ax: Axes, means: pd.Series, norm: Normalize) -> Axes:
 
 
 def training(tables: Tables, metric: str, model: str) -> Figure:
-    """Draw a model's runs during training, a panel per size: the training images and those held out."""
+    """Draw a model's runs during training, on training and on held-out images, one panel per size."""
     rows = tables.history[tables.history["model"] == model]
     runs = tables.runs[tables.runs["model"] == model]
     sizes = sorted(runs["n"].unique())
@@ -125,9 +125,9 @@ def training(tables: Tables, metric: str, model: str) -> Figure:
         if recipe["restart"]:
             total = total_updates(budget, tables.trained_on(model, n), recipe["batch_size"])
             ax.axvline(round(recipe["restart"]["at"] * total), color="0.2", linestyle=":", linewidth=1.2)
-        ax.set_title(f"n = {n:,} ({counted(len(of_size))})")
+        ax.set_title(f"n = {n:,} ({plural(len(of_size))})")
         updates_axis(ax)
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         metric_axis(ax, metric)
     figure.suptitle(model, **TITLE)
     figure.legend(handles=_training_legend(looks, runs, recipe), loc="outside lower left", ncols=min(5, 1 + len(sizes)))
@@ -135,12 +135,12 @@ def training(tables: Tables, metric: str, model: str) -> Figure:
 
 
 def held_out_split(history: pd.DataFrame) -> str:
-    """Return the split that shows how a model does on images it is not trained on: validation where there is one."""
+    """Return the split of images that a model is not trained on: validation if there is one, else test."""
     return "validation" if (history["split"] == "validation").any() else "test"
 
 
 def run_lines(ax: Axes, rows: pd.DataFrame, metric: str, look: dict) -> Axes:
-    """Draw each run as a thin line and, where there are several, their mean as a thick one."""
+    """Draw each run as a thin line and, if there are several, their mean as a thick one."""
     several = rows.groupby(["draw", "seed"]).ngroups > 1
     for _, run in rows.groupby(["draw", "seed"]):
         ax.plot(run["step"], run[metric], marker="", linewidth=0.6 if several else 1.6, alpha=0.5, **look)
@@ -151,7 +151,7 @@ def run_lines(ax: Axes, rows: pd.DataFrame, metric: str, look: dict) -> Axes:
 
 
 def mark_selected(ax: Axes, rows: pd.DataFrame, runs: pd.DataFrame, metric: str, selection: dict) -> Axes:
-    """Mark where each run was stopped early and, where a recipe selects one, which checkpoint counts."""
+    """Mark early stops and, if the recipe selects a checkpoint, the selected one of each run."""
     keys = ["draw", "seed"]
     ends = rows.merge(runs[[*keys, "selected_step", "updates", "stopped"]], on=keys)
     chosen = ends[(ends["step"] == ends["selected_step"]) & (selection["name"] != "last")]
@@ -173,13 +173,13 @@ def _training_legend(looks: dict[str, dict], runs: pd.DataFrame, recipe: dict) -
 
 
 def margins(tables: Tables, model: str) -> Figure:
-    """Draw the mean margins of right and wrong predictions, on the training images above those held out."""
+    """Draw the mean margins of right and wrong predictions, on training images above held-out images."""
     rows = tables.history[tables.history["model"] == model]
     held_out = held_out_split(rows)
     figure, axes = panels(4, height=2.5, columns=2)
     sizes = sorted(rows["n"].unique())
-    places = [(split, name) for split in ("train", held_out) for name in ("correct", "wrong")]
-    for ax, (split, name) in zip(axes, places, strict=True):
+    contents = [(split, name) for split in ("train", held_out) for name in ("correct", "wrong")]
+    for ax, (split, name) in zip(axes, contents, strict=True):
         means = run_means(rows[rows["split"] == split], f"margin_{name}").dropna()
         ax.set_title(f"{'right' if name == 'correct' else 'wrong'} predictions, {SPLITS[split]}")
         if len(means):
@@ -188,7 +188,7 @@ def margins(tables: Tables, model: str) -> Figure:
             ax.set_xlim(0, 1.02 * rows["step"].max())
         else:
             empty(ax, "none" if len(rows) else "no finished run")
-    for ax in firsts(axes):
+    for ax in first_panels(axes):
         ax.set_ylabel("mean margin (C1 - C2)/C1")
     figure.suptitle(f"{model} ({runs_per_size(tables.runs[tables.runs['model'] == model])})", **TITLE)
     if sizes:

@@ -1,1 +1,1 @@
-"""How jobs run: logs, locks, progress, SLURM. Determines no result."""
+"""How jobs run: logs, locks, progress and SLURM. Nothing here changes a result."""

@@ -1,4 +1,4 @@
-"""What a run says while it trains: a line in the log at each checkpoint, and a bar on the terminal."""
+"""The progress of a run: a line in the log at each evaluation, and a bar on the terminal."""
 
 import os
 
@@ -6,23 +6,23 @@ WIDTH = 24  # of the bar, characters
 
 
 class Terminal:
-    """The terminal that the command was called from, if it was: standard output goes to the log."""
+    """The terminal that the command was called from, if any. Standard output goes to the log."""
 
     descriptor: int | None = None
 
     @classmethod
-    def found(cls, descriptor: int) -> None:
+    def attach(cls, descriptor: int) -> None:
         cls.descriptor = descriptor if os.isatty(descriptor) else None
 
     @classmethod
     def show(cls, line: str) -> None:
-        """Write `line` over the one shown before."""
+        """Write `line` over the previous one."""
         if cls.descriptor is not None:
             os.write(cls.descriptor, f"\r\x1b[K{line}".encode())
 
 
-def tell(history: list[dict], step: int, total: int, seconds: dict[str, float]) -> None:
-    """Say how far a run is: the newest scores on the test images, its speed and the time left."""
+def report_progress(history: list[dict], step: int, total: int, seconds: dict[str, float]) -> None:
+    """Report the latest scores on the test images, the speed and the time left (`seconds` by activity, so far)."""
     test = next(row for row in reversed(history) if row["split"] == "test")
     rate = test["samples_seen"] / seconds["train"]
     left = (seconds["train"] + seconds["evaluate"]) * (total - step) / step

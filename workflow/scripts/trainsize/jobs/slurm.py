@@ -1,6 +1,6 @@
-"""What SLURM's commands say: of the job a process runs in, of other jobs, and of the limits of a partition.
+"""Questions to SLURM: about the job a process runs in, other jobs, and the limits of a partition.
 
-Where there is no SLURM, or it does not reply in time, the answer is None or empty.
+Without SLURM, or if it does not reply in time, the answer is None or empty.
 """
 
 import getpass
@@ -8,13 +8,13 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-PATIENCE = 20  # seconds
+TIMEOUT = 20  # seconds to wait for a command of SLURM
 
 
 def ask(*command: str) -> str | None:
-    """Return what a command of SLURM prints, or None where it is missing, fails or does not answer."""
+    """Return the output of a command of SLURM, or None if it is missing, fails or does not reply."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -30,25 +30,25 @@ def own_job() -> str | None:
 
 
 def seconds_left() -> float | None:
-    """Return the seconds until SLURM ends the job that this process runs in, or None."""
+    """Return the seconds until SLURM ends the job that this process runs in; None outside a job or without a limit."""
     job = own_job()
     return job and parse_time(ask("squeue", "--noheader", "--job", job, "--format", "%L"))
 
 
 def state(job: str) -> str:
-    """Return the state of a job, running or over, as SLURM names it (NODE_FAIL); empty where it knows none."""
+    """Return SLURM's name for the state of a running or ended job, such as NODE_FAIL; "" for an unknown job."""
     known = ask("squeue", "--noheader", "--states", "all", "--job", job, "--format", "%T")
     known = known or ask("sacct", "--allocations", "--noheader", "--parsable2", "--job", job, "--format", "State")
     return known.split()[0] if known else ""
 
 
 def is_over(job: str) -> bool:
-    """Tell whether SLURM says that a job has ended; False while it does not say."""
+    """Return whether a job has ended according to SLURM; False if SLURM does not know."""
     return state(job) not in ("", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING")
 
 
 def parse_time(text: str | None) -> float | None:
-    """Return the seconds of a time as SLURM writes it ("12:30", "2-03:00:00"), or None if it is none or unlimited."""
+    """Return the seconds of a time in SLURM's format ("12:30", "2-03:00:00"); None if there is none or no limit."""
     days, _, clock = (text or "").rpartition("-")
     try:
         parts = [int(part) for part in clock.split(":")]
@@ -63,7 +63,7 @@ def parse_time(text: str | None) -> float | None:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a partition, an account and a quality of service allow; None where they set no limit."""
+    """The limits of a partition, an account and a quality of service (QOS) together; None where they set none."""
 
     partition: str
     minutes: float | None
@@ -72,12 +72,12 @@ class Limits:
 
 
 def limits(partition: str | None, account: str | None = None, qos: str | None = None) -> Limits | None:
-    """Return the limits of jobs in `partition`, by default the cluster's default one; None without such a partition."""
+    """Return the limits of jobs in `partition` (default: the cluster's default); None if there is no such partition."""
     rows = [line.split("|") for line in (ask("sinfo", "--noheader", "--format", "%R|%P|%l") or "").splitlines()]
-    found = [row for row in rows if row[0] == partition or (not partition and row[1].endswith("*"))]
-    if not found:
+    matching = [row for row in rows if row[0] == partition or (not partition and row[1].endswith("*"))]
+    if not matching:
         return None
-    name, _, time = found[0]
+    name, _, time = matching[0]
     own = _accounting("assoc", f"user={user()}", "Account,MaxWall,MaxJobs,MaxSubmit,DefaultQOS")
     own = [row for row in own if account is None or row["Account"] == account]
     names = {qos} if qos else {row["DefaultQOS"] or "normal" for row in own}
@@ -92,7 +92,7 @@ def limits(partition: str | None, account: str | None = None, qos: str | None = 
 
 
 def _accounting(what: str, of: str, columns: str) -> list[dict[str, str]]:
-    """Return the rows that the accounting database shows, none where there is no database."""
+    """Return rows of the accounting database; none if there is no database."""
     where = ["where", of] if of else []
     printed = ask("sacctmgr", "--noheader", "--parsable2", "show", what, *where, f"format={columns}")
     return [dict(zip(columns.split(","), line.split("|"), strict=True)) for line in (printed or "").splitlines()]

@@ -1,4 +1,4 @@
-"""A prepared data set copied to a node's own disk, for jobs that read it there instead of on the shared file system."""
+"""Copies of a prepared data set on a compute node's own disk, which is faster than the shared file system."""
 
 import os
 import shutil
@@ -11,15 +11,15 @@ VARIABLE = "TRAINSIZE_LOCAL_DATA"
 
 
 def staged(dataset: Path) -> Path:
-    """Return the folder to read the data set from: a copy below the folder that $TRAINSIZE_LOCAL_DATA names, or itself.
+    """Return the folder to read the data set from: a copy below $TRAINSIZE_LOCAL_DATA, or `dataset` itself.
 
-    The copy is named by the data set's content and appears whole, so that jobs of one node share it. Where it cannot be
-    made, because that disk is full for one, the data set is read where it is.
+    The copy's name contains the hash of the data set's content, and it appears complete or not at all, so the jobs of a
+    node can share it. If it cannot be made, for example because that disk is full, `dataset` is used directly.
     """
-    place = os.path.expandvars(os.environ.get(VARIABLE, ""))
-    if not place:
+    local = os.path.expandvars(os.environ.get(VARIABLE, ""))
+    if not local:
         return dataset
-    copy = Path(place) / f"{dataset.name}-{read_json(dataset / 'manifest.json')['content'][:16]}"
+    copy = Path(local) / f"{dataset.name}-{read_json(dataset / 'manifest.json')['content'][:16]}"
     if copy.exists():
         return copy
     try:
@@ -30,7 +30,7 @@ def staged(dataset: Path) -> Path:
             partial.rename(copy)
     except OSError as error:
         if not copy.exists():  # else another job was faster
-            print(f"no copy in {copy.parent} ({error}): reading {dataset}", flush=True)
+            print(f"cannot copy the data set to {copy.parent} ({error}); reading {dataset} directly", flush=True)
             return dataset
     print(f"data set copied to {copy}", flush=True)
     return copy

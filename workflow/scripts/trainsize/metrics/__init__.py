@@ -1,1 +1,1 @@
-"""The stage metrics: the runs of a study in a few tables; and which metrics there are."""
+"""The stage metrics: the runs of a study in a few tables."""

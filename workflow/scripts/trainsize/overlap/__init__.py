@@ -1,1 +1,1 @@
-"""The stage overlap: how many images subsets share, beside what chance gives."""
+"""The overlap stage: counts the images that subsets share and compares them with chance."""

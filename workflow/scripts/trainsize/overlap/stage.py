@@ -1,4 +1,4 @@
-"""The overlap stage: how many images every two subsets of a study share, beside what chance gives."""
+"""The overlap stage: counts the images shared by every pair of a study's subsets and compares them with chance."""
 
 from collections.abc import Iterable, Iterator
 from itertools import combinations
@@ -9,20 +9,20 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from trainsize.common.files import whole
-from trainsize.common.tables import WRITING, placed, write_table
+from trainsize.common.files import atomic_write
+from trainsize.common.tables import PARQUET_OPTIONS, with_file_metadata, write_table
 from trainsize.overlap.chance import expected_largest_share, moments, p_value
 from trainsize.overlap.tables import OVERLAP, OVERLAP_CLASSES
 from trainsize.subsets.stage import read_rows
 
-# Chance of flagging any pair of a study whose draws are independent (Bonferroni).
+# Probability of flagging any pair of a study with independent draws (Bonferroni).
 FAMILY_ERROR = 0.01
 _ROWS_AT_A_TIME = 200_000
 Key = tuple[int, int]
 
 
 class Members:
-    """Sets of images as bits, ordered by class: common images per class are the ones in the AND of two bit strings."""
+    """Sets of images as bit strings, ordered by class: the AND of two strings marks the shared images."""
 
     def __init__(self, labels: np.ndarray):
         self.labels = np.asarray(labels)
@@ -43,14 +43,14 @@ class Members:
         return np.packbits(bits)
 
     def count(self, packed: np.ndarray) -> np.ndarray:
-        """Return how many images of each class that occurs a set holds."""
+        """Return a set's number of images in each class that has images."""
         return np.add.reduceat(np.bitwise_count(packed), self._starts, dtype=np.int64)
 
 
 def overlaps(subsets: dict[Key, np.ndarray], labels: np.ndarray) -> Iterator[tuple[dict, dict]]:
-    """Yield the row of the overlap table, `dependent` still missing, and the columns of its classes for every pair.
+    """Yield for every pair its row of the overlap table, without `dependent`, and the columns of its classes.
 
-    `subsets` are {(n, draw): row indices}; `labels` are of all rows.
+    `subsets` are {(n, draw): row indices}; `labels` are those of all rows.
     """
     members = Members(labels)
     totals = members.totals[members.classes]
@@ -64,35 +64,35 @@ def overlaps(subsets: dict[Key, np.ndarray], labels: np.ndarray) -> Iterator[tup
         share = np.divide(common, a, out=np.full(len(a), np.nan), where=a > 0)
         classes = {"label": members.classes, "total": totals, "count_a": a, "count_b": b, "common": common}
         yield (
-            {**pair, **_whole_pair(common, a, b, totals)},
+            {**pair, **_all_classes(common, a, b, totals)},
             {**pair, **classes, "share": share, "expected": mean, "sd": np.sqrt(variance)},
         )
 
 
-def _whole_pair(common: np.ndarray, a: np.ndarray, b: np.ndarray, totals: np.ndarray) -> dict:
+def _all_classes(common: np.ndarray, a: np.ndarray, b: np.ndarray, totals: np.ndarray) -> dict:
     mean, variance = (float(moment.sum()) for moment in moments(a, b, totals))
-    found, sd = int(common.sum()), np.sqrt(variance)
+    shared, sd = int(common.sum()), np.sqrt(variance)
     return {
-        "common": found,
-        "share_a": found / a.sum(),
-        "share_b": found / b.sum(),
+        "common": shared,
+        "share_a": shared / a.sum(),
+        "share_b": shared / b.sum(),
         "expected": mean,
         "sd": sd,
-        "z": (found - mean) / sd if sd > 0 else None,
-        "p": p_value(found, a, b, totals),
+        "z": (shared - mean) / sd if sd > 0 else None,
+        "p": p_value(shared, a, b, totals),
         "largest_class_share": (common[a > 0] / a[a > 0]).max(),
         "expected_largest_class_share": expected_largest_share(a, b, totals),
     }
 
 
 def write_overlap(keys: Iterable[Key], labels: np.ndarray, results: Path) -> None:
-    """Write the overlap of the training images of every two subsets, which are given as (n, draw), in two tables."""
+    """Write two tables with the shared training images of every pair of subsets, given as (n, draw)."""
     subsets = {key: read_rows(results / "subsets", *key)["train"] for key in keys}
     folder, rows = results / "overlap", []
     path = folder / "overlap_classes.parquet"
     with (
-        whole(path) as partial,
-        parquet.ParquetWriter(partial, placed(OVERLAP_CLASSES.schema, path), **WRITING) as writer,
+        atomic_write(path) as partial,
+        parquet.ParquetWriter(partial, with_file_metadata(OVERLAP_CLASSES.schema, path), **PARQUET_OPTIONS) as writer,
     ):
         waiting: list[dict] = []
         for row, classes in overlaps(subsets, labels):
@@ -105,7 +105,7 @@ def write_overlap(keys: Iterable[Key], labels: np.ndarray, results: Path) -> Non
 
 
 def _flush(writer: parquet.ParquetWriter, waiting: list[dict]) -> None:
-    """Write the rows of `waiting` pairs, whose columns are numbers of the pair or arrays over its classes."""
+    """Write the rows of the `waiting` pairs, whose columns are scalars or arrays over the classes."""
     if waiting:
         length = len(waiting[0]["label"])
         columns = {
@@ -117,6 +117,6 @@ def _flush(writer: parquet.ParquetWriter, waiting: list[dict]) -> None:
 
 
 def overlap_table(rows: list[dict]) -> pd.DataFrame:
-    """Return the rows of all pairs as the overlap table, with the flag that needs their number."""
+    """Return the rows of all pairs as the overlap table, with `dependent`, which needs the number of pairs."""
     table = pd.DataFrame(rows, columns=[name for name in OVERLAP.schema.names if name != "dependent"])
     return table.assign(dependent=table["p"] * len(table) < FAMILY_ERROR)

@@ -3,28 +3,31 @@
 from trainsize.common.tables import FLAG, INT, REAL, Column, Table
 
 _PAIR = (
-    Column("n_a", INT, "size of the first", "images"),
-    Column("draw_a", INT, "draw of the first"),
-    Column("n_b", INT, "size of the second", "images"),
-    Column("draw_b", INT, "draw of the second"),
+    Column("n_a", INT, "size of the first subset", "images"),
+    Column("draw_a", INT, "draw of the first subset"),
+    Column("n_b", INT, "size of the second subset", "images"),
+    Column("draw_b", INT, "draw of the second subset"),
 )
 OVERLAP = Table(
     "overlap/overlap.parquet",
     "a pair of subsets",
     (
         *_PAIR,
-        Column("common", INT, "images in both", "images"),
-        Column("share_a", REAL, "common images as a share of the first", "fraction"),
-        Column("share_b", REAL, "common images as a share of the second", "fraction"),
-        Column("expected", REAL, "common images if the two were drawn independently with these class counts", "images"),
-        Column("sd", REAL, "standard deviation of that number under independence", "images"),
-        Column("z", REAL, "(common - expected) / sd; empty where chance leaves no room"),
-        Column("p", REAL, "two-sided p-value of the common images under independence"),
+        Column("common", INT, "images in both subsets", "images"),
+        Column("share_a", REAL, "common images as a share of the first subset", "fraction"),
+        Column("share_b", REAL, "common images as a share of the second subset", "fraction"),
+        Column("expected", REAL, "expected common images for independent draws with these class counts", "images"),
+        Column("sd", REAL, "standard deviation of the common images for independent draws", "images"),
+        Column("z", REAL, "(common - expected) / sd; empty if sd is 0"),
+        Column("p", REAL, "two-sided p-value of the common images for independent draws"),
+        Column("dependent", FLAG, "whether the draws are not independent: p times the number of pairs is below 0.01"),
         Column(
-            "dependent", FLAG, "whether independent draws do not give this: p times the number of pairs is below 0.01"
+            "largest_class_share",
+            REAL,
+            "largest share of a class's images in common, over the classes of the first subset",
+            "fraction",
         ),
-        Column("largest_class_share", REAL, "the largest over the classes of the share in common", "fraction"),
-        Column("expected_largest_class_share", REAL, "its expectation under independence", "fraction"),
+        Column("expected_largest_class_share", REAL, "expected largest_class_share for independent draws", "fraction"),
     ),
 )
 OVERLAP_CLASSES = Table(
@@ -32,13 +35,13 @@ OVERLAP_CLASSES = Table(
     "a class of a pair of subsets",
     (
         *_PAIR,
-        Column("label", INT, "the class, from 0"),
-        Column("total", INT, "its training images in the data set", "images"),
-        Column("count_a", INT, "those in the first", "images"),
-        Column("count_b", INT, "those in the second", "images"),
-        Column("common", INT, "those in both", "images"),
-        Column("share", REAL, "common images as a share of the first's in this class", "fraction"),
-        Column("expected", REAL, "common images under independence", "images"),
-        Column("sd", REAL, "standard deviation of that number", "images"),
+        Column("label", INT, "class, from 0"),
+        Column("total", INT, "training images of the class in the data set", "images"),
+        Column("count_a", INT, "images of the class in the first subset", "images"),
+        Column("count_b", INT, "images of the class in the second subset", "images"),
+        Column("common", INT, "images of the class in both", "images"),
+        Column("share", REAL, "common images as a share of the first subset's images of this class", "fraction"),
+        Column("expected", REAL, "expected common images for independent draws", "images"),
+        Column("sd", REAL, "standard deviation of the common images for independent draws", "images"),
     ),
 )

@@ -1,7 +1,7 @@
-"""What a run costs: its work, the rates that turn work into seconds, and the run time a job asks a cluster for.
+"""What a run costs: its work, the rates that turn work into seconds, and the run time that a job requests.
 
-Imports nothing heavy: the Snakefile asks it for every training job. Rates come from the runs that are recorded; of a
-model that has none they are assumed, from its floating-point operations, which only PyTorch can count.
+Imports nothing heavy: the Snakefile calls it for every training job. Rates come from recorded runs. For a model without
+any they are assumed, from its floating-point operations, which only PyTorch can count.
 """
 
 import json
@@ -17,19 +17,19 @@ from trainsize.study.records import read_records
 from trainsize.study.study import Study
 
 START_SECONDS = 30.0  # of a job: Snakemake twice, Python, PyTorch and the images, from a shared file system
-FEWEST_MINUTES = 5  # that a job asks for: below that, a slow start decides
-MISTAKE = 65  # exit status of a count that the study file stops: BSD's EX_DATAERR
+FEWEST_MINUTES = 5  # that a job requests: in less time, a slow start dominates
+MISTAKE = 65  # exit status of a count that fails because of the study file: BSD's EX_DATAERR
 
 
 def device_of(settings: dict) -> str:
-    """Return the device on which runs are expected with config.yaml's settings: "cuda" or "cpu"."""
+    """Return the device that runs are expected to use with config.yaml's settings: "cuda" or "cpu"."""
     return "cuda" if settings["gpus"] or settings["device"] == "cuda" else "cpu"
 
 
 class Estimates:
-    """What the runs of a study cost on a device ("cuda" or "cpu"), from the records under `results`.
+    """The cost of a study's runs on a device ("cuda" or "cpu"), from the records under `results`.
 
-    Operations of models that nobody has run are counted once and kept in `results/{study}/operations.json`.
+    The operations of models without runs are counted once and kept in `results/{study}/operations.json`.
     """
 
     def __init__(self, study: Study, results: Path, device: str):
@@ -39,7 +39,7 @@ class Estimates:
         self.settings = {model: settings_hash(study.run_settings(model)) for model in study.models}
         self.same = {model: [] for model in study.models}
         for run, record in self.records.items():
-            if record.get("settings_hash") == self.settings[run.model]:
+            if record.settings_hash == self.settings[run.model]:
                 self.same[run.model].append(record)
         self.operations = self._known_operations()
 
@@ -50,16 +50,16 @@ class Estimates:
         except (OSError, ValueError):
             counted = {}
         known = {m: counted[settings] for m, settings in self.settings.items() if settings in counted}
-        return known | {model: records[0]["flops_per_image"] for model, records in self.same.items() if records}
+        return known | {model: records[0].flops_per_image for model, records in self.same.items() if records}
 
     def uncounted(self) -> list[str]:
         return [model for model in self.study.models if model not in self.operations]
 
     def count(self) -> None:
-        """Count the operations of the models that lack them, on the networks themselves. Imports PyTorch.
+        """Count the operations of the models that lack them, by running their networks. Imports PyTorch.
 
-        Raises UserError for a network that cannot be made, does not fit the images, or lacks the layer whose units a
-        recipe compares.
+        Raises UserError for a network that cannot be built, does not fit the images, or lacks the layer that `neurons`
+        names.
         """
         from trainsize.training.architectures import build, flops_per_image
         from trainsize.training.neurons import check_layer
@@ -74,19 +74,19 @@ class Estimates:
                     check_layer(network, recipe["neurons"]["layer"], shape)
                 self.operations[model] = flops_per_image(network, shape)
             except UserError as error:
-                raise UserError(f"{self._place(model)}: {error}") from error
+                raise UserError(f"{self._key(model)}: {error}") from error
             except (RuntimeError, ValueError) as error:
                 size = f"{height} × {width} × {channels}"
-                raise UserError(f"{self._place(model)}: its network does not fit images of {size} ({error})") from error
+                raise UserError(f"{self._key(model)}: its network does not fit images of {size} ({error})") from error
         write_json(self.file, {self.settings[model]: count for model, count in self.operations.items()})
 
-    def _place(self, model: str) -> str:
-        """Return where the study file speaks of a model."""
+    def _key(self, model: str) -> str:
+        """Return the study file and the key of a model."""
         return f"studies/{self.study.name.partition('+')[0]}.yaml: models.{model}"
 
     @cached_property
     def rates(self) -> dict[str, Rates]:
-        """The rates of each model. A model whose operations are not counted is taken for one that has next to none."""
+        """The rates of each model. A model without an operation count is treated as having none."""
         return {
             model: recorded_rates(self.same[model], self.device)
             or assumed_rates(self.operations.get(model, 0), recipe["batch_size"], self.device)
@@ -102,12 +102,12 @@ class Estimates:
 
 
 def job_minutes(seconds: float, margin: float, attempt: int = 1, limit: float | None = None) -> int:
-    """Return the minutes that a job whose runs take `seconds` asks for, at most `limit`: more at each attempt."""
+    """Return the minutes that a job whose runs take `seconds` requests: more at each attempt, but at most `limit`."""
     minutes = max(FEWEST_MINUTES, math.ceil(attempt * margin * (START_SECONDS + seconds) / 60))
     return minutes if limit is None else max(1, min(minutes, math.floor(limit)))
 
 
 def job_megabytes(study: Study, memory: int) -> int:
-    """Return the memory a job asks for: `memory`, and twice the images, which are read and then moved to the device."""
+    """Return the megabytes that a job requests: `memory`, and twice the images, which are read and then copied."""
     dataset = study.dataset
     return memory + 2 * math.ceil((dataset.n_train + dataset.n_test) * math.prod(dataset.shape or (0,)) / 1e6)

@@ -1,4 +1,4 @@
-"""A plan: what a study still needs, and where it would run."""
+"""A plan: what a study still needs, and the machine that it would run on."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from trainsize.study.study import Study
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the runs are to be made: config.yaml's settings, how many jobs at once, and on a cluster its limits."""
+class Machine:
+    """The machine or cluster that the runs are trained on."""
 
-    settings: dict
-    jobs: int
-    retries: int = 0
-    limits: slurm.Limits | None = None
+    settings: dict  # config.yaml's, with every default
+    jobs: int  # at once
+    retries: int = 0  # of a failed job
+    limits: slurm.Limits | None = None  # of a cluster
 
     @property
     def limit(self) -> float | None:
@@ -29,18 +29,18 @@ class Place:
         return device_of(self.settings)
 
     def minutes(self, seconds: float) -> int | None:
-        """Return the run time that a job whose runs take `seconds` asks for."""
+        """Return the minutes that a job whose runs take `seconds` requests; None where no run time is requested."""
         margin = self.settings["time_margin"]
         return None if margin is None else job_minutes(seconds, margin, limit=self.limit)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`table` has a row per model and size (the columns of tables.PLAN), `warnings` what will not work as it stands."""
+    """What a study still needs, and what that costs on a machine."""
 
     study: Study
-    place: Place
-    table: pd.DataFrame
-    rates: dict[str, Rates]
+    machine: Machine
+    table: pd.DataFrame  # a row per model and size, with the columns of tables.PLAN
+    rates: dict[str, Rates]  # by model
     wall_hours: float
     warnings: list[str]

@@ -13,58 +13,59 @@ import pandas as pd
 from trainsize.common.errors import UserError
 from trainsize.common.files import read_json
 from trainsize.common.fingerprint import fingerprint
-from trainsize.common.places import ROOT
+from trainsize.common.paths import ROOT
 from trainsize.common.tables import write_table
 from trainsize.datasets.catalogue import Dataset
 from trainsize.jobs import slurm
 from trainsize.plan.estimates import START_SECONDS, Estimates
-from trainsize.plan.plan import Place, Plan
+from trainsize.plan.plan import Machine, Plan
 from trainsize.plan.rates import Rates, Work
 from trainsize.plan.tables import PLAN
 from trainsize.plan.text import as_json, as_tsv, describe
 from trainsize.plan.warnings import queue_warnings, time_warnings, twin_warnings
 from trainsize.runs.budget import checkpoints
+from trainsize.runs.record import Record
 from trainsize.runs.run import FILES, Run
 from trainsize.study.reader import load_study
 from trainsize.study.study import Study
 
-# Bytes of a run's files before one has been written: its predictions, and its history per checkpoint.
+# Bytes of a run's files, assumed until some are written: its predictions, and its history per checkpoint.
 ASSUMED_BYTES_PER_TEST_IMAGE, ASSUMED_BYTES_PER_CHECKPOINT = 30, 500
 
 
-def reason(record: dict | None, settings: str, code: str, data: str | None) -> str:
-    """Return why a run has to be trained, or nothing if it is finished; `data` is what `data_content` says."""
+def reason(record: Record | None, settings: str, code: str, data: str | None) -> str:
+    """Return why a run has to be trained, or nothing if it is finished; `data` is from `data_content`."""
     if record is None:
         return "missing"
-    if record.get("settings_hash") != settings:
+    if record.settings_hash != settings:
         return "settings changed"
-    if data is not None and record.get("dataset_content") != data:
+    if data is not None and record.dataset_content != data:
         return "data set changed"
-    return "code changed" if record.get("code") != code else ""
+    return "code changed" if record.code != code else ""
 
 
 def data_content(card: Dataset, results: Path) -> str | None:
-    """Return the content of the data set as it is prepared, and None where it is not.
+    """Return the content hash of the prepared data set, or None where it is not prepared.
 
-    Nothing ("") where it will be prepared again, because it has changed: then no run is of the present content. Raises
-    UserError for a damaged manifest.
+    The hash is empty where the data set has changed and will be prepared again: then every run has to be trained again.
+    Raises UserError for a damaged manifest.
     """
     path = results / "datasets" / card.name / "manifest.json"
     if not path.exists():
         return None
-    found = read_json(path)
-    prepared = (found["n_train"], found["n_test"], len(found["classes"]), found["shape"])
+    manifest = read_json(path)
+    prepared = (manifest["n_train"], manifest["n_test"], len(manifest["classes"]), manifest["shape"])
     stated = (card.n_train, card.n_test, len(card.classes), card.shape and list(card.shape))
-    return found["content"] if prepared == stated else ""
+    return manifest["content"] if prepared == stated else ""
 
 
-def make_plan(study: Study, results: Path, code: str, place: Place) -> Plan:
-    """Return what the study still needs with training code `code`, made at `place`."""
-    estimates = Estimates(study, results, place.device)
+def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
+    """Return what the study still needs on `machine`, with training code of the fingerprint `code`."""
+    estimates = Estimates(study, results, machine.device)
     if estimates.uncounted():
         estimates.count()
     data = data_content(study.dataset, results)
-    runs_per_job = min(place.settings["runs_per_job"], len(study.pairs))
+    runs_per_job = min(machine.settings["runs_per_job"], len(study.pairs))
     bytes_per_run = _bytes_per_run(study, results, estimates)
     rows, durations = [], []
     for model in study.models:
@@ -79,19 +80,19 @@ def make_plan(study: Study, results: Path, code: str, place: Place) -> Plan:
             counts = Counter(filter(None, reasons.values()))
             rates = estimates.rates[model]
             row = _row(model, n, len(reasons), counts, estimates.work(model, n), seconds, rates)
-            asked = place.minutes(runs_per_job * seconds)
-            rows.append(row | {"jobs": len(jobs), "job_minutes": asked, "bytes": counts.total() * bytes_per_run})
+            minutes = machine.minutes(runs_per_job * seconds)
+            rows.append(row | {"jobs": len(jobs), "job_minutes": minutes, "bytes": counts.total() * bytes_per_run})
     table = pd.DataFrame(rows)
     warnings = list(twin_warnings(study, estimates.settings))
-    if place.limit:
-        warnings += time_warnings(place, table, runs_per_job, estimates)
-    if place.limits:
-        warnings += queue_warnings(place.limits, min(place.jobs, int(table["jobs"].sum())))
-    return Plan(study, place, table, estimates.rates, _makespan(durations, place.jobs) / 3600, warnings)
+    if machine.limit:
+        warnings += time_warnings(machine, table, runs_per_job, estimates)
+    if machine.limits:
+        warnings += queue_warnings(machine.limits, min(machine.jobs, int(table["jobs"].sum())))
+    return Plan(study, machine, table, estimates.rates, _makespan(durations, machine.jobs) / 3600, warnings)
 
 
 def _jobs(reasons: list[str], runs_per_job: int) -> list[int]:
-    """Return how many runs are to be made by each job that has any; `reasons` has one for each run, in their order."""
+    """Return how many runs each job has to train, without jobs that have none; `reasons` has one per run, in order."""
     packed = (reasons[start : start + runs_per_job] for start in range(0, len(reasons), runs_per_job))
     return [count for count in (sum(map(bool, pack)) for pack in packed) if count]
 
@@ -118,9 +119,11 @@ def _row(model: str, n: int, runs: int, reasons: Counter, work: Work, seconds: f
 
 
 def _bytes_per_run(study: Study, results: Path, estimates: Estimates) -> int:
-    """Return the bytes that a run leaves on disk: the mean of some that are there, else an assumption."""
+    """Return the bytes that a run needs on disk: the mean of some recorded runs, else an assumption."""
     folders = [results / study.name / run.folder for run in list(estimates.records)[:20]]
-    sizes = [sum((folder / "state" / name).stat().st_size for name in FILES) for folder in folders if _is_whole(folder)]
+    sizes = [
+        sum((folder / "state" / name).stat().st_size for name in FILES) for folder in folders if _is_complete(folder)
+    ]
     if sizes:
         return round(sum(sizes) / len(sizes))
     points = max(
@@ -131,31 +134,33 @@ def _bytes_per_run(study: Study, results: Path, estimates: Estimates) -> int:
     return study.dataset.n_test * ASSUMED_BYTES_PER_TEST_IMAGE + points * ASSUMED_BYTES_PER_CHECKPOINT
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     return all((folder / "state" / name).exists() for name in FILES)
 
 
 def _makespan(durations: list[float], jobs: int) -> float:
-    """Return the seconds until the last job ends when `jobs` run at once and each next one starts where one ends."""
+    """Return the seconds until the last job ends, when `jobs` run at once and each job starts as soon as one ends."""
     ends = [0.0] * min(jobs, len(durations))
     for duration in durations:
         heapq.heapreplace(ends, ends[0] + duration)
     return max(ends, default=0.0)
 
 
-def plan_for(place: dict, results: Path, form: str = "text") -> None:
+def plan_for(options: dict, results: Path, form: str = "text") -> None:
     """Print the plan of a study and write it to `results/{study}/plan.parquet`.
 
-    `place` holds config.yaml's `settings` with every default, the `jobs` at once, the `retries` of a job, and `asked`:
-    what jobs ask a cluster for (slurm_partition, slurm_account, qos), or None where there is no cluster.
+    `options` holds config.yaml's `settings` with every default, the `jobs` at once, the `retries` of a job, and
+    `requested`: the resources that jobs request from a cluster (slurm_partition, slurm_account, qos), or None where
+    there is no cluster.
     """
-    settings, asked = place["settings"], place["asked"]
+    settings, requested = options["settings"], options["requested"]
     try:
         study = load_study(settings["study"], ROOT / "studies")
-        limits = asked and slurm.limits(*(asked.get(key) for key in ("slurm_partition", "slurm_account", "qos")))
-        plan = make_plan(
-            study, results, fingerprint("training"), Place(settings, place["jobs"], place["retries"], limits or None)
+        limits = requested and slurm.limits(
+            *(requested.get(key) for key in ("slurm_partition", "slurm_account", "qos"))
         )
+        machine = Machine(settings, options["jobs"], options["retries"], limits or None)
+        plan = make_plan(study, results, fingerprint("training"), machine)
     except UserError as error:
         sys.exit(str(error))
     write_table(results / study.name / "plan.parquet", PLAN, plan.table)

@@ -1,26 +1,26 @@
-"""A plan in words, as JSON and as a table."""
+"""A plan as text, as JSON and as a table."""
 
 import json
 from dataclasses import asdict
 
 import pandas as pd
 
-from trainsize.common.errors import counted
+from trainsize.common.errors import plural
 from trainsize.plan.estimates import START_SECONDS
 from trainsize.plan.plan import Plan
 
 
 def describe(plan: Plan) -> str:
-    """Return the plan as a person reads it."""
-    table, place = plan.table, plan.place
-    asks = place.settings["time_margin"] is not None
+    """Return the plan as text for people."""
+    table = plan.table
+    requests_time = plan.machine.settings["time_margin"] is not None
     lines = [f"{plan.study.name}: {plan.study.title}", ""]
     header = f"{'model':<16}{'n':>9}{'runs':>7}{'done':>7}{'to do':>7}{'updates':>13}{'images':>17}{'TFLOP':>13}"
-    header += f"{'time':>10}{'jobs':>7}" + (f"{'asks for':>10}" if asks else "") + "  why"
+    header += f"{'time':>10}{'jobs':>7}" + (f"{'requests':>10}" if requests_time else "") + "  why"
     lines += [header, "-" * len(header)]
     for row in table.itertuples():
-        asked = f"{duration(row.job_minutes / 60):>10}" if asks else ""
-        lines.append(f"{row.model:<16}{row.n:>9,}" + _counts(row) + asked + f"  {row.why}")
+        requested = f"{duration(row.job_minutes / 60):>10}" if requests_time else ""
+        lines.append(f"{row.model:<16}{row.n:>9,}" + _counts(row) + requested + f"  {row.why}")
     total = table.select_dtypes("number").sum()
     lines += ["-" * len(header), f"{'all':<25}" + _counts(total), ""]
     lines += [f"{model}: time from {rate.basis}" for model, rate in plan.rates.items()]
@@ -30,22 +30,22 @@ def describe(plan: Plan) -> str:
 
 
 def _costs(plan: Plan, total: pd.Series) -> list[str]:
-    """Return in words what the runs to do cost; nothing when there are none."""
+    """Return sentences about the cost of the remaining runs; none when all are finished."""
     if not total["to_do"]:
         return []
-    place = plan.place
+    machine = plan.machine
     gpus = plan.table["model"].map(lambda model: plan.study.models[model]["gpus"])
     hours, low, high = (_hours((plan.table[key] * gpus).sum()) for key in ("hours", "hours_low", "hours_high"))
-    what = f"{hours} {'GPU-hours' if place.settings['gpus'] else 'hours'} of training"
-    jobs = counted(int(total["jobs"]), "job")
-    at_once = f"{place.jobs} at once" if place.jobs > 1 else "one after another"
+    what = f"{hours} {'GPU-hours' if machine.settings['gpus'] else 'hours'} of training"
+    jobs = plural(int(total["jobs"]), "job")
+    at_once = f"{machine.jobs} at once" if machine.jobs > 1 else "one after another"
     lines = [
-        f"In all {what} (between {low} and {high}), in {jobs}; {size(total['bytes'])} on disk.",
-        f"With {at_once}, each starting in about {START_SECONDS:.0f} s: about {duration(plan.wall_hours)}.",
+        f"In total {what} (between {low} and {high}), in {jobs}; {size(total['bytes'])} on disk.",
+        f"Run {at_once}, each taking about {START_SECONDS:.0f} s to start: about {duration(plan.wall_hours)}.",
     ]
-    if place.limits:
-        limit = duration(place.limits.minutes / 60) if place.limits.minutes else "none"
-        lines.append(f"Partition {place.limits.partition}: time limit {limit}. Waiting in the queue is not counted.")
+    if machine.limits:
+        limit = duration(machine.limits.minutes / 60) if machine.limits.minutes else "none"
+        lines.append(f"Partition {machine.limits.partition}: time limit {limit}. Time in the queue is not counted.")
     return lines
 
 
@@ -61,7 +61,7 @@ def _hours(hours: float) -> str:
 
 
 def duration(hours: float) -> str:
-    """Return hours as a person says them: 12 s, 3.5 min, 2.1 h, 4.0 d."""
+    """Return hours in a readable unit: 12 s, 3.5 min, 2.1 h, 4.0 d."""
     for unit_hours, unit in ((24.0, "d"), (1.0, "h"), (1 / 60, "min")):
         if hours >= unit_hours:
             return f"{hours / unit_hours:.1f} {unit}"
@@ -69,7 +69,7 @@ def duration(hours: float) -> str:
 
 
 def size(count: float) -> str:
-    """Return bytes as a person says them."""
+    """Return bytes in a readable unit."""
     for power, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= power:
             return f"{count / power:.1f} {unit}"
@@ -83,9 +83,9 @@ def as_json(plan: Plan) -> str:
         "study": plan.study.name,
         "rows": rows,
         "rates": {model: asdict(rates) for model, rates in plan.rates.items()},
-        "jobs_at_once": plan.place.jobs,
+        "jobs_at_once": plan.machine.jobs,
         "wall_hours": plan.wall_hours,
-        "limits": plan.place.limits and asdict(plan.place.limits),
+        "limits": plan.machine.limits and asdict(plan.machine.limits),
         "warnings": plan.warnings,
     }
     return json.dumps(value, indent=1)

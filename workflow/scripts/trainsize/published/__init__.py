@@ -1,1 +1,1 @@
-"""What the published studies printed, and the forms in which they are run here."""
+"""What the published studies printed, and the versions in which they are run here."""

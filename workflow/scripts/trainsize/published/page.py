@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from trainsize.published.forms import mistakes
-from trainsize.published.printed import STUDIES, artefacts, claims, description, tables
+from trainsize.published.printed import STUDIES, Claim, artefacts, claims, description, tables
+from trainsize.published.versions import mistakes
 
 
 def page() -> str:
@@ -11,13 +11,13 @@ def page() -> str:
     return "\n".join(line for study in STUDIES for line in _study_page(study)) + "\n"
 
 
-def _test(claim: dict) -> str:
-    """Return how a claim is tested: the test's name and what it is given; or why it is not."""
-    if "why" in claim:
-        return f"not tested: {claim['why']}"
-    given = {name: claim[name] for name in ("model", "among", "at", "than", "margin") if name in claim}
-    values = (f"{name} {', '.join(value) if isinstance(value, list) else value}" for name, value in given.items())
-    return f"{claim['test'].replace('_', ' ')}: {', '.join(values)}"
+def _test(claim: Claim) -> str:
+    """Return the test of a claim with its arguments, or the reason why there is none."""
+    if claim.why:
+        return f"not tested: {claim.why}"
+    arguments = {"model": claim.model, "among": ", ".join(claim.among), "at": claim.at, "than": claim.than}
+    values = (f"{name} {value}" for name, value in (arguments | {"margin": claim.margin}).items() if value)
+    return f"{claim.test.replace('_', ' ')}: {', '.join(values)}"
 
 
 def _study_page(study: str) -> Iterator[str]:
@@ -37,9 +37,9 @@ def _study_page(study: str) -> Iterator[str]:
     if claims(study):
         yield f"\n### Claims of {study}\n\n| id | claim | test | metric |\n|---|---|---|---|"
         for claim in claims(study):
-            yield f"| {claim['artefact']} | {claim['claim']} | {_test(claim)} | {claim.get('metric', '')} |"
+            yield f"| {claim.artefact} | {claim.claim} | {_test(claim)} | {claim.metric} |"
     yield f"\n### Mistakes of {study}\n\n| mistake | correct | variant without it |\n|---|---|---|"
     for mistake in mistakes(study):
-        variant = f"`{mistake['variant']}`" if "variant" in mistake else ""
-        yield f"| {mistake['what']} | {mistake['correct']} | {variant} |"
+        variant = f"`{mistake.variant}`" if mistake.variant else ""
+        yield f"| {mistake.what} | {mistake.correct} | {variant} |"
     yield ""

@@ -1,9 +1,10 @@
 """The numbers printed in the published studies, by the id of the artefact they belong to.
 
-`published/{study}/study.yaml` says where each table was printed, what its columns are, for each artefact (a table, a
-figure, a number, a claim) when a reproduction agrees with it, and which mistakes are known.
+`published/{study}/study.yaml` states where each table was printed, what its columns mean, when a reproduction agrees
+with each artefact (a table, a figure, a number, a claim), and which mistakes are known.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from trainsize.common.errors import UserError, listing, nearest
+from trainsize.common.errors import UserError, did_you_mean, listing
 from trainsize.common.yaml_files import read_yaml
-from trainsize.published.forms import FOLDER, REPRODUCED
+from trainsize.published.versions import FOLDER, REPRODUCED
 
 STUDIES = tuple(dict.fromkeys(REPRODUCED.values()))
 RULES = {
@@ -27,9 +28,9 @@ RULES = {
 
 @dataclass(frozen=True)
 class Rule:
-    """When a number of ours agrees with a published one. `quantities` it holds for; none means all.
+    """When a number of ours agrees with a published one.
 
-    `kind` is one of RULES; `limits` are its parameters.
+    `kind` is one of RULES, `limits` are its parameters, and `quantities` names the numbers it holds for (none: all).
     """
 
     kind: str
@@ -38,17 +39,32 @@ class Rule:
 
     @property
     def text(self) -> str:
-        said = RULES[self.kind].format(**self.limits)
-        return f"{said} ({', '.join(self.quantities)})" if self.quantities else said
+        text = RULES[self.kind].format(**self.limits)
+        return f"{text} ({', '.join(self.quantities)})" if self.quantities else text
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a printed table that a reproduction is compared with.
+
+    They are those of the column `value` in the rows whose columns have the values in `where`; the column
+    `standard_error`, if any, holds their errors. `quantity` names each number, with columns in braces.
+    """
+
+    table: str
+    quantity: str
+    value: str
+    standard_error: str = ""
+    where: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """What a study published under one id, and what a reproduction is held to.
+    """What a study published under one id, and when a reproduction agrees with it.
 
     `kind` is P (numbers were printed), F (a figure only: it must exist and have the stated shape), S (a setting) or C
-    (a claim). `tables` are names for `load_table`. `expect` says in words what rules cannot. `numbers` says
-    which cells of the tables a reproduction is compared with, see `numbers`.
+    (a claim). `tables` are names for `load_table`. `expect` describes in words what rules cannot. `numbers` are the
+    cells of the tables that a reproduction is compared with.
     """
 
     id: str
@@ -58,7 +74,7 @@ class Artefact:
     tables: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     expect: str = ""
-    numbers: tuple[dict, ...] = ()
+    numbers: tuple[Cells, ...] = ()
 
     def rule(self, quantity: str) -> Rule | None:
         """Return the rule for a quantity: the first that names it or names none."""
@@ -66,11 +82,32 @@ class Artefact:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a study claimed, the artefact it belongs to, and the test of it.
+
+    `test` is one of `reproduction.claims.TESTS`, of the `metric` of a `model`. Some tests need the rival models
+    (`among`), a share of the largest size (`at`), another metric (`than`) or a `margin` in the metric's unit. `why` is
+    the reason for a claim that no test covers.
+    """
+
+    artefact: str
+    claim: str
+    test: str = ""
+    model: str = ""
+    metric: str = ""
+    among: Sequence[str] = ()
+    at: float | None = None
+    than: str = ""
+    margin: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class PrintedTable:
     """A CSV file in published/: where it was printed, what kind of numbers it holds, and the meaning of its columns.
 
-    `numbers` is printed, digitised (read off a figure) or derived (calculated from printed numbers). `facts` go to the
-    auditor, for tables that are audited, beside those of the study.
+    `numbers` is printed, digitised (read off a figure) or derived (calculated from printed numbers). If the table is
+    `audited`, its `facts` go to the auditor together with those of the study.
     """
 
     study: str
@@ -88,9 +125,9 @@ class PrintedTable:
 
 @cache
 def description(study: str) -> dict:
-    """Return what `study.yaml` says, not to be changed. Raises UserError for a study that is not there."""
+    """Return the content of `study.yaml`, which callers must not change. Raises UserError for an unknown study."""
     if study not in STUDIES:
-        raise UserError(f"published study '{study}' is not known{nearest(study, STUDIES)}; known: {listing(STUDIES)}")
+        raise UserError(f"unknown published study '{study}'{did_you_mean(study, STUDIES)}; known: {listing(STUDIES)}")
     return read_yaml(FOLDER / study / "study.yaml")
 
 
@@ -107,26 +144,26 @@ def artefact(artefact_id: str) -> Artefact:
     known = {artefact.id: artefact for study in STUDIES for artefact in artefacts(study)}
     if artefact_id not in known:
         raise UserError(
-            f"artefact '{artefact_id}' is not known{nearest(artefact_id, known)}; known: {listing(known, 100)}"
+            f"unknown artefact '{artefact_id}'{did_you_mean(artefact_id, known)}; known: {listing(known, 100)}"
         )
     return known[artefact_id]
 
 
 def load(artefact_id: str) -> dict[str, pd.DataFrame]:
-    """Return the printed tables of an artefact by name, cells as numbers where a whole column is."""
+    """Return the printed tables of an artefact by name; columns that hold only numbers are numeric."""
     entry = artefact(artefact_id)
     return {name: load_table(entry.study, name) for name in entry.tables}
 
 
 def load_table(study: str, name: str) -> pd.DataFrame:
-    """Return one table of a study. Raises UserError for a name that is not there."""
+    """Return one table of a study. Raises UserError for an unknown name."""
     return pd.read_csv(_table(study, name).path)
 
 
 def _table(study: str, name: str) -> PrintedTable:
     known = {table.name: table for table in tables(study)}
     if name not in known:
-        raise UserError(f"{study} has no table '{name}'{nearest(name, known)}; it has: {listing(known, 40)}")
+        raise UserError(f"{study} has no table '{name}'{did_you_mean(name, known)}; it has: {listing(known, 40)}")
     return known[name]
 
 
@@ -136,36 +173,33 @@ def read_texts(table: PrintedTable) -> pd.DataFrame:
 
 
 def numbers(artefact_id: str) -> pd.DataFrame:
-    """Return the numbers a reproduction is compared with.
+    """Return the numbers that a reproduction is compared with.
 
-    They have quantity, value, half_unit (half of the last place that is printed) and standard_error (nan where there is
-    none). Each entry of the artefact's `numbers` takes the column `value` of a `table`, in the rows `where` columns are
-    as said, and names each by a `quantity` that may hold columns in braces.
+    The columns are quantity, value, half_unit (half of the last printed digit) and standard_error (nan if none).
     """
     entry = artefact(artefact_id)
     rows = []
-    for part in entry.numbers:
-        data = read_texts(_table(entry.study, part["table"]))
-        for column, wanted in part.get("where", {}).items():
+    for cells in entry.numbers:
+        data = read_texts(_table(entry.study, cells.table))
+        for column, wanted in cells.where.items():
             data = data[data[column] == str(wanted)]
-        for row in data[data[part["value"]] != ""].to_dict("records"):
-            printed = Decimal(row[part["value"]])
+        for row in data[data[cells.value] != ""].to_dict("records"):
+            printed = Decimal(row[cells.value])
             half_unit = 0.5 * 10.0 ** printed.as_tuple().exponent
-            error = float(row[part["standard_error"]]) if "standard_error" in part else float("nan")
-            rows.append((part["quantity"].format(**row), float(printed), half_unit, error))
+            error = float(row[cells.standard_error]) if cells.standard_error else float("nan")
+            rows.append((cells.quantity.format(**row), float(printed), half_unit, error))
     return pd.DataFrame(rows, columns=["quantity", "value", "half_unit", "standard_error"])
 
 
-def claims(study: str) -> list[dict]:
-    """Return what a study claimed, each with the artefact it belongs to and how it is tested, as claims.py says."""
-    return description(study).get("claims", [])
+def claims(study: str) -> list[Claim]:
+    return [Claim(**entry) for entry in description(study).get("claims", [])]
 
 
 def _artefact(study: str, name: str, entry: dict) -> Artefact:
     rules = tuple(_rule(dict(rule)) for rule in entry.get("accept", []))
     about = {"what": entry["what"], "kind": entry["kind"], "expect": entry.get("expect", "")}
-    lists = {name: tuple(entry.get(name, [])) for name in ("tables", "numbers")}
-    return Artefact(name, study, rules=rules, **about, **lists)
+    cells = tuple(Cells(**part) for part in entry.get("numbers", []))
+    return Artefact(name, study, tables=tuple(entry.get("tables", [])), rules=rules, numbers=cells, **about)
 
 
 def _rule(entry: dict) -> Rule:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from trainsize.common.arguments import whole_number
 from trainsize.common.errors import UserError
-from trainsize.curves.choosing import ALL_FAMILIES, DEFAULT_FAMILIES
+from trainsize.curves.families import ALL_FAMILIES, DEFAULT_FAMILIES
 from trainsize.regressions.options import Data, Options
-from trainsize.regressions.stage import analyse, frames_of, write
+from trainsize.regressions.stage import analyse, write
 from trainsize.regressions.table_input import check_left_out, make_folder, read_curves, responses_of, stated_targets
-from trainsize.regressions.words import tell
+from trainsize.regressions.words import all_answers
 
 MOST_CLASSES = 10**6
 
@@ -23,37 +23,40 @@ MOST_CLASSES = 10**6
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m trainsize.regressions",
-        description="Fit learning curves; say how many images a target needs, what more bring, and how sure that is.",
+        description="Fit learning curves; report the images a target needs, what more bring, and how certain that is.",
     )
     parser.add_argument(
         "table", type=Path, help="CSV or Parquet with columns n, seed and metrics; optional: model, draw, seconds"
     )
     parser.add_argument(
-        "--metric", action="append", default=[], help="NAME or NAME:score, :error, :loss; default: all known"
+        "--metric",
+        action="append",
+        default=[],
+        help="NAME, or NAME:score, NAME:error or NAME:loss (default: all known metrics)",
     )
-    parser.add_argument("--target", action="append", default=[], help="METRIC=VALUE, such as accuracy=0.95")
+    parser.add_argument("--target", action="append", default=[], help="METRIC=VALUE, for example accuracy=0.95")
     parser.add_argument("--families", nargs="+", choices=ALL_FAMILIES, default=DEFAULT_FAMILIES, help="families to fit")
     parser.add_argument(
-        "--leave-out", nargs="+", type=int, default=[], help="sizes to leave out of a second published line"
+        "--leave-out", nargs="+", type=int, default=[], help="sizes to leave out of a second straight line"
     )
     parser.add_argument("--confidence", type=float, default=0.95, help="level of the intervals (default: 0.95)")
     parser.add_argument("--bootstrap", type=int, default=2000, help="resamples (default: 2000)")
-    parser.add_argument("--allow-few-seeds", action="store_true", help="give intervals with two seeds too")
+    parser.add_argument("--allow-few-seeds", action="store_true", help="give intervals with only two seeds as well")
     parser.add_argument("--robust", action="store_true", help="fit the curves with Huber's loss")
     parser.add_argument(
         "--classes",
         type=partial(whole_number, least=2, most=MOST_CLASSES),
-        help="number of classes, all as large, for the error of chance",
+        help="number of classes, assumed to be of equal size, for the error of guessing",
     )
-    parser.add_argument("--n-test", type=whole_number, help="number of test images, for their share in the spread")
-    parser.add_argument("--n-train", type=whole_number, help="number of training images there are, for the next runs")
+    parser.add_argument("--n-test", type=whole_number, help="number of test images, for their part in the spread")
+    parser.add_argument("--n-train", type=whole_number, help="number of training images available, for the next runs")
     parser.add_argument(
-        "--purpose", choices=("target", "curve"), default="target", help="what the next runs are to narrow"
+        "--purpose", choices=("target", "curve"), default="target", help="the answer that the next runs should narrow"
     )
-    parser.add_argument("--hours", type=float, help="training time for the next runs (default: as long as these took)")
     parser.add_argument(
-        "--output", type=Path, help="folder for the tables and texts (default: the answers are printed only)"
+        "--hours", type=float, help="training time for the next runs (default: as long as the given runs took)"
     )
+    parser.add_argument("--output", type=Path, help="folder for the tables and texts (default: only print the answers)")
     return parser
 
 
@@ -85,10 +88,10 @@ def main(arguments: list[str] | None = None) -> None:
             make_folder(given.output)
         models = list(dict.fromkeys(table["model"]))
         per_class = [1] * given.classes if given.classes else None
-        found = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
+        rows = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
         if given.output:
-            write(found, given.output, metrics)
-        print(tell(frames_of(found), metrics), end="")
+            write(rows, given.output, metrics)
+        print(all_answers(rows.frames(), metrics), end="")
     except UserError as error:
         sys.exit(str(error))
 

@@ -1,45 +1,43 @@
-"""Learning curves of single classes."""
+"""The rows of the learning curves of single classes."""
 
 import numpy as np
 import pandas as pd
 
-from trainsize.curves import families
-from trainsize.curves.families import FAMILIES, Array
-from trainsize.curves.fitting import Problem, fit_many
-from trainsize.curves.measured import Curve, make_curve
-from trainsize.regressions.correctness import Correctness
+from trainsize.curves.curve import Curve, make_curve
+from trainsize.curves.families import FAMILIES, Array, predict
+from trainsize.curves.problem import Problem
+from trainsize.curves.search import fit_many
+from trainsize.regressions.correctness import ClassRecall
+from trainsize.regressions.rows import Rows
 from trainsize.runs.metrics import SCORE
-from trainsize.statistics import hypotheses
+from trainsize.statistics.intervals import mean_interval
 
 
-def class_rows(correctness: Correctness, counts: pd.DataFrame) -> list[dict]:
-    """Return a row per model, class and size: recall with its interval, training images, and a power law through them.
+def add_classes(rows: Rows, recalls: list[ClassRecall], counts: pd.DataFrame) -> None:
+    """Add for each model, class and size the recall with its interval, the training images, and a power law.
 
-    The law c + a count^-b is fitted to each class alone, unweighted, to its error by its own
-    number of training images; with fewer than five sizes there is none.
+    The law c + a count^-b is fitted, unweighted, to the errors of each class by its own number of training images.
+    With fewer than five sizes there is none. `counts` are those of `class_counts`.
     """
-    rows = []
-    table = pd.DataFrame(correctness.classes)
-    if not len(table):
-        return rows
-    table = table.merge(counts, on=["n", "label"], how="left")
+    if not recalls:
+        return
+    table = pd.DataFrame(recalls, columns=ClassRecall._fields).merge(counts, on=["n", "label"], how="left")
     for (model, label), runs in table.groupby(["model", "label"], sort=False):
         curve = make_curve(runs, "recall", SCORE)
         images = runs.groupby("n")["count"].first()
-        fitted = _class_curve(curve, images.to_numpy())
+        fitted = _fitted_recalls(curve, images.to_numpy())
+        of = {"model": model, "label": label, "n_test": runs["n_test"].iloc[0]}
         for j, n in enumerate(curve.sizes):
-            recalls = 1 - curve.values[np.isfinite(curve.values[:, j]), j]
-            mean, low, high = np.clip(hypotheses.t_interval(recalls, 0.95), 0, 1)
-            about = {"model": model, "label": label, "n": n, "images": images.iloc[j], "n_test": runs["n_test"].iloc[0]}
-            rows.append({**about, "recall": mean, "low": low, "high": high, "fitted": fitted[j]})
-    return rows
+            recalls_at_size = 1 - curve.values[np.isfinite(curve.values[:, j]), j]
+            mean, low, high = np.clip(mean_interval(recalls_at_size), 0, 1)
+            rows.add("classes", of, n=n, images=images.iloc[j], recall=mean, low=low, high=high, fitted=fitted[j])
 
 
-def _class_curve(curve: Curve, images: Array) -> Array:
+def _fitted_recalls(curve: Curve, images: Array) -> Array:
     """Return the recall of the power law through a class's mean errors, nan where it has too few sizes."""
     family = FAMILIES["pow3"]
     if len(np.unique(images[images > 0])) < len(family.terms) + 2 or not (images > 0).all():
         return np.full(len(images), np.nan)
     problem = Problem(images.astype(float), np.ones(len(images)), (0.0, 1.0))
-    found = fit_many(family, problem, curve.means[None])
-    return 1 - families.predict(family, found, images, problem.n0, problem.chance)[0]
+    curves = fit_many(family, problem, curve.means[None])
+    return 1 - predict(family, curves, images, problem.n0, problem.chance)[0]

@@ -1,29 +1,60 @@
-"""Which test images the runs get right, from their stored predictions, with the memory of a few runs at a time."""
+"""Which test images the runs classify correctly, from their stored predictions, a few runs in memory at a time."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from trainsize.common.tables import read_arrow
+from trainsize.runs.predictions import Predictions, read_predictions
 from trainsize.runs.run import Run
+
+
+class RunPair(NamedTuple):
+    """Two runs of different models with the same size, draw and seed, and the images that only one gets right."""
+
+    n: int
+    draw: int
+    seed: int
+    model_a: str
+    model_b: str
+    only_a: int
+    only_b: int
+
+
+class ClassRecall(NamedTuple):
+    """The share of a class's `n_test` test images that a run recognises."""
+
+    model: str
+    n: int
+    draw: int
+    seed: int
+    label: int
+    n_test: int
+    recall: float
 
 
 @dataclass
 class Correctness:
-    """What the predictions of a study's runs say.
-
-    `right[model, n]` counts per test image the runs that get it right; `pairs` has a row per two runs of different
-    models with the same size, draw and seed, with the images that only the one or the other gets right; `classes` has a
-    row per run and class.
-    """
+    """What a study's predictions show; `right[model, n]` counts per test image the runs that get it right."""
 
     right: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
-    pairs: list[dict] = field(default_factory=list)
-    classes: list[dict] = field(default_factory=list)
+    pairs: list[RunPair] = field(default_factory=list)
+    recalls: list[ClassRecall] = field(default_factory=list)
+
+    def add_run(self, run: Run, predictions: Predictions) -> None:
+        labels, correct = predictions.labels, predictions.correct
+        key = run.model, run.n
+        self.right[key] = self.right.get(key, 0) + correct.astype(np.int32)
+        images, hits = np.bincount(labels), np.bincount(labels[correct], minlength=labels.max() + 1)
+        self.recalls += [
+            ClassRecall(run.model, run.n, run.draw, run.seed, label, int(total), hit / total)
+            for label, (total, hit) in enumerate(zip(images, hits, strict=True))
+            if total
+        ]
 
 
 def read_correctness(grid: dict, results: Path) -> Correctness:
@@ -32,45 +63,18 @@ def read_correctness(grid: dict, results: Path) -> Correctness:
     Only the runs of one size, draw and seed are held at a time. A run without predictions, one that diverged, is left
     out.
     """
-    found = Correctness()
+    correctness = Correctness()
     for n, (draw, seed) in product(grid["sizes"], grid["pairs"]):
-        runs = [Run(model, n, draw, seed) for model in grid["models"] if n in grid["model_sizes"][model]]
-        right = {run.model: correct for run, correct in _read(runs, results, found)}
+        right = {}
+        for run in (Run(model, n, draw, seed) for model in grid["models"] if n in grid["model_sizes"][model]):
+            predictions = read_predictions(results / run.folder / "predictions.parquet")
+            if len(predictions.labels):
+                correctness.add_run(run, predictions)
+                right[run.model] = predictions.correct
         for a, b in combinations(right, 2):
-            only = {"only_a": int((right[a] & ~right[b]).sum()), "only_b": int((right[b] & ~right[a]).sum())}
-            found.pairs.append({"n": n, "draw": draw, "seed": seed, "model_a": a, "model_b": b, **only})
-    return found
-
-
-def _read(runs: list[Run], results: Path, found: Correctness) -> Iterator[tuple[Run, np.ndarray]]:
-    for run in runs:
-        labels, predicted = predictions(results / run.folder / "predictions.parquet")
-        if not len(labels):
-            continue
-        correct = predicted == labels
-        key = run.model, run.n
-        found.right[key] = found.right.get(key, 0) + correct.astype(np.int32)
-        images, hits = np.bincount(labels), np.bincount(labels[correct], minlength=labels.max() + 1)
-        found.classes += [
-            {
-                "model": run.model,
-                "n": run.n,
-                "draw": run.draw,
-                "seed": run.seed,
-                "label": k,
-                "n_test": int(total),
-                "recall": hit / total,
-            }
-            for k, (total, hit) in enumerate(zip(images, hits, strict=True))
-            if total
-        ]
-        yield run, correct
-
-
-def predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and most probable classes of a run's test images. Raises UserError for a damaged file."""
-    table = read_arrow(path, columns=["label", "class_1"])
-    return table["label"].to_numpy(), table["class_1"].to_numpy()
+            only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
+            correctness.pairs.append(RunPair(n, draw, seed, a, b, only_a, only_b))
+    return correctness
 
 
 def class_counts(grid: dict, results: Path) -> pd.DataFrame:

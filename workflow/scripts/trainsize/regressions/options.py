@@ -1,14 +1,15 @@
-"""What of the regressions can be chosen, and what is known of the data set."""
+"""The options of the analysis, and the facts about the data set that it uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trainsize.curves.choosing import DEFAULT_FAMILIES
+from trainsize.curves.families import DEFAULT_FAMILIES
+from trainsize.runs.metrics import Metric
 
 
 @dataclass(frozen=True)
 class Options:
-    """What of the analysis can be chosen; `targets` and `margins` are by metric, in the metric's own unit."""
+    """The options of the analysis; `targets` and `margins` are by metric, in the metric's own unit."""
 
     families: tuple[str, ...] = DEFAULT_FAMILIES
     targets: dict[str, list[float]] = field(default_factory=dict)
@@ -21,10 +22,14 @@ class Options:
     purpose: str = "target"
     hours: float | None = None
 
+    def margin(self, metric: Metric) -> float:
+        """Return the difference that does not matter."""
+        return self.margins.get(metric.name, metric.margin)
+
 
 @dataclass(frozen=True)
 class Data:
-    """What is known of the data set: numbers of test images, of test images per class, and of training images."""
+    """The numbers of test images, of test images per class, and of training images; None where unknown."""
 
     n_test: int | None = None
     class_counts: Sequence[int] | None = None

@@ -1,4 +1,4 @@
-"""What the regressions are given on the command line: a table of learning curves, its metrics, targets and a folder."""
+"""The input of the command: a table of learning curves, its metrics, targets and a folder for the output."""
 
 import os
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trainsize.common.errors import UserError, listing, nearest
-from trainsize.curves.measured import Response
+from trainsize.common.errors import UserError, did_you_mean, listing, unreadable
+from trainsize.curves.curve import Response
 from trainsize.runs.metrics import KINDS, METRICS, Metric, metric_of
 
-WHOLE = {"n": (1, 10**15), "seed": (0, 2**63)}  # least, and what it is less than: whole numbers are of 64 bits
+WHOLE = {"n": (1, 10**15), "seed": (0, 2**63)}  # smallest, and exclusive upper limit: integers have 64 bits
 
 
 def read_curves(path: Path) -> pd.DataFrame:
-    """Read a table of learning curves, CSV or Parquet. Raises UserError for what is not one.
+    """Read a table of learning curves, CSV or Parquet. Raises UserError for anything else.
 
     It has the columns n and seed, and may have model, draw, status and seconds (or seconds_total).
     """
@@ -26,12 +26,12 @@ def read_curves(path: Path) -> pd.DataFrame:
         if column not in table:
             table[column] = default
     for column in ("model", "draw"):
-        _refuse(path, table[column], _blank(table[column]), "a value in every row, or no such column")
+        _refuse(path, table[column], _blank(table[column]), "a value in every row, or no such column at all")
     table["model"] = table["model"].astype(str)
     table["status"] = table["status"].astype(str).mask(_blank(table["status"]), "no status")
-    again = table[table.duplicated(["model", "n", "draw", "seed"])]
-    if len(again):
-        row = again.iloc[0]
+    repeated = table[table.duplicated(["model", "n", "draw", "seed"])]
+    if len(repeated):
+        row = repeated.iloc[0]
         raise UserError(
             f"{path}: two rows of model {row['model']}, n {row['n']}, draw {row['draw']}, seed {row['seed']}"
         )
@@ -44,18 +44,18 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: cannot be read as {path.suffix[1:] or 'CSV'} ({error})") from error
+        raise unreadable(path, error, form=path.suffix[1:] or "CSV") from error
     for column in WHOLE:
         _check_column(column, table, path)
     if not len(table):
-        raise UserError(f"{path}: has columns but no rows")
+        raise UserError(f"{path}: has a header but no rows")
     return table
 
 
 def _check_column(column: str, table: pd.DataFrame, path: Path) -> None:
     if column not in table:
-        there = listing(table.columns)
-        raise UserError(f"{path}: no column '{column}'{nearest(column, table.columns)} (there: {there})")
+        columns = listing(table.columns)
+        raise UserError(f"{path}: no column '{column}'{did_you_mean(column, table.columns)} (columns: {columns})")
 
 
 def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def _with_seconds(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Return the table with its seconds, if it has any, as numbers in the column `seconds_total`."""
     names = [name for name in ("seconds", "seconds_total") if name in table]
     if len(names) > 1:
-        raise UserError(f"{path}: columns 'seconds' and 'seconds_total' mean the same; leave one of them out")
+        raise UserError(f"{path}: columns 'seconds' and 'seconds_total' mean the same; remove one of them")
     for name in names:
         number = pd.to_numeric(table[name], errors="coerce")
         _refuse(path, table[name], number.isna() & ~_blank(table[name]), "a number of seconds, or nothing")
@@ -81,7 +81,7 @@ def _with_seconds(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _refuse(path: Path, values: pd.Series, bad: pd.Series, expected: str) -> None:
-    """Raise UserError, with its row, for the first of the values that are bad."""
+    """Raise UserError, naming the row, for the first bad value."""
     rows = np.flatnonzero(bad)
     if len(rows):
         found = "nothing" if _blank(values).iloc[rows[0]] else values.iloc[rows[0]]
@@ -94,26 +94,25 @@ def _blank(values: pd.Series) -> pd.Series:
 
 def responses_of(table: pd.DataFrame, stated: list[str], path: Path) -> list[Response]:
     """Return the metrics to analyse: those `stated` as NAME or NAME:KIND, or all columns known by name."""
-    found: dict[str, Response] = {}
-    for text in stated or [
-        column for column in table if metric_of(column) and not column.startswith(("train_", "validation_"))
-    ]:
+    responses: dict[str, Response] = {}
+    known = [c for c in table if metric_of(c) and not c.startswith(("train_", "validation_"))]
+    for text in stated or known:
         column, _, kind = text.partition(":")
         _check_column(column, table, path)
         metric = _metric(column, kind)
         if metric is None:
             raise UserError(
-                f"--metric {text}: say what it is, {column}:score (high is good), :error (low is good) or :loss"
+                f"--metric {text}: state its kind: {column}:score (higher is better), {column}:error or {column}:loss"
             )
-        if metric.name in found:
-            before = found[metric.name].column
+        if metric.name in responses:
+            before = responses[metric.name].column
             if column == before:
                 raise UserError(f"--metric {text}: found '{column}' twice, expected once")
-            raise UserError(f"{path}: columns '{before}' and '{column}' mean the same; name one of them with --metric")
-        found[metric.name] = Response(column, metric)
-    if not found:
-        raise UserError(f"{path}: no column is a known metric ({listing(METRICS)}); name one with --metric NAME:KIND")
-    return list(found.values())
+            raise UserError(f"{path}: columns '{before}' and '{column}' mean the same; choose one with --metric")
+        responses[metric.name] = Response(column, metric)
+    if not responses:
+        raise UserError(f"{path}: no column is a known metric ({listing(METRICS)}); state one with --metric NAME:KIND")
+    return list(responses.values())
 
 
 def _metric(column: str, kind: str) -> Metric | None:
@@ -126,18 +125,18 @@ def _metric(column: str, kind: str) -> Metric | None:
 
 
 def stated_targets(texts: list[str], metrics: Mapping[str, Metric]) -> dict[str, list[float]]:
-    """Return the targets by metric, of those given. Raises UserError for what no metric can reach."""
+    """Return the targets by metric, from texts such as accuracy=0.95. Raises UserError for an impossible one."""
     targets: dict[str, list[float]] = {}
     for text in texts:
         metric, _, number = text.partition("=")
         if metric not in metrics:
             raise UserError(
-                f"--target {text}: no metric '{metric}'{nearest(metric, metrics)} (there: {listing(metrics)})"
+                f"--target {text}: no metric '{metric}'{did_you_mean(metric, metrics)} (metrics: {listing(metrics)})"
             )
         try:
             value = float(number)
         except ValueError:
-            raise UserError(f"--target {text}: '{number}' is no number") from None
+            raise UserError(f"--target {text}: '{number}' is not a number") from None
         if not 0 < value < metrics[metric].highest:
             raise UserError(f"--target {text}: found {number}, must be {_reachable(value, metrics[metric])}")
         targets.setdefault(metric, []).append(value)
@@ -145,7 +144,7 @@ def stated_targets(texts: list[str], metrics: Mapping[str, Metric]) -> dict[str,
 
 
 def _reachable(value: float, metric: Metric) -> str:
-    """Say which targets a metric can reach, and which of them was meant by one in per cent."""
+    """Say which targets a metric can reach, and which one was probably meant in per cent."""
     if not metric.is_share:
         return "more than 0 and finite"
     return "more than 0 and less than 1" + (f"; did you mean {value / 100:g}?" if 2 <= value < 100 else "")
@@ -153,18 +152,18 @@ def _reachable(value: float, metric: Metric) -> str:
 
 def check_left_out(sizes: list[int], table: pd.DataFrame) -> None:
     """Raise UserError for a size to leave out that the table does not have."""
-    there = sorted(table["n"].unique())
+    measured = sorted(table["n"].unique())
     for size in sizes:
-        if size not in there:
-            raise UserError(f"--leave-out: found {size}, which is no size of the table ({listing(there)})")
+        if size not in measured:
+            raise UserError(f"--leave-out: found {size}, which is not a size in the table ({listing(measured)})")
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of the output. Raises UserError where none can be, so that no work is lost for that."""
+    """Create the output folder. Raises UserError where that is impossible, before any work is done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = "a file has its name" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"--output {folder}: cannot be made a folder ({why})") from error
+        why = "a file has this name" if isinstance(error, FileExistsError) else error.strerror
+        raise UserError(f"--output {folder}: cannot create this folder ({why})") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"--output {folder}: nothing can be written there")
+        raise UserError(f"--output {folder}: no permission to write to this folder")

@@ -1,14 +1,51 @@
 """Where the spread between runs comes from: the test set, the draw, the seed; and how many runs are enough."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from trainsize.curves.curve import Curve
 from trainsize.curves.families import Array
+from trainsize.regressions.correctness import Correctness
+from trainsize.regressions.options import Options
+from trainsize.regressions.rows import Rows, Subject
 from trainsize.statistics.crossed import complete_table, is_crossed, mean_squares, run_variance, table_of
-from trainsize.statistics.hypotheses import NAN
 
 MOST_RUNS = 100_000
+TEST_SET = "test set"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component of the variance between runs; `repeats` is how many runs, draws, seeds or images it rests on."""
+
+    component: str
+    variance: float
+    repeats: int
+    method: str = "analysis of variance"
+
+    @property
+    def sd(self) -> float:
+        return float(np.sqrt(max(self.variance, 0.0))) if np.isfinite(self.variance) else np.nan
+
+    def repeats_for(self, margin: float) -> float:
+        """Return how many repeats make the 95 % interval of the mean no wider than ± the margin; nan for images."""
+        return np.nan if self.component == TEST_SET else repeats_needed(max(self.variance, 0.0), margin)
+
+
+def add_spread(rows: Rows, subject: Subject, curve: Curve, options: Options, correctness: Correctness | None) -> None:
+    """Add where the spread between the runs of each size comes from."""
+    metric = subject.response.metric
+    margin, n_test = options.margin(metric), curve.n_test if metric.name == "accuracy" else None
+    for n, group in subject.runs.groupby("n"):
+        right = correctness.right.get((subject.model, n)) if correctness else None
+        if right is not None and len(right) != n_test:
+            right = None  # the predictions are of more images than the scores
+        for part in components(group, subject.response.column, n_test, right):
+            repeats = part.repeats_for(margin)
+            rows.add("variance", subject.coordinates, part, n=float(n), sd=part.sd, repeats_needed=repeats)
 
 
 def halves_variance(right: Array, runs: int, accuracies: Array) -> float:
@@ -25,7 +62,7 @@ def halves_variance(right: Array, runs: int, accuracies: Array) -> float:
     return float((images**2 * np.var(accuracies, ddof=1) - of_images) / (images * (images - 1)))
 
 
-def draw_and_seed(runs: pd.DataFrame, column: str) -> list[dict]:
+def draw_and_seed(runs: pd.DataFrame, column: str) -> list[Component]:
     """Return the components of the variance of `column` at one size, by analysis of variance.
 
     With draws crossed with seeds (both more than one): draw, seed and the rest, from the mean squares of a two-way
@@ -38,12 +75,12 @@ def draw_and_seed(runs: pd.DataFrame, column: str) -> list[dict]:
     if draws > 1 and seeds > 1:
         (of_draws, of_seeds, rest), _ = mean_squares(values)
         return [
-            {"component": "draw", "variance": _positive((of_draws - rest) / seeds), "repeats": draws},
-            {"component": "seed", "variance": _positive((of_seeds - rest) / draws), "repeats": seeds},
-            {"component": "draw with seed", "variance": float(rest), "repeats": draws * seeds},
+            Component("draw", _positive((of_draws - rest) / seeds), draws),
+            Component("seed", _positive((of_seeds - rest) / draws), seeds),
+            Component("draw with seed", float(rest), draws * seeds),
         ]
     name = {(True, False): "draw", (False, True): "seed"}.get(several, "draw and seed together")
-    return [{"component": name, "variance": between_runs(runs, column), "repeats": int(runs[column].notna().sum())}]
+    return [Component(name, between_runs(runs, column), int(runs[column].notna().sum()))]
 
 
 def between_runs(runs: pd.DataFrame, column: str) -> float:
@@ -59,16 +96,18 @@ def _positive(variance: float) -> float:
 
 
 def _spread(values: pd.Series) -> float:
-    return float(values.var(ddof=1)) if len(values) > 1 else NAN
+    return float(values.var(ddof=1)) if len(values) > 1 else np.nan
 
 
 def repeats_needed(variance: float, margin: float, level: float = 0.95) -> float:
     """Return how many independent repeats make the half-width of the mean's t-interval no larger than `margin`."""
     if not np.isfinite(variance):
-        return NAN
+        return np.nan
     if _half_width(variance, MOST_RUNS, level) > margin:
         return float("inf")
-    repeats = max(2, int(variance * (stats.norm.ppf(0.5 + level / 2) / margin) ** 2))  # enough, were the variance known
+    repeats = max(
+        2, int(variance * (stats.norm.ppf(0.5 + level / 2) / margin) ** 2)
+    )  # enough if the variance were known
     while _half_width(variance, repeats, level) > margin:
         repeats += 1
     return float(repeats)
@@ -78,39 +117,21 @@ def _half_width(variance: float, repeats: int, level: float) -> float:
     return float(stats.t.ppf(0.5 + level / 2, repeats - 1) * np.sqrt(variance / repeats))
 
 
-def components(runs: pd.DataFrame, column: str, n_test: int | None, right: Array | None, margin: float) -> list[dict]:
-    """Return the rows of one model, metric and size: each component, and what one run and many say.
+def components(runs: pd.DataFrame, column: str, n_test: int | None, right: Array | None) -> list[Component]:
+    """Return the components of one model, metric and size.
 
     `runs` are the finished ones. The test set's own noise, p (1 - p) / n_test, and the split of the spread between runs
     into that on this test set and that on its distribution are those of an accuracy; `right` counts per test image the
     runs that get it right.
     """
     values = runs[column].dropna()
-    rows = [{**row, "method": "analysis of variance"} for row in draw_and_seed(runs, column)]
     total = between_runs(runs, column)
-    rows.insert(0, {"component": "runs", "variance": total, "repeats": len(values), "method": "between runs"})
+    parts = [Component("runs", total, len(values), "between runs"), *draw_and_seed(runs, column)]
     if n_test:
         p = float(values.mean())
-        noise = p * (1 - p) / n_test
-        rows.append({"component": "test set", "variance": noise, "repeats": n_test, "method": "p (1 - p) / n_test"})
+        parts.append(Component(TEST_SET, p * (1 - p) / n_test, n_test, "p (1 - p) / n_test"))
     if right is not None and len(values) > 1:
         lasting = halves_variance(right, len(values), values.to_numpy())
-        lasting += total - _spread(values)  # by which runs of other draws differ more is not the test images' doing
-        rows.append(
-            {
-                "component": "runs, on any test set",
-                "variance": lasting,
-                "repeats": len(values),
-                "method": "random halves",
-            }
-        )
-    return [
-        {
-            **row,
-            "sd": float(np.sqrt(max(row["variance"], 0.0))) if np.isfinite(row["variance"]) else NAN,
-            "repeats_needed": NAN
-            if row["component"] == "test set"
-            else repeats_needed(max(row["variance"], 0.0), margin),
-        }
-        for row in rows
-    ]
+        lasting += total - _spread(values)  # runs of other draws differ more, whatever the test images
+        parts.append(Component("runs, on any test set", lasting, len(values), "random halves"))
+    return parts

@@ -1,12 +1,284 @@
 """The answers of the regressions in words, from their tables: for `answers.txt` and the report."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 
+from trainsize.common.errors import plural
 from trainsize.curves.choosing import ALONE, HELD_OUT, KNOWN_AIC, LACK_OF_FIT
+from trainsize.curves.families import BASELINE
 from trainsize.runs.metrics import METRICS, Metric
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The rows of the tables on the test curve of one model and metric."""
+
+    metric: Metric
+    fits: pd.DataFrame
+    predictions: pd.DataFrame
+    targets: pd.DataFrame
+    saturation: pd.DataFrame
+    variance: pd.DataFrame
+    planning: pd.DataFrame
+
+    @property
+    def families(self) -> pd.DataFrame:
+        return self.fits[self.fits["n_parameters"].notna()]
+
+    @property
+    def chosen(self) -> pd.Series | None:
+        """The fit of the chosen family, if there is one."""
+        rows = self.fits[self.fits["chosen"].eq(True)]
+        return rows.iloc[0] if len(rows) else None
+
+    @property
+    def largest(self) -> pd.Series:
+        """The row of the largest size in the table of saturation."""
+        return self.saturation.iloc[-1]
+
+
+def answers_of(frames: dict[str, pd.DataFrame], model: str, metric: Metric) -> Answers:
+    names = [field.name for field in fields(Answers) if field.name != "metric"]
+    own = {name: frames[name][lambda t: (t["model"] == model) & (t["metric"] == metric.name)] for name in names}
+    return Answers(metric, **own | {"fits": own["fits"][own["fits"]["split"] == "test"]})
+
+
+def all_answers(frames: dict[str, pd.DataFrame], metrics: Mapping[str, Metric] = METRICS) -> str:
+    """Return the answers of every model and metric, and the comparison of the models, as text.
+
+    `metrics` are the metrics by their names.
+    """
+    curves = frames["fits"].loc[frames["fits"]["split"] == "test", ["model", "metric"]].drop_duplicates()
+    parts = [
+        _listed(f"{model}: {metrics[name].words}", sentences(frames, model, name, metrics))
+        for model, name in curves.itertuples(index=False)
+    ]
+    compared = comparison_sentences(frames, metrics)
+    if compared:
+        parts.append(_listed("The models compared, at the largest size they share", compared))
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(title: str, lines: list[str]) -> str:
+    return "\n".join([title, *(f"- {line}" for line in lines)])
+
+
+def sentences(
+    frames: dict[str, pd.DataFrame], model: str, name: str, metrics: Mapping[str, Metric] = METRICS
+) -> list[str]:
+    """Return the answers about one model and metric, a sentence or two for each question."""
+    answers = answers_of(frames, model, metrics[name])
+    if answers.chosen is None:
+        lines = [_no_curve(answers), _why_left_out(answers), _spread(answers)]
+    else:
+        lines = [_choice(answers), _at_largest(answers), *_targets(answers), _saturation(answers), _shape(answers)]
+        lines += [_spread(answers), _next_runs(answers), _left_out(answers)]
+    return [line for line in lines if line]
+
+
+def short_answers(frames: dict[str, pd.DataFrame], model: str, name: str) -> dict[str, str]:
+    """Return a sentence each on the next doubling, the first target, saturation, and how certain these are.
+
+    Without a curve, `enough` says why there is none and the others are empty.
+    """
+    answers = answers_of(frames, model, METRICS[name])
+    if answers.chosen is None:
+        return {"doubling": "", "enough": _no_curve(answers), "saturation": "", "sure": ""}
+    return {
+        "doubling": f"According to the curve, {_lower(gain)}" if (gain := _gain(answers)) else "",
+        "enough": " ".join(_targets(answers)[:1]),
+        "saturation": _saturation(answers),
+        "sure": f"{_capital(answers.chosen['intervals'])}.",
+    }
+
+
+def _no_curve(answers: Answers) -> str:
+    statuses = answers.families["status"]
+    first, *others = dict.fromkeys(statuses[statuses != "fitted"]) or ["no family fits"]
+    more = "; the table of fits gives the reasons for the other families" if others else ""
+    return f"No curve: {first}{more}."
+
+
+def _choice(answers: Answers) -> str:
+    """Say which family is chosen, why, whether it fits the means, and which others AICc does not distinguish."""
+    fit, families = answers.chosen, answers.families
+    text = _reason(fit, families)
+    if fit["method"] == "log2":
+        text += " This curve has no floor, so larger targets may need far more images than it predicts."
+    if fit["p_fit"] < LACK_OF_FIT:
+        text += " No family fits the means of the sizes: any statement beyond the measured sizes is a guess."
+    alike = list(families[families["distinguishable"].eq(False) & ~(families["p_fit"] < LACK_OF_FIT)]["method"])
+    if fit["chosen_by"] != KNOWN_AIC and len(alike) > 1:
+        text += f" AICc does not distinguish between {_enumerated(alike)}."
+    elif fit["chosen_by"] == HELD_OUT and alike and alike != [fit["method"]]:
+        text += f" AICc prefers {alike[0]}."
+    return f"{text} {_capital(fit['intervals'])}."
+
+
+def _reason(fit: pd.Series, families: pd.DataFrame) -> str:
+    """Say what decided the choice of the family."""
+    if fit["chosen_by"] == ALONE:
+        return f"Curve: {fit['method']}, the only family that could be fitted."
+    if fit["chosen_by"] != HELD_OUT:
+        return f"Curve: {fit['method']}, chosen by {fit['chosen_by']} because there are too few sizes to hold any out."
+    error = fit["holdout_error"]
+    text = f"Curve: {fit['method']}, which predicted held-out larger sizes with a mean error of {error:.2g}"
+    baseline = families.loc[families["method"] == BASELINE, "holdout_error"]
+    no_better = ", no better than assuming no further improvement" if (baseline <= error).any() else ""
+    return f"{text}{no_better}."
+
+
+def _at_largest(answers: Answers) -> str:
+    """Give the value at the largest size and the gain of doubling it."""
+    last, metric = answers.largest, answers.metric
+    at_last = answers.predictions.query("chosen and n == @last.n").iloc[0]
+    text = f"At {images(last['n'])} images the curve gives {metric.value(at_last['value'])}"
+    if np.isfinite(at_last["low"]):
+        text += f" ({metric.value(at_last['low'], at_last['high'])})"
+    return f"{text}. {_gain(answers)}".rstrip()
+
+
+def _gain(answers: Answers) -> str:
+    """Say what doubling the largest size brings, if that is known."""
+    last, metric = answers.largest, answers.metric
+    if not np.isfinite(last["gain"]):
+        return ""
+    text = f"Doubling the images would lower the error by {metric.change(last['gain'])}"
+    if np.isfinite(last["gain_low"]):
+        text += f" ({metric.change(last['gain_low'], last['gain_high'])})"
+    return f"{text}."
+
+
+def _targets(answers: Answers) -> list[str]:
+    fits, targets = answers.fits, answers.targets
+    if not len(targets):
+        return ["No target: the runs of the largest size make no errors."]
+    as_good = fits.loc[fits["as_good"].eq(True), "method"]
+    others = targets[targets["family"].isin(as_good) & ~targets["chosen"]]
+    return [
+        target_sentence(row, answers.metric) + _other_families(others[others["target"] == row["target"]])
+        for _, row in targets[targets["chosen"].eq(True)].iterrows()
+    ]
+
+
+def _other_families(rows: pd.DataFrame) -> str:
+    """Give the sizes by the families that do as well as the chosen one."""
+    sizes = ", ".join(f"{row.family} {images(row.estimate)}" for row in rows.itertuples())
+    return f" Families that do as well give: {sizes}." if sizes else ""
+
+
+def target_sentence(row: pd.Series, metric: Metric) -> str:
+    """Say how many images a target needs, and how certain that is."""
+    origin = "" if row["origin"] == "stated" else f" ({row['origin']})"
+    size = row["median"] if not np.isnan(row["median"]) else row["estimate"]
+    text = f"about {images(size)} images" if np.isfinite(size) else "not within 10,000 times the largest size"
+    if not np.isnan(row["low"]):
+        level, ends = f"{100 * row['confidence']:g}", between(row["low"], row["high"])
+        text += f" ({level} % interval: {ends}; 80 % interval: {between(row['low_80'], row['high_80'])})"
+        if row["p_never"] > 0:
+            text += f"; {_per_cent(row['p_never'])} of the resampled curves never reach it"
+    return f"To reach {metric.value(row['target'])}{origin}: {text}. {_capital(row['status'])}."
+
+
+def _saturation(answers: Answers) -> str:
+    """Say from which size on more images make no difference."""
+    rows = answers.saturation
+    margin = answers.metric.change(answers.largest["margin"])
+    same = rows[rows["equivalent"].eq(True)]["n"]
+    if len(same) > 1:
+        first = images(same.iloc[0])
+        return f"From {first} images on, every size is within {margin} of the largest (TOST, Holm-corrected)."
+    if rows["p_tost"].notna().any():
+        return f"No smaller size is shown to be within {margin} of the largest (TOST, Holm-corrected)."
+    return ""
+
+
+def _shape(answers: Answers) -> str:
+    rows, fit = answers.saturation, answers.chosen
+    worse = rows[rows["p_worse"] < 0.05]["n"]
+    bent = rows[rows["p_concave"] < 0.05]["n"]
+    parts = []
+    if len(worse):
+        sizes = _enumerated(map(images, worse))
+        parts.append(f"the error is higher at {sizes} images than at the size before (paired t-tests, Holm-corrected)")
+    if fit["p_monotone"] < 0.05:
+        parts.append(f"the error does not fall at every size (p = {fit['p_monotone']:.2g})")
+    if len(bent):
+        parts.append(f"the error falls faster beyond {_enumerated(map(images, bent))} images than before")
+    if fit["flat"] is True or fit["flat"] == np.True_:
+        parts.append("the curve is flat: the largest size has less than 5 % fewer errors than the smallest")
+    return f"{_capital('; '.join(parts))}." if parts else ""
+
+
+def _spread(answers: Answers) -> str:
+    """Say how much runs of the largest size differ, and how many give a certain mean."""
+    metric, rows = answers.metric, answers.variance[answers.variance["n"].notna()]
+    components = rows[rows["n"] == rows["n"].max()].set_index("component")
+    if "runs" not in components.index or not np.isfinite(components.loc["runs", "sd"]):
+        return ""
+    text = f"The standard deviation between runs of the largest size is {metric.change(components.loc['runs', 'sd'])}"
+    if "test set" in components.index:
+        test = components.loc["test set"]
+        text += f"; that of choosing {images(test['repeats'])} test images is {metric.change(test['sd'])}"
+    if "runs, on any test set" in components.index:
+        lasting = components.loc["runs, on any test set"]
+        amount = metric.change(lasting["sd"]) if lasting["variance"] > 0 else "indistinguishable from 0"
+        text += f"; with unlimited test images, that between runs would be {amount}"
+    needed = components.loc["runs", "repeats_needed"]
+    if np.isfinite(needed):
+        margin = metric.change(answers.largest["margin"])
+        text += f". The mean of {needed:.0f} runs would be known to within ± {margin}"
+    return f"{text}."
+
+
+def _next_runs(answers: Answers) -> str:
+    rows = answers.planning
+    if not len(rows):
+        return ""
+    runs = _enumerated(f"{plural(row.seeds)} with {images(row.n)} images" for row in rows.itertuples())
+    purpose = {"target": "the first target", "curve": "the whole curve"}[rows["purpose"].iloc[0]]
+    seconds = rows["budget"].iloc[0]
+    time = f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
+    width = rows["width"].iloc[0]
+    return f"Best use of another {time} for {purpose}: {runs}. The interval would then be {width:.2f} times as wide."
+
+
+def _left_out(answers: Answers) -> str:
+    left_out = answers.fits["runs_left_out"].iloc[0]
+    return f"Runs left out: {left_out}." if left_out else ""
+
+
+def _why_left_out(answers: Answers) -> str:
+    """Say which runs were left out where that left no curve, and what a run needs to count."""
+    left_out, metric = _left_out(answers), answers.metric
+    if not left_out:
+        return ""
+    possible = "from 0 to 1, not in per cent" if metric.is_share else "of at least 0"
+    return f"{left_out} A run counts if its status is 'finished' and its {metric.words} is a number {possible}."
+
+
+def comparison_sentences(frames: dict[str, pd.DataFrame], metrics: Mapping[str, Metric] = METRICS) -> list[str]:
+    """Return how every two models differ at the largest size they share."""
+    pairs = frames["comparisons"].groupby(["metric", "model_a", "model_b"], sort=False)
+    return [_comparison(rows.loc[rows["n"].idxmax()], metrics[name]) for (name, _, _), rows in pairs]
+
+
+def _comparison(row: pd.Series, metric: Metric) -> str:
+    a, b = row["model_a"], row["model_b"]
+    better, worse, sign = (b, a, 1) if row["difference"] >= 0 else (a, b, -1)
+    text = f"{metric.words}: {better} has {metric.change(abs(row['difference']))} less error than {worse}"
+    if np.isfinite(row["low"]):
+        text += f" ({metric.change(*sorted((sign * row['low'], sign * row['high'])))})"
+    if np.isfinite(row["p_holm"]):
+        text += f", p = {row['p_holm']:.2g} (paired t-test, Holm-corrected)"
+    if np.isfinite(row["ratio"]):
+        text += f"; {b} needs {row['ratio']:.2g} times as many images as {a} for the same error"
+    elif np.isinf(row["ratio"]):
+        text += f"; {b} never reaches the error of {a}"
+    return f"{text}."
 
 
 def images(number: float) -> str:
@@ -21,121 +293,7 @@ def between(low: float, high: float) -> str:
     """Return an interval of numbers of images."""
     if np.isinf(low):
         return "never"
-    return f"{images(low)} to {images(high)}" if np.isfinite(high) else f"{images(low)} or more, perhaps never"
-
-
-def tell(frames: dict[str, pd.DataFrame], metrics: Mapping[str, Metric] = METRICS) -> str:
-    """Return the answers of every model and metric, and the comparison of the models, as text.
-
-    `metrics` are the metrics by their names.
-    """
-    parts = []
-    curves = frames["fits"][(frames["fits"]["split"] == "test")]
-    for model, name in curves[["model", "metric"]].drop_duplicates().itertuples(index=False):
-        lines = sentences(frames, model, name, metrics)
-        parts.append("\n".join([f"{model}: {metrics[name].words}", *(f"- {line}" for line in lines)]))
-    compared = comparison_sentences(frames, metrics)
-    if compared:
-        parts.append(
-            "\n".join(["The models compared, at the largest size they share", *(f"- {line}" for line in compared)])
-        )
-    return "\n\n".join(parts) + "\n"
-
-
-def sentences(
-    frames: dict[str, pd.DataFrame], model: str, name: str, metrics: Mapping[str, Metric] = METRICS
-) -> list[str]:
-    """Return what is said of one model and metric, a sentence or two for each question."""
-    metric = metrics[name]
-    of = {table: _of(frame, model, name) for table, frame in frames.items() if {"model", "metric"} <= set(frame)}
-    fits = of["fits"][of["fits"]["split"] == "test"]
-    families = fits[fits["n_parameters"].notna()]
-    chosen = families[families["chosen"].eq(True)]
-    if not len(chosen):
-        first, *others = dict.fromkeys(families.loc[families["status"] != "fitted", "status"]) or ["no family fits"]
-        told = f"No curve: {first}" + ("; the table of fits has the reasons of the other families" if others else "")
-        return [line for line in (f"{told}.", _uncounted(fits.iloc[0], metric), _spread(of, metric)) if line]
-    fit = chosen.iloc[0]
-    said = [_choice(fit, families), _now(of, metric), *_targets(of, metric), _saturation(of, metric), _shape(of, fit)]
-    said += [_spread(of, metric), _next(of), _left_out(fit)]
-    return [line for line in said if line]
-
-
-def _of(frame: pd.DataFrame, model: str, metric: str) -> pd.DataFrame:
-    return frame[(frame["model"] == model) & (frame["metric"] == metric)]
-
-
-def _choice(fit: pd.Series, families: pd.DataFrame) -> str:
-    """Say which family is believed, why, whether it goes through the means, and which others AICc cannot tell apart."""
-    decided = fit["chosen_by"]
-    if decided == HELD_OUT:
-        how = f"which foretold held-out sizes with a mean error of {fit['holdout_error']:.2g}"
-        baseline = families.loc[families["method"] == "last1", "holdout_error"]
-        if (baseline <= fit["holdout_error"]).any():
-            how += ", no better than the last of the other sizes itself"
-    elif decided == ALONE:
-        how = "the only family that could be fitted"
-    else:
-        how = f"chosen by {decided}, there being too few sizes to hold some out"
-    told = f"Curve: {fit['method']}, {how}."
-    if fit["method"] == "log2":
-        told += " It knows no floor, so sizes ahead may take many more images than it says."
-    if fit["p_fit"] < LACK_OF_FIT:
-        told += " No family goes through the means of the sizes: what is said beyond them is a guess."
-    alike = list(families[families["distinguishable"].eq(False) & ~(families["p_fit"] < LACK_OF_FIT)]["method"])
-    if decided != KNOWN_AIC and len(alike) > 1:
-        told += f" AICc does not distinguish {', '.join(alike)}."
-    elif decided == HELD_OUT and alike and alike != [fit["method"]]:
-        told += f" AICc prefers {alike[0]}."
-    return f"{told} {_capital(fit['intervals'])}."
-
-
-def _now(of: dict, metric: Metric) -> str:
-    """Say the value at the largest size and what twice as many images bring."""
-    last = of["saturation"].iloc[-1]
-    here = of["predictions"].query("chosen and n == @last.n").iloc[0]
-    told = f"At {images(last['n'])} images the curve is at {metric.value(here['value'])}"
-    if np.isfinite(here["low"]):
-        told += f" ({metric.value(here['low'], here['high'])})"
-    return f"{told}. {_gain(last, metric)}" if np.isfinite(last["gain"]) else f"{told}."
-
-
-def _gain(last: pd.Series, metric: Metric) -> str:
-    """Say what doubling the largest size brings."""
-    told = f"Twice as many images bring {metric.change(last['gain'])} less error"
-    if np.isfinite(last["gain_low"]):
-        told += f" ({metric.change(last['gain_low'], last['gain_high'])})"
-    return f"{told}."
-
-
-def _targets(of: dict, metric: Metric) -> list[str]:
-    fits, targets = of["fits"], of["targets"]
-    if not len(targets):
-        return ["No target: the runs of the largest size are perfect."]
-    alike = targets[targets["family"].isin(fits.loc[fits["as_good"].eq(True), "method"]) & ~targets["chosen"]]
-    return [
-        target_sentence(row, metric) + _others(alike[alike["target"] == row["target"]])
-        for _, row in targets[targets["chosen"].eq(True)].iterrows()
-    ]
-
-
-def _others(rows: pd.DataFrame) -> str:
-    """Say what the families that do as well as the chosen one answer."""
-    told = [f"{row.family} {images(row.estimate)}" for row in rows.itertuples()]
-    return f" Families that do as well say: {', '.join(told)}." if told else ""
-
-
-def target_sentence(row: pd.Series, metric: Metric) -> str:
-    """Say how many images a target needs, and how sure that is."""
-    origin = "" if row["origin"] == "stated" else f" ({row['origin']})"
-    size = row["median"] if not np.isnan(row["median"]) else row["estimate"]
-    told = f"about {images(size)} images" if np.isfinite(size) else "not within 10,000 times the largest size"
-    if not np.isnan(row["low"]):
-        level, ends = f"{100 * row['confidence']:g}", between(row["low"], row["high"])
-        told += f" ({level} % interval {ends}; 80 % {between(row['low_80'], row['high_80'])})"
-        if row["p_never"] > 0:
-            told += f"; {_per_cent(row['p_never'])} of the resampled curves never get there"
-    return f"For {metric.value(row['target'])}{origin}: {told}. {_capital(row['status'])}."
+    return f"{images(low)} to {images(high)}" if np.isfinite(high) else f"{images(low)} or more, possibly never"
 
 
 def _per_cent(p: float) -> str:
@@ -145,125 +303,15 @@ def _per_cent(p: float) -> str:
     return "more than 99 %" if 0.99 < p < 1 else f"{100 * p:.0f} %"
 
 
+def _enumerated(words: Iterable[str]) -> str:
+    """Return words joined by commas and "and"."""
+    *words, last = words
+    return f"{', '.join(words)} and {last}" if words else last
+
+
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def short_answers(frames: dict[str, pd.DataFrame], model: str, name: str) -> dict[str, str]:
-    """Return what the curve says in a sentence each: the next doubling, the first target, saturation, how sure.
-
-    Without a curve, `enough` says why there is none and the others are empty.
-    """
-    metric = METRICS[name]
-    of = {table: _of(frames[table], model, name) for table in ("saturation", "targets", "fits")}
-    last, fits = of["saturation"].tail(1), of["fits"][of["fits"]["chosen"].eq(True)]
-    if not len(fits):
-        return {"doubling": "", "enough": sentences(frames, model, name)[0], "saturation": "", "sure": ""}
-    doubling = f"By the curve, {_gain(last.iloc[0], metric).replace('T', 't', 1)}"
-    return {
-        "doubling": doubling if np.isfinite(last["gain"].iloc[0]) else "",
-        "enough": " ".join(_targets(of, metric)[:1]),
-        "saturation": _saturation(of, metric),
-        "sure": f"{_capital(fits['intervals'].iloc[0])}.",
-    }
-
-
-def _saturation(of: dict, metric: Metric) -> str:
-    """Say from which size on more images make no difference."""
-    rows = of["saturation"]
-    margin = metric.change(rows["margin"].iloc[0])
-    same = rows[rows["equivalent"].eq(True)]["n"]
-    if len(same) > 1:
-        return (
-            f"From {images(same.iloc[0])} images on, no size differs from the largest by {margin} or more (TOST, Holm)."
-        )
-    if rows["p_tost"].notna().any():
-        return f"No smaller size is shown to be as good as the largest to within {margin} (TOST, Holm)."
-    return ""
-
-
-def _shape(of: dict, fit: pd.Series) -> str:
-    rows = of["saturation"]
-    worse = rows[rows["p_worse"] < 0.05]["n"]
-    bent = rows[rows["p_concave"] < 0.05]["n"]
-    told = []
-    if len(worse):
-        told.append(f"The error rises up to {', '.join(map(images, worse))} images (paired t-tests, Holm)")
-    if fit["p_monotone"] < 0.05:
-        told.append(f"the curve is not monotone (p = {fit['p_monotone']:.2g})")
-    if len(bent):
-        told.append(f"the fall speeds up at {', '.join(map(images, bent))} images")
-    if fit["flat"] is True or fit["flat"] == np.True_:
-        told.append("the curve is flat: the largest size has less than 5 % fewer errors than the smallest")
-    return f"{_capital('; '.join(told))}." if told else ""
-
-
-def _spread(of: dict, metric: Metric) -> str:
-    rows = of["variance"][of["variance"]["n"].notna()]
-    if not len(rows):
-        return ""
-    last = rows[rows["n"] == rows["n"].max()].set_index("component")
-    if "runs" not in last.index or not np.isfinite(last.loc["runs", "sd"]):
-        return ""
-    told = f"Runs of the largest size spread by {metric.change(last.loc['runs', 'sd'])} (standard deviation)"
-    if "test set" in last.index:
-        test = last.loc["test set"]
-        told += f", the choice of {images(test['repeats'])} test images by {metric.change(test['sd'])}"
-    if "runs, on any test set" in last.index:
-        told += f"; with unlimited test images the runs would spread by {_lasting(last, metric)}"
-    needed, margin = last.loc["runs", "repeats_needed"], of["saturation"]["margin"].iloc[0]
-    if np.isfinite(needed):
-        told += f". The mean of {needed:.0f} runs would be known to ± {metric.change(margin)}"
-    return told + "."
-
-
-def _lasting(last: pd.DataFrame, metric: Metric) -> str:
-    row = last.loc["runs, on any test set"]
-    return metric.change(row["sd"]) if row["variance"] > 0 else "nothing that can be told from 0"
-
-
-def _next(of: dict) -> str:
-    rows = of["planning"]
-    if not len(rows):
-        return ""
-    listed = ", ".join(f"{row.seeds} × {images(row.n)}" for row in rows.itertuples())
-    purpose = {"target": "the first target", "curve": "the whole curve"}[rows["purpose"].iloc[0]]
-    seconds = rows["budget"].iloc[0]
-    time = f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
-    return (
-        f"Best use of {time} more for {purpose}: runs × images {listed}; the interval would be "
-        f"{rows['width'].iloc[0]:.2f} times as wide."
-    )
-
-
-def _left_out(fit: pd.Series) -> str:
-    return f"Runs left out: {fit['runs_left_out']}." if fit["runs_left_out"] else ""
-
-
-def _uncounted(fit: pd.Series, metric: Metric) -> str:
-    """Say which runs were left out where they left no curve, and what a run must have to count."""
-    if not fit["runs_left_out"]:
-        return ""
-    possible = "from 0 to 1, not in per cent" if metric.is_share else "of at least 0"
-    return f"{_left_out(fit)} A run counts when its status is 'finished' and its {metric.words} a number {possible}."
-
-
-def comparison_sentences(frames: dict[str, pd.DataFrame], metrics: Mapping[str, Metric] = METRICS) -> list[str]:
-    """Return how every two models differ at the largest size they share."""
-    rows = frames["comparisons"]
-    said = []
-    for (name, a, b), pair in rows.groupby(["metric", "model_a", "model_b"], sort=False):
-        row, metric = pair.loc[pair["n"].idxmax()], metrics[name]
-        better, worse, sign = (b, a, 1) if row["difference"] >= 0 else (a, b, -1)
-        less = metric.change(abs(row["difference"]))
-        told = f"{metric.words}: {better} has {less} less error than {worse}"
-        if np.isfinite(row["low"]):
-            told += f" ({metric.change(*sorted((sign * row['low'], sign * row['high'])))})"
-        if np.isfinite(row["p_holm"]):
-            told += f", p = {row['p_holm']:.2g} (paired t-test, Holm)"
-        if np.isfinite(row["ratio"]):
-            told += f"; {b} needs {row['ratio']:.2g} times the images of {a} for the same error"
-        elif np.isinf(row["ratio"]):
-            told += f"; {b} does not reach the error of {a}"
-        said.append(told + ".")
-    return said
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]

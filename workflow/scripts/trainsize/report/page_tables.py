@@ -10,9 +10,10 @@ from trainsize.metrics.tables import RUNS
 from trainsize.overlap.tables import OVERLAP
 from trainsize.regressions.tables import FITS
 from trainsize.runs.metrics import METRICS, RECORDED
+from trainsize.runs.status import only_finished
 from trainsize.statistics.intervals import share_interval, size_interval
 
-MOST_RUNS = 1000  # that the page lists one by one; more are in the table of runs only
+MOST_RUNS = 1000  # listed on the page; larger studies list theirs in the table of runs only
 _FORMATS = {
     "text": "{}",
     "label": "{:d}",
@@ -27,8 +28,8 @@ _SCALES = {"percent": 100, "points": 100}
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column: its key in the rows and in saved files, its heading, and the kind of its values (see `_FORMATS`)."""
+class ShownColumn:
+    """A column on the page: its key in rows and saved files, its heading, and the kind of its values (`_FORMATS`)."""
 
     key: str
     label: str
@@ -36,19 +37,22 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A table on the page. `file` is the result file it was made from, relative to the page."""
+class ShownTable:
+    """A table on the page. `file` is the path of the result file behind it, relative to the page."""
 
     name: str
     caption: str
-    columns: tuple[Column, ...]
+    columns: tuple[ShownColumn, ...]
     rows: list[dict] = field(repr=False)
     file: str = ""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as written, and as it is sorted and saved; an interval has `ends` too."""
+    """A value as the page shows it (`text`), and as it is sorted and saved (`value`).
+
+    If it has an interval, `ends` are its ends and `range` is their text.
+    """
 
     text: str
     value: object
@@ -57,7 +61,7 @@ class Cell:
 
 
 def cell(value: object, kind: str) -> Cell:
-    """Return the cell of a value of a kind, or of (mean, lower end, upper end); nothing and nan are left empty."""
+    """Return the cell of a value of a kind, or of (mean, lower end, upper end); None and nan give an empty cell."""
     if isinstance(value, tuple):
         mean, low, high = (cell(part, kind) for part in value)
         span = f"{low.text} to {high.text}" if low.text else ""
@@ -71,84 +75,86 @@ def cell(value: object, kind: str) -> Cell:
 
 def study_tables(
     runs: pd.DataFrame, regressions: dict[str, pd.DataFrame], findings: pd.DataFrame, overlap: pd.DataFrame
-) -> dict[str, Shown]:
-    """Return the tables of the study itself by their names."""
+) -> dict[str, ShownTable]:
+    """Return the tables of the study itself, by name."""
     remarks = findings[findings["status"].isin(("finding", "question"))]
-    shown = (
-        Shown("sizes", "Test metrics by model and size", _SIZES, by_size(runs), RUNS.path),
-        Shown("lines", "Straight lines in log10 n", _LINES, lines(regressions), FITS.path),
-        Shown("findings", "Remarks of the auditor", _FINDINGS, remarks.to_dict("records"), FINDINGS.path),
-        Shown("overlap", "What draws of one size have in common", _OVERLAP, overlap_rows(overlap), OVERLAP.path),
-        Shown("runs", "Every run", _RUNS, runs.to_dict("records") if len(runs) <= MOST_RUNS else [], RUNS.path),
+    tables = (
+        ShownTable("sizes", "Test metrics by model and size", _SIZES, by_size(runs), RUNS.path),
+        ShownTable("lines", "Straight lines in log10 n", _LINES, lines(regressions), FITS.path),
+        ShownTable("findings", "Remarks by the auditor", _FINDINGS, remarks.to_dict("records"), FINDINGS.path),
+        ShownTable("overlap", "Images shared by draws of one size", _OVERLAP, overlap_rows(overlap), OVERLAP.path),
+        ShownTable("runs", "Every run", _RUNS, runs.to_dict("records") if len(runs) <= MOST_RUNS else [], RUNS.path),
     )
-    return {table.name: table for table in shown}
+    return {table.name: table for table in tables}
 
 
-_MODEL, _N = Column("model", "model"), Column("n", "n", "count")
+_MODEL, _N = ShownColumn("model", "model"), ShownColumn("n", "n", "count")
 _SIZES = (
     _MODEL,
     _N,
-    Column("runs", "runs", "count"),
-    Column("images_seen", "images seen", "count"),
-    Column("test_accuracy", "accuracy (%)", "percent"),
-    Column("test_f1_macro", "macro F1 (%)", "percent"),
-    Column("test_loss", "cross-entropy (nats)", "number"),
-    Column("gap", "gap (points)", "points"),
+    ShownColumn("runs", "runs", "count"),
+    ShownColumn("images_seen", "images seen", "count"),
+    ShownColumn("test_accuracy", "accuracy (%)", "percent"),
+    ShownColumn("test_f1_macro", "macro F1 (%)", "percent"),
+    ShownColumn("test_loss", "cross-entropy (nats)", "number"),
+    ShownColumn("gap", "gap (points)", "points"),
 )
 _LINES = (
     _MODEL,
-    Column("split", "split"),
-    Column("metric", "metric"),
-    Column("n_sizes", "sizes", "count"),
-    Column("left_out", "left out"),
-    Column("slope", "slope", "signed"),
-    Column("r2", "R²", "number"),
-    Column("durbin_watson", "Durbin-Watson", "number"),
-    Column("status", "status"),
+    ShownColumn("split", "split"),
+    ShownColumn("metric", "metric"),
+    ShownColumn("n_sizes", "sizes", "count"),
+    ShownColumn("left_out", "left out"),
+    ShownColumn("slope", "slope", "signed"),
+    ShownColumn("r2", "R²", "number"),
+    ShownColumn("durbin_watson", "Durbin-Watson", "number"),
+    ShownColumn("status", "status"),
 )
 _FINDINGS = (
-    Column("table", "model"),
-    Column("check", "check"),
-    Column("subject", "on"),
-    Column("statistic", "found"),
-    Column("p_adjusted", "p, corrected (empty: exact)", "number"),
-    Column("meaning", "means"),
+    ShownColumn("table", "model"),
+    ShownColumn("check", "check"),
+    ShownColumn("subject", "subject"),
+    ShownColumn("statistic", "observed"),
+    ShownColumn("p_adjusted", "corrected p (empty: exact)", "number"),
+    ShownColumn("meaning", "meaning"),
 )
 _OVERLAP = (
-    Column("n", "draws of n", "count"),
-    Column("pairs", "pairs", "count"),
-    Column("share", "share in common (%)", "percent"),
-    Column("expected", "by chance (%)", "percent"),
-    Column("dependent", "pairs that are not independent", "count"),
+    ShownColumn("n", "n", "count"),
+    ShownColumn("pairs", "pairs", "count"),
+    ShownColumn("share", "share in common (%)", "percent"),
+    ShownColumn("expected", "expected by chance (%)", "percent"),
+    ShownColumn("dependent", "dependent pairs", "count"),
 )
 _RUNS = (
     _MODEL,
     _N,
-    Column("draw", "draw", "label"),
-    Column("seed", "seed", "label"),
-    Column("status", "status"),
-    Column("test_accuracy", "test accuracy (%)", "percent"),
-    Column("test_loss", "test cross-entropy (nats)", "number"),
-    Column("train_accuracy", "training accuracy (%)", "percent"),
-    Column("updates", "updates", "count"),
-    Column("seconds_total", "seconds", "seconds"),
+    ShownColumn("draw", "draw", "label"),
+    ShownColumn("seed", "seed", "label"),
+    ShownColumn("status", "status"),
+    ShownColumn("test_accuracy", "test accuracy (%)", "percent"),
+    ShownColumn("test_loss", "test cross-entropy (nats)", "number"),
+    ShownColumn("train_accuracy", "training accuracy (%)", "percent"),
+    ShownColumn("updates", "updates", "count"),
+    ShownColumn("seconds_total", "seconds", "seconds"),
 )
 
 
 def by_size(runs: pd.DataFrame) -> list[dict]:
-    """Return one row per model and size: runs, the mean and interval of the test metrics, and the gap to training."""
+    """Return one row per model and size: runs, the means and intervals of the test metrics, and the gap to training."""
     rows = []
-    for model, of_model in runs[runs["status"] == "finished"].groupby("model", sort=False):
+    for model, of_model in only_finished(runs).groupby("model", sort=False):
         for n, group in of_model.groupby("n", sort=False):
             means = {metric.name: size_interval(of_model, f"test_{metric.name}", n) for metric in RECORDED}
-            means = {f"test_{name}": share_interval(of) if METRICS[name].is_share else of for name, of in means.items()}
+            means = {
+                f"test_{name}": share_interval(mean) if METRICS[name].is_share else mean for name, mean in means.items()
+            }
             seen, gap = group["images_seen"].mean(), float((group["train_accuracy"] - group["test_accuracy"]).mean())
             rows.append({"model": model, "n": n, "runs": len(group), "images_seen": seen, "gap": gap, **means})
     return rows
 
 
 def lines(regressions: dict[str, pd.DataFrame]) -> list[dict]:
-    """Return one row per published line: its description, R² and slope with interval, or why there is none."""
+    """Return one row per published line: its R² and slope with interval, or the reason why there is none."""
     fits, parameters = (
         table[table["method"] == "published"] for table in (regressions["fits"], regressions["parameters"])
     )
@@ -159,7 +165,7 @@ def lines(regressions: dict[str, pd.DataFrame]) -> list[dict]:
 
 
 def overlap_rows(pairs: pd.DataFrame) -> list[dict]:
-    """Return one row per size: what draws of that size have in common, on average, beside what chance gives."""
+    """Return one row per size: the mean share that draws of that size have in common, and that expected by chance."""
     same_size = pairs[(pairs["n_a"] == pairs["n_b"]) & (pairs["draw_a"] != pairs["draw_b"])]
     return [
         {

@@ -1,5 +1,5 @@
-// Tables sort by a click on a heading, show the rows that hold a text, and are saved as CSV; figures open enlarged.
-// The page is complete without: it then has the same tables and figures, as they stand.
+// Makes tables sortable, adds a filter and a button that saves them as CSV, and enlarges figures on a click.
+// Without scripts, the page has the same tables and figures, but they are static.
 "use strict";
 
 const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
@@ -23,15 +23,15 @@ function makeSortable(heading, column, headings, body) {
   const button = make("button", { type: "button", textContent: heading.textContent });
   heading.replaceChildren(button);
   button.onclick = () => {
-    const falling = heading.getAttribute("aria-sort") === "ascending";
+    const descending = heading.getAttribute("aria-sort") === "ascending";
     headings.forEach((other) => other.removeAttribute("aria-sort"));
-    heading.setAttribute("aria-sort", falling ? "descending" : "ascending");
-    const rows = [...body.rows].sort((a, b) => compare(a.cells[column], b.cells[column], falling ? -1 : 1));
+    heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+    const rows = [...body.rows].sort((a, b) => compare(a.cells[column], b.cells[column], descending ? -1 : 1));
     body.append(...rows);
   };
 }
 
-// Numbers go by value, texts by the alphabet; empty cells stay last either way.
+// Numbers sort by value, texts alphabetically; empty cells stay last in both directions.
 function compare(a, b, sign) {
   const [left, right] = [a, b].map(content);
   if (left === "" || right === "") return (left === "") - (right === "");
@@ -44,9 +44,9 @@ function content(cell) {
 }
 
 function filter(name, body, shown) {
-  const field = make("input", { type: "search", placeholder: "Show rows with …" });
+  const field = make("input", { type: "search", placeholder: "Filter rows …" });
   const count = make("output", { textContent: `${body.rows.length} rows` });
-  field.setAttribute("aria-label", `Show rows of “${name}” with`);
+  field.setAttribute("aria-label", `Filter the rows of “${name}”`);
   field.oninput = () => {
     const words = field.value.toLowerCase().split(/\s+/);
     for (const row of body.rows) {
@@ -58,7 +58,7 @@ function filter(name, body, shown) {
   return [field, count];
 }
 
-// The rows as they stand, numbers with all their digits; an interval makes two columns more.
+// The rows in their present order, numbers with all digits; an interval adds two columns.
 function csv(headings, rows) {
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const names = headings.flatMap(({ dataset }) =>

@@ -1,1 +1,1 @@
-"""The stage reproduction: the numbers of a published study beside ours."""
+"""The stage reproduction: the numbers of a published study compared with ours."""

@@ -1,4 +1,4 @@
-"""Set the numbers of a published study's forms beside the published ones.
+"""Compare a study's numbers, as published and corrected, with the published ones.
 
 python -m trainsize.reproduction STUDY [--results FOLDER]
 """
@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from trainsize.common.errors import UserError, listing
-from trainsize.published.forms import REPRODUCED, forms, reproduced
+from trainsize.published.versions import REPRODUCED, reproduced, versions
 from trainsize.reproduction.stage import reproduce
-from trainsize.study.command_line import mistakes_told, named_study, study_parser
+from trainsize.study.command_line import exit_on_user_error, named_study, study_parser
 
 
 def describe(table: pd.DataFrame) -> str:
-    """Return the table as a person reads it."""
+    """Return the table as text."""
     lines = [f"{'artefact':<9}{'number':<46}{'published':>13}{'as published':>14}{'corrected':>13}  verdict"]
     for row in table.to_dict("records"):
         ours = "".join(f"{_number(row[mode]):>{width}}" for mode, width in (("as_published", 14), ("corrected", 13)))
@@ -29,14 +29,14 @@ def _number(value: float) -> str:
 def main() -> None:
     parser = study_parser("reproduction", __doc__.splitlines()[0])
     options = parser.parse_args()
-    with mistakes_told():
+    with exit_on_user_error():
         study = named_study(options.study)
         if reproduced(study.name) is None:
             raise UserError(f"{study.name} reproduces no published study; these do: {listing(REPRODUCED, 10)}")
         folder = options.results / study.name
         if not (folder / "metrics" / "runs.parquet").exists():
-            raise UserError(f"{folder}: not there; run it first: snakemake --config study={study.name}")
-        print(describe(reproduce(study, forms(study.name, options.results))))
+            raise UserError(f"{folder}: no results yet; run the study first: snakemake --config study={study.name}")
+        print(describe(reproduce(study, versions(study.name, options.results))))
 
 
 if __name__ == "__main__":

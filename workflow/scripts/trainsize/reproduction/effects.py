@@ -1,18 +1,21 @@
-"""The forms of a published study beside each other: what each mistake did, and which settings differ."""
+"""The versions of a published study compared: what each mistake did, and which settings differ."""
 
+from dataclasses import astuple
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 
-from trainsize.common.files import canonical_json, read_json
+from trainsize.common.files import canonical_json
 from trainsize.common.provenance import commit_text
 from trainsize.common.tables import read_table
 from trainsize.published import printed
-from trainsize.published.forms import AS_PUBLISHED, CORRECTED, Form, mistakes, roles
+from trainsize.published.versions import AS_PUBLISHED, CORRECTED, Version, mistakes, roles
 from trainsize.reproduction.our_numbers import finished_runs
-from trainsize.reproduction.tables import EFFECTS, FORMS, MISTAKES, PRINTED, SETTINGS
-from trainsize.runs.run import MISSING, Run
+from trainsize.reproduction.tables import EFFECTS, MISTAKES, PRINTED, SETTINGS, VERSIONS
+from trainsize.runs.record import read_record
+from trainsize.runs.run import Run
+from trainsize.runs.status import MISSING
 from trainsize.statistics.intervals import mean_interval
 
 METRICS = ("test_accuracy", "test_f1_macro", "test_loss", "train_accuracy", "train_loss")
@@ -21,17 +24,12 @@ _PRINTED = {"paper": "printed", "value": "printed", "evidence": "note", "source"
 
 
 def mistakes_table(study: str) -> pd.DataFrame:
-    """Return the mistakes of a published study."""
-    rows = [
-        (entry["what"], entry["correct"], entry.get("variant", ""), entry.get("metric", "test_accuracy"))
-        for entry in mistakes(study)
-    ]
-    return pd.DataFrame(rows, columns=MISTAKES.schema.names)
+    return pd.DataFrame([astuple(mistake) for mistake in mistakes(study)], columns=MISTAKES.schema.names)
 
 
-def effects_table(found: list[Form]) -> pd.DataFrame:
-    """Return what each form that has been run changes against the one as published, in the metrics of its runs."""
-    runs = {form.role: finished_runs(form.folder) for form in found}
+def effects_table(versions: list[Version]) -> pd.DataFrame:
+    """Return how the metrics of each version that has been run differ from those of the version as published."""
+    runs = {version.role: finished_runs(version.folder) for version in versions}
     rows = []
     if AS_PUBLISHED in runs:
         base = runs.pop(AS_PUBLISHED)
@@ -52,11 +50,11 @@ def _effects(role: str, base: pd.DataFrame, other: pd.DataFrame) -> list[dict]:
 
 
 def effect(base: pd.DataFrame, other: pd.DataFrame, metric: str) -> dict:
-    """Return how a metric differs between two sets of runs over the same sizes, every size counting the same.
+    """Return how a metric differs between two sets of runs over the same sizes, every size with the same weight.
 
-    The difference is the mean of the seeds' own mean differences, with their interval: the runs of a seed at several
-    sizes are not independent. The means are of the same seeds. Without a seed that has all sizes in both, they are of
-    all seeds, and the difference has no interval.
+    The difference is the mean over seeds of each seed's mean difference, since the runs of a seed at several sizes are
+    not independent; its interval is that of this mean. The two means are over the same seeds. If no seed has all sizes
+    in both sets, they are over all seeds, and the difference has no interval.
     """
     cells = [runs.groupby(["seed", "n"])[metric].mean().unstack("n") for runs in (base, other)]
     differences = (cells[1] - cells[0]).dropna().mean(axis=1)
@@ -77,9 +75,9 @@ def effect(base: pd.DataFrame, other: pd.DataFrame, metric: str) -> dict:
     }
 
 
-def settings_table(found: list[Form]) -> pd.DataFrame:
-    """Return the settings that differ between the form as published and the corrected one, as their runs have them."""
-    sides = {form.role: _settings(form) for form in found if form.role in (AS_PUBLISHED, CORRECTED)}
+def settings_table(versions: list[Version]) -> pd.DataFrame:
+    """Return the settings that differ between the versions as published and corrected, as their runs recorded them."""
+    sides = {version.role: _settings(version) for version in versions if version.role in (AS_PUBLISHED, CORRECTED)}
     rows = []
     for model, key in dict.fromkeys(chain.from_iterable(sides.values())):
         values = [sides.get(role, {}).get((model, key), "") for role in (AS_PUBLISHED, CORRECTED)]
@@ -88,16 +86,16 @@ def settings_table(found: list[Form]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=SETTINGS.schema.names)
 
 
-def _settings(form: Form) -> dict[tuple[str, str], str]:
-    """Return the settings of a form by (model, dotted key), those of its design for all models."""
-    runs = finished_runs(form.folder)
-    found = {("all", f"{name}s"): _listing(runs[column]) for name, column in _DESIGN.items()}
+def _settings(version: Version) -> dict[tuple[str, str], str]:
+    """Return the settings of a version by (model, dotted key); those of its design have "all" for the model."""
+    runs = finished_runs(version.folder)
+    by_key = {("all", f"{name}s"): _listing(runs[column]) for name, column in _DESIGN.items()}
     for _, first in runs.drop_duplicates("model").iterrows():
-        record = read_json(form.folder / Run(*first[["model", "n", "draw", "seed"]]).folder / "run.json")
-        settings = dict(record["settings"])
+        run = Run(*first[["model", "n", "draw", "seed"]])
+        settings = dict(read_record(version.folder / run.folder, version.name, run).settings)
         settings |= settings.pop("model")
-        found |= {(first["model"], key): value for key, value in _flat(settings)}
-    return found
+        by_key |= {(first["model"], key): value for key, value in _flat(settings)}
+    return by_key
 
 
 def _listing(numbers: pd.Series) -> str:
@@ -115,20 +113,24 @@ def _flat(settings: dict, prefix: str = "") -> list[tuple[str, str]]:
     return rows
 
 
-def forms_table(name: str, found: list[Form]) -> pd.DataFrame:
-    """Return every form beside the study `name`, with what its results were made from, where it has been run."""
-    ran = {form.role: form for form in found}
-    rows = [_provenance(ran[role]) if role in ran else (role, form, 0, "", "") for role, form in roles(name).items()]
-    return pd.DataFrame(rows, columns=FORMS.schema.names)
+def versions_table(name: str, present: list[Version]) -> pd.DataFrame:
+    """Return every version of the study `name`, with the provenance of its results where it has been run."""
+    by_role = {version.role: version for version in present}
+    rows = [
+        _provenance(by_role[role]) if role in by_role else (role, version, 0, "", "")
+        for role, version in roles(name).items()
+    ]
+    return pd.DataFrame(rows, columns=VERSIONS.schema.names)
 
 
-def _provenance(form: Form) -> tuple:
-    runs = read_table(form.runs)
+def _provenance(version: Version) -> tuple:
+    runs = read_table(version.runs)
     coordinates = runs.loc[runs["status"] != MISSING, ["model", "n", "draw", "seed"]].itertuples(index=False)
-    records = [read_json(form.folder / Run(*row).folder / "run.json") for row in coordinates]
-    commits = dict.fromkeys(commit_text(record) for record in records)
-    last = max((record["finished"] for record in records), default="")
-    return form.role, form.name, len(records), last, ", ".join(commits)
+    trained = [Run(*row) for row in coordinates]
+    records = [read_record(version.folder / run.folder, version.name, run) for run in trained]
+    commits = dict.fromkeys(commit_text(record.commit, record.dirty) for record in records)
+    last = max((record.finished for record in records), default="")
+    return version.role, version.name, len(records), last, ", ".join(commits)
 
 
 def printed_table(study: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ def updates_per_pass(n: int, batch_size: int) -> int:
 
 
 def total_updates(budget: dict, n: int, batch_size: int) -> int:
-    """Return the optimiser updates that `budget` gives a run on n images: at least one."""
+    """Return the number of optimiser updates that `budget` gives a run on n images: at least one."""
     if "updates" in budget:
         return budget["updates"]
     if "epochs" in budget:
@@ -17,15 +17,15 @@ def total_updates(budget: dict, n: int, batch_size: int) -> int:
 
 
 def samples_seen(updates: int, n: int, batch_size: int) -> int:
-    """Return the training images, repeats counted, that `updates` updates have seen."""
+    """Return the number of training images, repeats counted, in the first `updates` updates."""
     passes, rest = divmod(updates, updates_per_pass(n, batch_size))
     return passes * n + rest * min(batch_size, n)
 
 
 def checkpoints(updates: int, evaluation: dict) -> list[int]:
-    """Return the updates after which a run is evaluated, none twice and the last one the end.
+    """Return the updates after which a run is evaluated, in order and without repeats; the last is the end.
 
-    They are evenly spaced, `points` of them, or stand `every` so many updates.
+    There are `points` of them, evenly spaced, or one after `every` so many updates.
     """
     if evaluation["every"]:
         return sorted({*range(evaluation["every"], updates, evaluation["every"]), updates})

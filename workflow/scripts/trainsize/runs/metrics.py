@@ -1,18 +1,18 @@
-"""The metrics: what each is, how it is written and how far a difference matters.
+"""The metrics: their meaning, their format and which differences matter.
 
 A new metric is one more entry here and, unless it follows from others by a formula, a value computed in
-training/evaluation.py. Schemas, tables, regressions, figures, words and the auditor take what they need from the entry.
-Imports nothing heavy: the Snakefile reads this.
+training/evaluation.py. Schemas, tables, regressions, figures, sentences and the auditor use the entry.
+Imports nothing heavy: the Snakefile imports it.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-# What a metric is: a share to be high, a share to be low, or a loss. All are fitted as errors, which are to be low.
+# Kinds: a share that should be high, a share that should be low, or a loss. All are fitted as errors, lower is better.
 SCORE, ERROR, LOSS = "score", "error", "loss"
 KINDS = (SCORE, ERROR, LOSS)
-MARGINS = {SCORE: 0.005, ERROR: 0.005, LOSS: 0.02}  # differences that do not matter
+MARGINS = {SCORE: 0.005, ERROR: 0.005, LOSS: 0.02}  # differences too small to matter
 SPLITS = ("test", "train", "validation")
 
 
@@ -25,9 +25,9 @@ class Metric:
     """A metric by the name of its column.
 
     `words` name it in a sentence and `meaning` describes its column. `unit` is that of a loss; shares are between 0 and
-    1 and are written as per cent. `of_guessing` gives its value where every class is guessed with the same probability,
-    from the images per class (K,). A metric with a `formula` is computed from the others of its
-    row, numbers or whole columns. `aliases` are names that tables from elsewhere have for it.
+    1 and are printed as per cent. `of_guessing` returns its value if every class is guessed with the same probability,
+    from the images per class (K,). A metric with a `formula` is computed from the others of its row, numbers or whole
+    columns. `aliases` are its names in tables from elsewhere.
     """
 
     name: str
@@ -45,21 +45,21 @@ class Metric:
 
     @property
     def highest(self) -> float:
-        """The largest value there can be; the smallest is 0."""
+        """The largest possible value; the smallest is 0."""
         return 1.0 if self.is_share else math.inf
 
     @property
     def margin(self) -> float:
-        """The difference that does not matter, unless a study states another."""
+        """The largest difference that does not matter, unless a study sets another."""
         return MARGINS[self.kind]
 
     def chance(self, class_counts: Sequence[int] | None) -> float:
-        """Return its value where every class is guessed with the same probability; nan where that is not known."""
+        """Return its value if every class is guessed with the same probability; nan if unknown."""
         return self.of_guessing(class_counts) if class_counts is not None else math.nan
 
     @property
     def label(self) -> str:
-        """What an axis is labelled with; on that of a share the ticks say per cent."""
+        """The label of an axis; for a share the ticks have the per-cent sign."""
         return f"{self.words} ({self.unit})" if self.unit else self.words
 
     @property
@@ -67,15 +67,15 @@ class Metric:
         return "points" if self.is_share else self.unit
 
     def value(self, *numbers: float) -> str:
-        """Return values as a person reads them, joined by "to"."""
+        """Return values as text, joined by "to"."""
         if self.is_share:
             return f"{_joined(numbers, 100, '.2f')} %"
         return f"{_joined(numbers, 1, '.4g')} {self.unit}".strip()
 
     def change(self, *numbers: float) -> str:
-        """Return differences of values as a person reads them, joined by "to"."""
-        told = _joined(numbers, 100, ".2f") if self.is_share else _joined(numbers, 1, ".2g")
-        return f"{told} {self.difference_unit}".strip()
+        """Return differences of values as text, joined by "to"."""
+        text = _joined(numbers, 100, ".2f") if self.is_share else _joined(numbers, 1, ".2g")
+        return f"{text} {self.difference_unit}".strip()
 
 
 def _joined(numbers: Sequence[float], scale: float, form: str) -> str:
@@ -163,7 +163,7 @@ DERIVED = (
         formula=lambda scores: 1 - scores["accuracy"],
     ),
 )
-# Metrics that tables from elsewhere have.
+# Metrics that only occur in tables from elsewhere.
 _FOREIGN = (
     Metric("f1", "F1 score", SCORE, of_guessing=_one_class, aliases=("f1_score", "f1_macro", "f1_micro")),
     Metric("cross_entropy", "cross-entropy", LOSS, unit="nats", of_guessing=_uniform_entropy),

@@ -10,7 +10,6 @@ from trainsize.common.errors import UserError
 from trainsize.common.files import canonical_json, digest
 
 FILES = ("history.parquet", "predictions.parquet", "run.json")
-MISSING, NOT_BEGUN = "missing", "not begun"  # status of a run that an interim report does not have; a reason
 RUN_FOLDER = "runs/{model}/n{n}/draw{draw}/seed{seed}"
 _RUN_PATH = re.compile(r"runs/(?P<model>[^/]+)/n(?P<n>\d+)/draw(?P<draw>\d+)/seed(?P<seed>\d+)$")
 
@@ -31,15 +30,15 @@ class Run:
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Run":
-        found = _RUN_PATH.search(folder.as_posix())
-        if found is None:
+        match = _RUN_PATH.search(folder.as_posix())
+        if match is None:
             raise UserError(f"{folder}: not a run's folder, which ends in {RUN_FOLDER}")
-        return cls(found["model"], int(found["n"]), int(found["draw"]), int(found["seed"]))
+        return cls(match["model"], int(match["n"]), int(match["draw"]), int(match["seed"]))
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Draws and seeds that share one training job per model and size; folders may hold wildcards in braces."""
+    """Draws and seeds that share a training job per model and size. Folders may contain wildcards in braces."""
 
     name: str
     label: str
@@ -47,7 +46,7 @@ class Pack:
 
 
 def packs(pairs: Sequence[tuple[int, int]], size: int) -> list[Pack]:
-    """Cut (draw, seed) pairs into packs of `size`; packs of one are a single one with wildcards, which is faster."""
+    """Split (draw, seed) pairs into packs of `size`; for size 1, return one pack with wildcards, which is faster."""
     if size == 1:
         return [Pack("training", "draw{draw}/seed{seed}", (RUN_FOLDER,))]
     return [_pack(pairs[start : start + size]) for start in range(0, len(pairs), size)]

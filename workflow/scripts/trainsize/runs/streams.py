@@ -1,8 +1,8 @@
-"""Named streams of random numbers: changing one leaves every other bit for bit as it was."""
+"""Named streams of random numbers: a change to one leaves the others unchanged, bit for bit."""
 
 import numpy as np
 
-# A stream is known by its place in this list: append, never reorder.
+# A stream is identified by its position in this tuple: append, never reorder.
 STREAMS = ("subset", "initialisation", "order", "augmentation", "dropout", "evaluation")
 
 

@@ -1,1 +1,1 @@
-"""The study file and config.yaml, read and checked."""
+"""The study file and config.yaml: reading, checking, expanding."""

@@ -1,4 +1,4 @@
-"""This machine's settings: config.yaml and what stands on the command line after --config."""
+"""This machine's settings: config.yaml and the --config options of the command line."""
 
 import os
 from pathlib import Path
@@ -10,12 +10,12 @@ from trainsize.common.errors import UserError
 
 
 def check_config(config: dict) -> dict:
-    """Return config.yaml's settings with defaults written out; TRAINSIZE_MIRROR goes before `data.mirror`.
+    """Return config.yaml's settings with defaults filled in; TRAINSIZE_MIRROR overrides `data.mirror`.
 
     Raises UserError naming the key.
     """
     rules = schema.load_schema("config")
-    if message := yaml_files.unfit(dict(config)):
+    if message := yaml_files.unacceptable(dict(config)):
         raise UserError(f"config.yaml: {message}")
     for keys, message in schema.problems(dict(config), rules, rules):
         raise UserError(f"config.yaml: {'.'.join(map(str, keys))}{': ' if keys else ''}{message}")
@@ -25,9 +25,9 @@ def check_config(config: dict) -> dict:
 
 
 def read_profile(root: Path, name: str) -> dict:
-    """Return what the Snakemake profile `name` says when snakemake is called from `root`.
+    """Return the Snakemake profile `name`, for calls of snakemake from the folder `root`.
 
-    Its `config`, with what stands in its `configfile`, and its `default-resources` are dicts however they are written.
+    Its `config`, merged with its `configfile`, and its `default-resources` become dicts in whichever form written.
     """
     profile = yaml_files.read_yaml(root / name / "config.yaml")
     for key in ("config", "default-resources"):
@@ -40,11 +40,11 @@ def read_profile(root: Path, name: str) -> dict:
 
 
 def check_results(folder: Path) -> None:
-    """Raise UserError unless files can be made in `folder`, or in the nearest folder above it that exists."""
-    there = next(path for path in (folder, *folder.resolve().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise UserError(f"{there}: the results go into a folder of this name, but it is a file; move it away")
-    if not os.access(there, os.W_OK | os.X_OK):
+    """Raise UserError unless files can be created in `folder`, or in its nearest existing parent."""
+    existing = next(path for path in (folder, *folder.resolve().parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise UserError(f"{existing}: is a file, but a folder of this name is needed for the results; move the file")
+    if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(
-            f"{there}: this folder cannot be written to; change its permissions, or make it a link to one that can"
+            f"{existing}: this folder is not writable; change its permissions, or replace it by a link to one that is"
         )

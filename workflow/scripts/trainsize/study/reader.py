@@ -1,85 +1,93 @@
-"""Reading a study file: what it says is checked and every default written out."""
+"""Reading a study file: checking it and filling in the defaults."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
 from pathlib import Path
 
 from trainsize.common import schema, yaml_files
-from trainsize.common.errors import UserError, listing, near, nearest
+from trainsize.common.errors import UserError, did_you_mean, listing, short_path
 from trainsize.common.files import canonical_json
 from trainsize.datasets.catalogue import DATASETS, Dataset
 from trainsize.datasets.described import described
-from trainsize.figures.kinds import FEATURES, KINDS
-from trainsize.study.recipes import contradictions, dotted, merge, origin, rivals
+from trainsize.figures.kinds import FEATURES, FIGURES
+from trainsize.study.recipes import contradictions, dotted, ignored_options, merge, origin
 from trainsize.study.schema import study_schema
 from trainsize.study.study import Study
 from trainsize.training import custom
 
-RESERVED = ("datasets", "logs")  # folders of results/ that are no study's
+RESERVED = ("datasets", "logs")  # folders of results/ that belong to no study
 LARGEST_SEED = 2**32 - 1
-LONGEST_NAME = 200  # of a study with its variants; a folder's name has at most 255 bytes
+LONGEST_NAME = 200  # characters of a study's name with its variants; a folder's name has at most 255 bytes
 MOST_RUNS = 100_000
-MOST_BYTES = 100_000  # of a study's settings, which its jobs get as one argument: Linux allows 131,071
+MOST_BYTES = 100_000  # of a study's settings, which a job gets as one command-line argument; Linux allows 131,071
 
 
 def load_study(name: str, folder: Path) -> Study:
-    """Read and check `folder/NAME.yaml`, in the form of its variants for NAME+VARIANT+….
+    """Read and check `folder/NAME.yaml`; for the name NAME+VARIANT+…, with those variants applied in order.
 
-    Raises UserError with the file, the key, what was found and what is allowed.
+    Raises UserError with the file, the key, the value found and what is allowed.
     """
     name, *variants = name.split("+")
     path = folder / f"{name}.yaml"
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name not in known:
-        raise UserError(f"{near(folder)}: no study '{name}'{nearest(name, known)} (there: {listing(known) or 'none'})")
+        raise UserError(
+            f"{short_path(folder)}: no study '{name}'{did_you_mean(name, known)} (allowed: {listing(known) or 'none'})"
+        )
     if len("+".join([name, *variants])) > LONGEST_NAME:
-        raise UserError(f"{near(path)}: the name with its variants is longer than {LONGEST_NAME} characters")
+        raise UserError(
+            f"{short_path(path)}: the study's name with its variants is longer than {LONGEST_NAME} characters"
+        )
     return _Reader(path, variants).study()
 
 
 class _Reader:
-    """Turns one study file into a Study, or says what is wrong with it."""
+    """Turns one study file into a Study, or raises UserError with what is wrong."""
 
     def __init__(self, path: Path, variants: list[str]):
         self.path, self.variants = path, variants
-        self.left_out: set[str] = set()  # models that a variant leaves out, whatever later ones say of them
+        self.left_out: set[str] = set()  # models that a variant leaves out, even if later variants change them
         self.rules = study_schema()
 
     def fail(self, key: str, message: str) -> None:
-        raise UserError(f"{near(self.path)}: {key}: {message}" if key else f"{near(self.path)}: {message}")
+        raise UserError(f"{short_path(self.path)}: {key}: {message}" if key else f"{short_path(self.path)}: {message}")
 
     def fail_name(self, key: str, name: str, allowed: Iterable[str]) -> None:
-        self.fail(key, f"found '{name}', allowed: {listing(allowed, 30)}{nearest(name, allowed)}")
+        self.fail(key, f"found '{name}', allowed: {listing(allowed, 30)}{did_you_mean(name, allowed)}")
 
-    def check(self, value: object, rules: dict, place) -> None:
+    def check(self, value: object, rules: dict, named: Callable[[tuple], str]) -> None:
+        """Check a value against a part of the schema. `named` turns the keys of a mistake into its path."""
         for keys, message in schema.problems(value, rules, self.rules):
-            self.fail(place(keys), message)
+            self.fail(named(keys), message)
 
     def study(self) -> Study:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}", self.path.stem) or self.path.stem in RESERVED:
-            self.fail("", f"a study's name has letters, digits, '.' and '-' only, and is not {' or '.join(RESERVED)}")
-        raw = self.varied(yaml_files.read_yaml(self.path))
+            self.fail(
+                "",
+                f"a study's name must consist of letters, digits, '.' and '-', and must not be {' or '.join(RESERVED)}",
+            )
+        raw = self.with_variants(yaml_files.read_yaml(self.path))
         self.check(raw, self.rules, dotted)
         value = schema.with_defaults(raw, self.rules, self.rules)
         dataset = self.dataset(value["dataset"])
         subset = self.subset(value["subset"], dataset)
         sizes = self.sizes(value["sizes"], dataset, subset)
         if {"points", "every"} <= set(raw.get("evaluation", {})):
-            self.fail("evaluation", "found points and every, expected one of them")
+            self.fail("evaluation", "found both points and every, expected only one of them")
         models = {n: self.model(n, value, dataset, subset) for n in self.kept(value["models"])}
         if not models:
-            self.fail("models", f"the variants {'+'.join(self.variants)} together leave none")
+            self.fail("models", f"the variants {'+'.join(self.variants)} together leave no model")
         model_sizes = {
             name: self.own_sizes(name, recipe.pop("sizes", None), sizes, dataset, subset)
             for name, recipe in models.items()
         }
-        whole = {name: recipe.pop("budget", value["budget"]) for name, recipe in models.items()}
-        budgets = {name: _part(budget, value["budget_share"]) for name, budget in whole.items()}
+        full = {name: recipe.pop("budget", value["budget"]) for name, recipe in models.items()}
+        budgets = {name: _share_of(budget, value["budget_share"]) for name, budget in full.items()}
         for size in value["regressions"]["leave_out"]:
             if size not in sizes:
-                self.fail("regressions.leave_out", f"found {size}, which is no size of the study ({listing(sizes)})")
+                self.fail("regressions.leave_out", f"found {size}, which is not a size of the study ({listing(sizes)})")
         study = Study(
             name="+".join([self.path.stem, *self.variants]),
             title=value["title"] + (f" ({', '.join(self.variants)})" if self.variants else ""),
@@ -101,7 +109,7 @@ class _Reader:
         return study
 
     def figures(self, value: dict, models: dict) -> dict:
-        """Return the figure settings with the models spelled out; without sweeps, all models are one."""
+        """Return the figure settings with the models listed. Without sweeps, all models form one."""
         sweeps = {sweep: self.kept(names) for sweep, names in value["sweeps"].items()}
         drawn = self.kept(value["models"]) or list(models)
         for key, names, allowed in (
@@ -114,31 +122,33 @@ class _Reader:
         return {**value, "models": drawn, "sweeps": {s: n for s, n in sweeps.items() if n} or {"models": drawn}}
 
     def kept(self, models: Iterable[str]) -> list[str]:
-        """Return the models that no variant leaves out."""
+        """Return those models that no variant leaves out."""
         return [name for name in models if name not in self.left_out]
 
     def check_figures(self, study: Study) -> None:
-        """Refuse figures asked for by name that cannot be drawn."""
+        """Reject figures in `figures.also` that cannot be drawn."""
         has = study.features()
         for name in study.figures["also"]:
-            missing = [FEATURES[need] for need in KINDS[name].needs if need not in has]
+            missing = [FEATURES[need] for need in FIGURES[name].needs if need not in has]
             if missing:
                 self.fail("figures.also", f"found '{name}', which needs {' and '.join(missing)}")
-            if KINDS[name].regressed and not set(study.figures["metrics"]) & set(study.regressions["metrics"]):
-                self.fail("figures.also", f"found '{name}', but none of figures.metrics is in regressions.metrics")
+            if FIGURES[name].regressed and not set(study.figures["metrics"]) & set(study.regressions["metrics"]):
+                self.fail(
+                    "figures.also", f"found '{name}', but no metric is in both figures.metrics and regressions.metrics"
+                )
 
     def check_extent(self, study: Study) -> None:
-        """Refuse a study that nobody could run, before its runs are listed."""
+        """Reject a study that is too large to run, before its runs are listed."""
         runs = len(study.pairs) * sum(map(len, study.model_sizes.values()))
-        self.few_enough(runs, "models × sizes × draws and seeds")
-        for told in (study.card(), study.dataset.request):
-            count = len(canonical_json(told).encode())
+        self.check_count(runs, "models × sizes × draws and seeds")
+        for settings in (study.card(), study.dataset.request):
+            count = len(canonical_json(settings).encode())
             if count > MOST_BYTES:
-                why = "the seeds, sizes, class names and texts"
-                self.fail("", f"{why} take {count:,} bytes, which must be at most {MOST_BYTES:,} to be handed to a job")
+                what = "the seeds, sizes, class names and texts"
+                self.fail("", f"{what} take {count:,} bytes, but a job can get at most {MOST_BYTES:,}")
 
-    def varied(self, raw: dict) -> dict:
-        """Return the study with the changes of its variants, each laid over what came before."""
+    def with_variants(self, raw: dict) -> dict:
+        """Return the study with its variants applied, one after the other."""
         self.check(raw, self.rules, dotted)
         variants = raw.get("variants", {})
         for name in self.variants:
@@ -147,11 +157,11 @@ class _Reader:
             for key in variants[name]:
                 if key not in self.rules["properties"] or key == "variants":
                     self.fail_name(f"variants.{name}", key, sorted({*self.rules["properties"]} - {"variants"}))
-            raw = self.laid_over(raw, variants[name])
+            raw = self.with_variant(raw, variants[name])
         return raw
 
-    def laid_over(self, raw: dict, changes: dict) -> dict:
-        """Return the study with the changes of a variant. Models that it leaves out can still be extended."""
+    def with_variant(self, raw: dict, changes: dict) -> dict:
+        """Return the study with the changes of one variant. Models that it leaves out can still be extended."""
         rules, changed = self.rules["$defs"]["recipe"], {**raw, **changes}
         if "base" in changes:
             changed["base"] = merge(raw.get("base", {}), changes["base"], rules)
@@ -176,7 +186,7 @@ class _Reader:
         return DATASETS[value]
 
     def subset(self, value: dict, dataset: Dataset) -> dict:
-        """Return the subset settings with validation as a count: with folds, the largest of them."""
+        """Return the subset settings with validation as a count; with folds, that of the largest fold."""
         if value["method"] != "kfold":
             if "folds" in value:
                 self.fail("subset.folds", f"the method '{value['method']}' has no folds (kfold has)")
@@ -184,7 +194,7 @@ class _Reader:
         if "folds" not in value:
             self.fail("subset", "the method 'kfold' needs a number of folds, such as `folds: 5`")
         if value["validation"]:
-            self.fail("subset.validation", "with kfold the validation images are the fold held out; leave this out")
+            self.fail("subset.validation", "with kfold, the fold held out is the validation set; remove this key")
         if value["folds"] > dataset.n_train:
             self.fail("subset.folds", f"found {value['folds']}, but {dataset.name} has {dataset.n_train} images")
         return {**value, "validation": -(-dataset.n_train // value["folds"])}
@@ -193,9 +203,9 @@ class _Reader:
         count = _count(spec, dataset.n_train)
         if isinstance(spec, str) and not count:
             rounded = f"which rounds to 0 of {dataset.n_train} images"
-            self.fail("subset.validation", f"found {spec}, {rounded}; state a larger share, a count such as 1, or 0")
+            self.fail("subset.validation", f"found {spec}, {rounded}; use a larger share, a count such as 1, or 0")
         if count >= dataset.n_train:
-            self.fail("subset.validation", f"found {spec}, must leave some of {dataset.n_train} images to train on")
+            self.fail("subset.validation", f"found {spec}, which leaves none of {dataset.n_train} images to train on")
         return count
 
     def sizes(self, spec: list | dict, dataset: Dataset, subset: dict) -> tuple[int, ...]:
@@ -213,48 +223,48 @@ class _Reader:
         if isinstance(spec, dict):
             low, high = counts
             if low >= high:
-                self.fail("sizes.log", f"found from {low} to {high}, must rise")
+                self.fail("sizes.log", f"found from {low} to {high}; `to` must be larger than `from`")
             steps = spec["log"]["count"] - 1
             counts = [round(low * (high / low) ** (i / steps)) for i in range(steps + 1)]
-        self.different("sizes", counts, "shares and log spacing count after rounding")
+        self.check_different("sizes", counts, "after rounding of shares and log spacing")
         return tuple(sorted(counts))
 
     def own_sizes(
         self, model: str, spec: list | None, sizes: tuple[int, ...], dataset: Dataset, subset: dict
     ) -> tuple[int, ...]:
-        """Return the sizes of a model as counts, which must be among the study's."""
+        """Return the sizes of a model as counts. They must be among the study's sizes."""
         if spec is None:
             return sizes
         own = self.sizes(spec, dataset, subset)
         for n in own:
             if n not in sizes:
                 self.fail(
-                    f"models.{model}.sizes", f"found {n}, which is none of the study's sizes {listing(sizes, 30)}"
+                    f"models.{model}.sizes", f"found {n}, which is not one of the study's sizes {listing(sizes, 30)}"
                 )
         return own
 
-    def different(self, key: str, numbers: list[int], remark: str) -> None:
+    def check_different(self, key: str, numbers: list[int], remark: str) -> None:
         number, times = Counter(numbers).most_common(1)[0]
         if times > 1:
-            self.fail(key, f"found {number} twice; every one must be different ({remark})")
+            self.fail(key, f"found {number} more than once; all must be different ({remark})")
 
     def pairs(self, stated: object, value: dict, folds: int | None) -> tuple[tuple[int, int], ...]:
-        """Return the (draw, seed) pairs; with folds the draws are these, all of them unless some are `stated`."""
+        """Return the (draw, seed) pairs. With folds, a draw is a fold: all folds unless some draws are `stated`."""
         seeds = self.numbers("seeds", value["seeds"])
         if folds and stated is None:
-            self.few_enough(folds * len(seeds), "folds × seeds")
+            self.check_count(folds * len(seeds), "folds × seeds")
             return tuple(product(range(folds), seeds))
         if value["draws"] == "per_seed":
             draws, pairs = seeds, tuple((seed, seed) for seed in seeds)
         else:
             draws = self.numbers("draws", value["draws"])
-            self.few_enough(len(draws) * len(seeds), "draws × seeds")
+            self.check_count(len(draws) * len(seeds), "draws × seeds")
             pairs = tuple(product(draws, seeds))
         if folds and max(draws) >= folds:
-            self.fail("draws", f"found {max(draws)}, but with kfold a draw is a fold, here from 0 to {folds - 1}")
+            self.fail("draws", f"found {max(draws)}, but with kfold a draw is a fold, from 0 to {folds - 1}")
         return pairs
 
-    def few_enough(self, runs: int, what: str) -> None:
+    def check_count(self, runs: int, what: str) -> None:
         if runs > MOST_RUNS:
             self.fail("", f"found {runs:,} runs ({what}), must be at most {MOST_RUNS:,}")
 
@@ -263,21 +273,21 @@ class _Reader:
             spec = [spec["start"] + i * spec["step"] for i in range(spec["count"])]
         if max(spec) > LARGEST_SEED:
             self.fail(key, f"found {max(spec)}, must be at most {LARGEST_SEED}")
-        self.different(key, spec, "one run each")
+        self.check_different(key, spec, "one run each")
         return spec
 
     def model(self, name: str, value: dict, dataset: Dataset, subset: dict) -> dict:
-        """Return the model's full recipe: the base, then the models it extends, then its own settings."""
+        """Return the model's full recipe: the base, overridden by the models it extends and by its own settings."""
         rules = self.rules["$defs"]["recipe"]
         layers = self.layers(name, value)
         merged: dict = {}
-        for place, settings in layers:
-            self.check_alone(place, settings, rules)
+        for layer, settings in layers:
+            self.check_layer(layer, settings, rules)
             merged = merge(merged, settings, rules)
         merged.pop("extends", None)
         self.check(merged, rules, lambda keys: origin(keys, layers))
         recipe = schema.with_defaults(merged, rules, self.rules)
-        for keys, message in (*contradictions(recipe, dataset, subset), *rivals(recipe["schedule"], layers)):
+        for keys, message in (*contradictions(recipe, dataset, subset), *ignored_options(recipe["schedule"], layers)):
             self.fail(origin(keys, layers), message)
         architecture = recipe["architecture"]
         if architecture["name"] == "custom":
@@ -287,18 +297,18 @@ class _Reader:
                 self.fail(origin(("architecture", "path"), layers), str(error))
         return recipe
 
-    def check_alone(self, place: str, settings: dict, rules: dict) -> None:
-        """Check a part of a recipe as far as that goes: its choices by name may be completed by other parts."""
-        if place == "base" and "extends" in settings:
-            self.fail("base.extends", "the base starts from no model; models extend each other")
+    def check_layer(self, layer: str, settings: dict, rules: dict) -> None:
+        """Check one layer of a recipe, except its choices by name, which other layers may complete."""
+        if layer == "base" and "extends" in settings:
+            self.fail("base.extends", "the base cannot extend a model; only models can")
         own = {key: value for key, value in settings.items() if "named" not in rules["properties"].get(key, {})}
-        self.check(own, {**rules, "required": []}, lambda keys: dotted((place, *keys)))
+        self.check(own, {**rules, "required": []}, lambda keys: dotted((layer, *keys)))
 
     def layers(self, name: str, value: dict) -> list[tuple[str, dict]]:
-        """Return (where it stands, settings) of the base and of each model from the extended to the extending."""
+        """Return (path, settings) of the base, then of each extended model, and last of the model itself."""
         layers, models = [], value["models"]
         while name is not None:
-            if any(place == f"models.{name}" for place, _ in layers):
+            if any(layer == f"models.{name}" for layer, _ in layers):
                 self.fail(f"models.{name}.extends", "the models extend each other in a circle")
             layers.append((f"models.{name}", models[name]))
             parent = models[name].get("extends")
@@ -308,11 +318,11 @@ class _Reader:
         return [("base", value["base"]), *reversed(layers)]
 
 
-def _part(budget: dict, share: float) -> dict:
-    """Return a share of a budget, in whole units of it and at least one."""
+def _share_of(budget: dict, share: float) -> dict:
+    """Return a share of a budget, rounded to whole units, at least one."""
     return {unit: max(1, round(share * amount)) for unit, amount in budget.items()}
 
 
-def _count(spec: int | str, whole: int) -> int:
-    """Return a count, or the share `spec` ("5%") of `whole` rounded to a count."""
-    return spec if isinstance(spec, int) else round(float(spec.strip().rstrip("%")) / 100 * whole)
+def _count(spec: int | str, total: int) -> int:
+    """Return the count `spec`, or the share `spec` ("5%") of `total` rounded to a count."""
+    return spec if isinstance(spec, int) else round(float(spec.strip().rstrip("%")) / 100 * total)

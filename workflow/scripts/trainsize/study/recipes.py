@@ -1,4 +1,4 @@
-"""Recipes of models: laying settings over each other, and settings that do not go together."""
+"""Recipes of models: merging layers of settings, and detecting settings that contradict each other."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from trainsize.datasets.catalogue import Dataset
 
 
 def contradictions(recipe: dict, dataset: Dataset, subset: dict) -> Iterator[tuple[tuple, str]]:
-    """Yield (keys, message) for settings of a recipe that do not go together, or not with the data."""
+    """Yield (keys, message) for settings of a recipe that contradict each other or the data set."""
     if recipe["optimizer"].get("nesterov") and not recipe["optimizer"]["momentum"]:
         yield ("optimizer", "nesterov"), "found true, which needs a momentum above 0"
     if recipe["batch_size"] % recipe["repeated_augmentation"]:
@@ -19,7 +19,7 @@ def contradictions(recipe: dict, dataset: Dataset, subset: dict) -> Iterator[tup
         if transform.get("smallest", 0) > transform.get("largest", 1):
             yield ("augmentation", i, "smallest"), f"found {transform['smallest']}, more than `largest`"
         if dataset.shape and (why := _idle(transform, dataset.shape)):
-            yield ("augmentation", i), f"found '{transform['name']}', which would do nothing: {why}"
+            yield ("augmentation", i), f"found '{transform['name']}', which would have no effect: {why}"
     for key, choice in (("selection", "best_on_validation"), ("schedule", "plateau")):
         if recipe[key]["name"] == choice and not subset["validation"]:
             yield (key,), f"found '{choice}', which needs validation images (subset.validation, or kfold)"
@@ -34,34 +34,33 @@ def contradictions(recipe: dict, dataset: Dataset, subset: dict) -> Iterator[tup
             yield ("normalisation", key), message
 
 
-def rivals(schedule: dict, layers: list[tuple[str, dict]]) -> Iterator[tuple[tuple, str]]:
-    """Yield (keys, message) for an option of a schedule that is stated and would be ignored for another one.
+def ignored_options(schedule: dict, layers: list[tuple[str, dict]]) -> Iterator[tuple[tuple, str]]:
+    """Yield (keys, message) for an option of a schedule that is set but ignored because of another one.
 
-    A model that extends another may state the one that goes before: so it says which of them it means.
+    A model that extends another may override its option by the one that takes precedence.
     """
 
-    def stated(option: str) -> int:
-        return max(
-            (i for i, (_, s) in enumerate(layers) if option in schema.choice({}, s.get("schedule"))[1]), default=-1
-        )
+    def last_layer(option: str) -> int:
+        options = [schema.split_choice({}, settings.get("schedule"))[1] for _, settings in layers]
+        return max((i for i, stated in enumerate(options) if option in stated), default=-1)
 
     for option, ignored in (("warmup_passes", "warmup"), ("every_passes", "times")):
-        if schedule.get(option) and schedule.get(ignored) and stated(ignored) >= stated(option):
-            yield ("schedule", ignored), f"found beside {option}, which would go before it; state one of them"
+        if schedule.get(option) and schedule.get(ignored) and last_layer(ignored) >= last_layer(option):
+            yield ("schedule", ignored), f"ignored, because {option} takes precedence; set only one of them"
 
 
 def _idle(transform: dict, shape: tuple[int, int, int]) -> str:
-    """Return why a transform does nothing to images of a shape (height, width, channels), or nothing."""
+    """Return why a transform has no effect on images of a shape (height, width, channels), or ""."""
     match transform["name"]:
         case "shift" if transform["fraction"] * max(shape[:2]) < 1:
             height, width, _ = shape
             least = math.ceil(1e4 / max(height, width)) / 1e4
             found = f"{transform['fraction']:g} of {height}×{width} pixels is less than one"
-            return f"{found} (fraction: {least:g} or more moves images)"
+            return f"{found} (use a fraction of {least:g} or more)"
         case "colour_jitter":
             amounts = ["brightness", "contrast", *(["saturation", "hue"] if shape[2] == 3 else [])]
-            grey = "" if shape[2] == 3 else " (saturation and hue do nothing to these images)"
-            return "" if any(transform[name] for name in amounts) else f"state one of {listing(amounts)}{grey}"
+            grey = "" if shape[2] == 3 else " (saturation and hue have no effect on grey images)"
+            return "" if any(transform[name] for name in amounts) else f"set at least one of {listing(amounts)}{grey}"
     return ""
 
 
@@ -70,25 +69,25 @@ def dotted(keys: tuple) -> str:
 
 
 def origin(keys: tuple, layers: list[tuple[str, dict]]) -> str:
-    """Name the layer, the last that says it, in which the setting at `keys` stands."""
-    for place, settings in reversed(layers):
+    """Return the dotted path of the setting at `keys` in the last layer that sets it."""
+    for layer, settings in reversed(layers):
         try:
             for key in keys:
                 settings = settings[key]
         except (TypeError, KeyError, IndexError):
             continue
-        return dotted((place, *keys))
+        return dotted((layer, *keys))
     return dotted((layers[-1][0], *keys))
 
 
 def merge(below: dict, above: dict, rules: dict) -> dict:
-    """Lay the settings `above` over those `below`; another choice by name takes over none of the old one's options."""
+    """Return the settings `below` overridden by `above`. A new choice by name drops the options of the old one."""
     merged = dict(below)
     for key, value in above.items():
         part = rules.get("properties", {}).get(key, {})
         if "named" in part and key in below:
-            name, options = schema.choice(part, value)
-            old_name, old_options = schema.choice(part, below[key])
+            name, options = schema.split_choice(part, value)
+            old_name, old_options = schema.split_choice(part, below[key])
             kept = old_options if name in (None, old_name) else {}
             merged[key] = {"name": name or old_name, **kept, **options}
         else:

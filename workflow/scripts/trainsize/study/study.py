@@ -1,24 +1,28 @@
-"""A study file: read, checked, and expanded into runs.
+"""A study: its settings, its runs, and the part of the settings that each stage gets.
 
-Imports nothing heavy: the Snakefile imports it, and every cluster job reads the Snakefile again.
+Imports nothing heavy, because every cluster job reads the Snakefile, which imports this.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 from trainsize.datasets.catalogue import Dataset
-from trainsize.figures.kinds import FEATURES, KINDS, figures_of
+from trainsize.figures.kinds import FEATURES, FIGURES, figures_of
 from trainsize.runs.run import Run, grid_runs, settings_hash
 
-AUDITED = {"last": "last", "best_on_validation": "validation", "best_on_test": "best"}  # selections, to the auditor
+AUDITED = {
+    "last": "last",
+    "best_on_validation": "validation",
+    "best_on_test": "best",
+}  # the auditor's names of selections
 
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study with every default written out.
+    """A checked study with every default filled in.
 
-    `pairs` holds the (draw, seed) combinations that every model and size is trained with; `sizes` all sizes, and
-    `model_sizes` and `budgets` those of each model.
+    `sizes` are numbers of training images, ascending, and `model_sizes` those of each model. `pairs` are the (draw,
+    seed) combinations of every model and size. `models` are the recipes by name, and `budgets` how long each trains.
     """
 
     name: str
@@ -49,11 +53,11 @@ class Study:
         return list(dict.fromkeys(seed for _, seed in self.pairs))
 
     def subset_settings(self) -> dict:
-        """Everything that decides which images a subset of this study holds, but its size and draw."""
+        """Everything that determines a subset's images, except its size and draw."""
         return {"dataset": self.dataset.name, **self.subset}
 
     def run_settings(self, model: str) -> dict:
-        """Everything that decides a run's results, but its coordinates n, draw and seed."""
+        """Everything that determines a run's results, except its coordinates n, draw and seed."""
         return {
             "subset": self.subset_settings(),
             "budget": self.budgets[model],
@@ -71,7 +75,7 @@ class Study:
         return {"grid": self.grid(), **self.regressions}
 
     def audit_settings(self) -> dict:
-        """What the auditor is told of the study's runs."""
+        """What the auditor needs to know about the study's runs."""
         return {
             "n_train": self.dataset.n_train,
             "n_test": self.dataset.n_test,
@@ -86,13 +90,13 @@ class Study:
         }
 
     def card(self) -> dict:
-        """What the report says of the study itself."""
+        """The report's description of the study."""
         return {
             "grid": self.grid(),
             "title": self.title,
             "source": self.source,
             "stand_in": self.stand_in,
-            "dataset": self.dataset.told,
+            "dataset": self.dataset.origin,
             "subset": self.subset,
             "budgets": self.budgets,
             "evaluation": self.evaluation,
@@ -102,7 +106,7 @@ class Study:
         }
 
     def features(self) -> set[str]:
-        """What of `FEATURES` the study has, which decides what figures of it there can be."""
+        """The `FEATURES` that the study has, which determine the figures it can have."""
         sizes, points = len(self.sizes), self.evaluation["every"] or self.evaluation["points"] > 1
         recipes = [self.models[name] for name in self.figures["models"]]
         has = {
@@ -122,15 +126,15 @@ class Study:
         return {name for name in FEATURES if has[name]}
 
     def figure_list(self) -> list[dict]:
-        """The study's figures, in the report's order: name, kind, and the metric, model or sweep it is of."""
+        """The study's figures, in the report's order: name, kind, and the metric, model or sweep shown."""
         has = self.features()
-        usual = {name for name, kind in KINDS.items() if kind.usual is not None and has >= {*kind.needs, *kind.usual}}
+        usual = {name for name, kind in FIGURES.items() if kind.usual is not None and has >= {*kind.needs, *kind.usual}}
         chosen = (usual | set(self.figures["also"])) - set(self.figures["without"])
-        things = {"model": self.figures["models"], "sweep": list(self.figures["sweeps"])}
-        return list(figures_of(chosen, self.figures["metrics"], self.regressions["metrics"], things))
+        subjects = {"model": self.figures["models"], "sweep": list(self.figures["sweeps"])}
+        return list(figures_of(chosen, self.figures["metrics"], self.regressions["metrics"], subjects))
 
     def figure_settings(self) -> dict:
-        """Everything the figures depend on, but the results."""
+        """Everything the figures depend on, except the results."""
         return {
             "figures": self.figure_list(),
             "models": self.figures["models"],
@@ -141,7 +145,7 @@ class Study:
         }
 
     def grid(self) -> dict:
-        """The study's runs, spelled short."""
+        """The study's runs as the lists that `grid_runs` expands."""
         return {
             "study": self.name,
             "dataset": self.dataset.name,

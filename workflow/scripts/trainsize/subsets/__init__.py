@@ -1,1 +1,1 @@
-"""The stage subsets: which training images each size and draw holds."""
+"""The subsets stage: chooses the training images of each size and draw."""

@@ -1,4 +1,4 @@
-"""The subsets stage: subsets as tables. What does not decide which images a run sees is here, not in `subsets`."""
+"""The subsets stage: writes and reads subsets as tables. Which images they hold is decided in `methods`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ from trainsize.subsets.tables import SUBSET, SUBSETS
 
 
 def write_subsets(settings: dict, sizes: list[int], draw: int, labels: np.ndarray, paths: list[Path]) -> None:
-    """Write one table per size: row index, label and role, with what it is in the metadata."""
+    """Write one table per size: row index, label and role of each image, with the settings in the metadata."""
     labels = np.asarray(labels)
     classes = int(labels.max()) + 1
     for (n, rows), path in zip(draw_subsets(labels, settings, sizes, draw).items(), paths, strict=True):
@@ -31,7 +31,7 @@ def write_subsets(settings: dict, sizes: list[int], draw: int, labels: np.ndarra
 def read_rows(folder: Path, n: int, draw: int) -> dict[str, np.ndarray]:
     """Return the row indices (ascending) of each role in the table of a subset, as `draw_subsets` drew them.
 
-    Raises UserError when the table is damaged, another subset's, or does not hold the images that its notes say.
+    Raises UserError if the table is damaged, belongs to another subset, or differs from the hash in its notes.
     """
     return _read(folder, n, draw)[0]
 
@@ -41,13 +41,13 @@ def _read(folder: Path, n: int, draw: int) -> tuple[dict[str, np.ndarray], dict]
     table, notes = read_table(path), read_notes(path)
     rows = {role: table.loc[table["role"] == role, "index"].to_numpy(copy=True) for role in ROLES}
     if (notes["n"], notes["draw"], notes["content"]) != (n, draw, content_hash(rows)):
-        found = f"damaged or exchanged, it is not the subset of {n} images of draw {draw}"
+        found = f"damaged or replaced: not the subset of {n} images of draw {draw}"
         raise UserError(f"{path}: {found}; delete it and run snakemake again")
     return rows, notes
 
 
 def subset_path(folder: Path, n: int, draw: int) -> Path:
-    """Return where the subset of size n and draw `draw` lies under the stage's folder."""
+    """Return the path of a subset's table below the stage's folder."""
     return folder / f"n{n}" / f"draw{draw}.parquet"
 
 
@@ -57,10 +57,10 @@ def list_subsets(keys: Iterable[tuple[int, int]], folder: Path, target: Path) ->
 
 
 def _summary(folder: Path, n: int, draw: int) -> dict:
-    _, about = _read(folder, n, draw)
-    counts = about["class_counts"]
+    _, notes = _read(folder, n, draw)
+    counts = notes["class_counts"]
     return {
-        **{key: about[key] for key in ("n", "draw", "method", "content")},
+        **{key: notes[key] for key in ("n", "draw", "method", "content")},
         "n_train": sum(counts["train"]),
         "n_validation": sum(counts["validation"]),
         "smallest_class": min(counts["train"]),

@@ -6,8 +6,8 @@ SUBSET = Table(
     "subsets/n{n}/draw{draw}.parquet",
     "an image of the subset",
     (
-        Column("index", INT, "row of the image in the data set's training images"),
-        Column("label", INT, "its class, from 0"),
+        Column("index", INT, "row of the image among the data set's training images, from 0"),
+        Column("label", INT, "class of the image, from 0"),
         Column("role", TEXT, "train or validation"),
     ),
 )
@@ -16,12 +16,17 @@ SUBSETS = Table(
     "a subset",
     (
         Column("n", INT, "size: training images", "images"),
-        Column("draw", INT, "which subset of that size"),
-        Column("method", TEXT, "how it was chosen"),
-        Column("n_train", INT, "training images it holds: n, or what rounding per class gives", "images"),
+        Column("draw", INT, "number of the subset among those of its size"),
+        Column("method", TEXT, "method that chose it (`subset.method`)"),
+        Column(
+            "n_train",
+            INT,
+            "actual number of training images: n, or slightly more or fewer after rounding per class",
+            "images",
+        ),
         Column("n_validation", INT, "validation images held out", "images"),
-        Column("smallest_class", INT, "training images of its rarest class", "images"),
-        Column("largest_class", INT, "training images of its commonest class", "images"),
-        Column("content", TEXT, "hash of the row indices"),
+        Column("smallest_class", INT, "training images in its smallest class", "images"),
+        Column("largest_class", INT, "training images in its largest class", "images"),
+        Column("content", TEXT, "hash of its row indices"),
     ),
 )

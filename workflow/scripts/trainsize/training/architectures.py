@@ -21,7 +21,7 @@ from trainsize.training.published_networks import (
 
 
 def limited_layers(model: nn.Module) -> list[nn.Module]:
-    """Return the layers that say `max_norm`."""
+    """Return the layers that have a `max_norm`."""
     return [layer for layer in model.modules() if hasattr(layer, "max_norm")]
 
 
@@ -33,16 +33,16 @@ def limit_norms(layers: list[nn.Module]) -> None:
 
 
 def custom(shape: Shape, n_classes: int, path: str, options: dict, code: str) -> nn.Module:
-    """Return the user's network that `path` names: what that gives for the shape, the classes and the options."""
+    """Return the user's network: what the class or function at `path` returns for the shape, classes and options."""
     make = load(path, code, Path.cwd())
     try:
         model = make(shape, n_classes, **options)
         with torch.no_grad():
-            found = tuple(model.eval()(torch.zeros(2, *shape)).shape)
+            outputs = tuple(model.eval()(torch.zeros(2, *shape)).shape)
     except Exception as error:
-        raise UserError(f"the network {path} cannot be made or used: {type(error).__name__}: {error}") from error
-    if found != (2, n_classes):
-        raise UserError(f"the network {path} turns 2 images into {found}, must give 2 × {n_classes} logits")
+        raise UserError(f"the network {path} cannot be built or used: {type(error).__name__}: {error}") from error
+    if outputs != (2, n_classes):
+        raise UserError(f"the network {path} turns 2 images into {outputs}, must return 2 × {n_classes} logits")
     return model.train()
 
 
@@ -71,7 +71,7 @@ INITIALISERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 def build(recipe: dict, shape: Shape, n_classes: int, seed: int) -> nn.Module:
     """Return the network of a recipe, its weights drawn from the seed's own stream.
 
-    Raises UserError for a network of the user's own that cannot be made or does not give n_classes logits.
+    Raises UserError for a user's network that cannot be built or does not return n_classes logits.
     """
     options = {key: value for key, value in recipe["architecture"].items() if key != "name"}
     with torch.random.fork_rng(devices=[]):
@@ -81,15 +81,15 @@ def build(recipe: dict, shape: Shape, n_classes: int, seed: int) -> nn.Module:
             case "default":
                 pass
             case "ga_letters":
-                # As in the study's code: a function that goes through all layers is applied to every part in turn.
-                model.apply(lambda part: initialise(part, INITIALISERS["kaiming_uniform"]))
+                # As in the study's code: a function that visits all layers is applied to every module in turn.
+                model.apply(lambda module: initialise(module, INITIALISERS["kaiming_uniform"]))
             case name:
                 initialise(model, INITIALISERS[name])
         return model.to(memory_format=torch.channels_last)
 
 
 def initialise(model: nn.Module, draw: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    """Draw the weights of all convolutions and fully connected layers anew; biases stay as they are."""
+    """Redraw the weights of all convolutions and fully connected layers; biases stay as they are."""
     for layer in model.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             draw(layer.weight)

@@ -1,7 +1,7 @@
 """Augmentation of whole batches on the device, with random numbers of its own for every image.
 
-Images are float tensors from 0 to 1 (images × channels × height × width). The random numbers are drawn on the CPU, so
-that they are the same on every device, and nothing waits for the device.
+Images are float tensors from 0 to 1 (images × channels × height × width). The random numbers are drawn on the CPU: they
+are the same for every device, and nothing waits for the device.
 """
 
 import math
@@ -26,7 +26,7 @@ from trainsize.training.trivial_augment import trivial_augment_wide
 
 
 class Augmentation:
-    """What a recipe does to the images of each update, drawing from one random stream."""
+    """The augmentation of a recipe, which draws from one random stream."""
 
     def __init__(self, recipe: dict, fill: torch.Tensor, seed: int):
         """`fill` (channels × 1 × 1) is the value of erased pixels; `seed` starts the stream."""
@@ -52,7 +52,7 @@ class Augmentation:
         """Mix each image with the one before it in the batch by mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019).
 
         Every image draws its own share from Beta(alpha, alpha); with both, each image is mixed in one way at random.
-        Returns the images and what share of each is its own; None where the recipe mixes nothing.
+        Returns the images and the share of each that is its own; None where the recipe does not mix.
         """
         if not (self.mixup or self.cutmix):
             return images, None
@@ -78,18 +78,18 @@ def horizontal_flip(images: torch.Tensor, draw: Draw, probability: float) -> tor
 
 
 def shift(images: torch.Tensor, draw: Draw, fraction: float) -> torch.Tensor:
-    """Move each image by up to `fraction` of its sides, in whole pixels, black coming in."""
+    """Move each image by up to `fraction` of its sides, in whole pixels; the rest is black."""
     limits = torch.tensor([int(fraction * side) for side in images.shape[2:]])
     return moved(images, ((2 * limits + 1) * draw(len(images), 2)).long() - limits)
 
 
 def crop(images: torch.Tensor, draw: Draw, padding: int) -> torch.Tensor:
-    """Cut each image out, at random, of itself with a black border of `padding` pixels."""
+    """Cut each image at random out of a copy with a black border of `padding` pixels."""
     return moved(images, ((2 * padding + 1) * draw(len(images), 2)).long() - padding)
 
 
 def rotation(images: torch.Tensor, draw: Draw, degrees: float) -> torch.Tensor:
-    """Turn each image about its middle by up to `degrees` either way; bilinear, black outside."""
+    """Rotate each image about its centre by up to `degrees` either way; bilinear, black outside."""
     angle = torch.deg2rad(degrees * (2 * draw(len(images)) - 1))
     return warped(images, affine_matrices(angle.cos(), -angle.sin(), angle.sin(), angle.cos()))
 
@@ -97,10 +97,10 @@ def rotation(images: torch.Tensor, draw: Draw, degrees: float) -> torch.Tensor:
 def resized_crop(
     images: torch.Tensor, draw: Draw, smallest: float, largest: float, narrowest: float, widest: float
 ) -> torch.Tensor:
-    """Cut a part of each image out and scale it to the whole size, bilinear.
+    """Cut a part out of each image and scale it to the full size, bilinear.
 
     The part's share of the area is uniform from `smallest` to `largest`, its width over its height log-uniform from
-    `narrowest` to `widest`; of ten tries the first that fits is taken, or else the largest middle square.
+    `narrowest` to `widest`; the first of ten tries that fits is used, or else the largest central square.
     """
     height, width = images.shape[2:]
     area = smallest + (largest - smallest) * draw(len(images), 10)
@@ -113,16 +113,16 @@ def resized_crop(
     chosen = torch.where(fits.any(1)[:, None], chosen, square)
     middle = (1 - chosen) * (2 * draw(len(images), 2) - 1) * fits.any(1)[:, None]
     zero = torch.zeros(len(images))
-    places = middle * torch.tensor([height, width]) / 2
-    return warped(images, affine_matrices(chosen[:, 1], zero, zero, chosen[:, 0], places[:, 1], places[:, 0]))
+    shifts = middle * torch.tensor([height, width]) / 2
+    return warped(images, affine_matrices(chosen[:, 1], zero, zero, chosen[:, 0], shifts[:, 1], shifts[:, 0]))
 
 
 def colour_jitter(
     images: torch.Tensor, draw: Draw, brightness: float, contrast: float, saturation: float, hue: float
 ) -> torch.Tensor:
-    """Change each image's brightness, contrast and saturation by factors within 1 ± the option, and turn its hues.
+    """Change each image's brightness, contrast and saturation by factors within 1 ± the option, and rotate its hues.
 
-    `hue` is the largest turn as a share of the colour circle. Saturation and hue do nothing to grey images.
+    `hue` is the largest rotation as a share of the colour circle. Saturation and hue do nothing to grey images.
     """
     amounts = 2 * draw(4, len(images)) - 1
     images = (images * per_image((1 + brightness * amounts[0]).clamp(min=0), images)).clamp(0, 1)

@@ -1,7 +1,7 @@
 """Forward and backward passes as CUDA graphs: recorded once for each shape of a batch, replayed for every other.
 
-The update of a small network is a hundred short operations, and a GPU is done with each before Python has started the
-next. A graph starts them together. See "CUDA Graphs" in the notes on CUDA semantics of PyTorch's documentation.
+The update of a small network is a hundred short operations, and a GPU finishes each before Python has started the next.
+A graph starts them all at once. See "CUDA Graphs" in the notes on CUDA semantics of PyTorch's documentation.
 """
 
 import gc
@@ -17,18 +17,18 @@ from torch import nn
 from trainsize.training.published_networks import RowDropout
 
 Inputs = dict[str, torch.Tensor]
-WARM_UP = 3  # updates before recording, in which libraries choose kernels and allocate
+WARM_UP = 3  # updates before recording, in which libraries choose kernels and allocate memory
 
 
-def asked(model: nn.Module) -> bool:
-    """Tell whether graphs are wanted (`$TRAINSIZE_CUDA_GRAPHS`), and the network is on a GPU."""
+def requested(model: nn.Module) -> bool:
+    """Whether graphs are requested (`$TRAINSIZE_CUDA_GRAPHS`) and the network is on a GPU."""
     return os.environ.get("TRAINSIZE_CUDA_GRAPHS") == "1" and next(model.parameters()).is_cuda
 
 
 def can_record(recipe: dict, model: nn.Module) -> bool:
-    """Tell whether all that changes between the updates of a recipe lies in tensors on the device.
+    """Whether everything that changes between the updates of a recipe is in tensors on the device.
 
-    Row dropout draws on the CPU, and a network of the user's own may; the published scores need the last logits.
+    Row dropout draws on the CPU, and a user's network may. The published scores need the last logits.
     """
     return (
         recipe["scores"] == "whole"
@@ -47,23 +47,23 @@ class Recording:
 
 
 class Graphed:
-    """Does what `compute` does, which returns the losses of `inputs` and leaves gradients in `weights`.
+    """Replaces `compute`, which returns the losses of `inputs` and leaves gradients in `weights`.
 
-    The first updates of each shape are computed as ever. What cannot be recorded always is, and the log says why.
+    The first updates of each shape are computed without a graph. If recording fails, all are, and the log says why.
     """
 
     def __init__(self, compute: Callable[[Inputs], torch.Tensor], weights: list[nn.Parameter]):
         self.compute, self.weights = compute, weights
         self.recordings: dict[tuple, Recording] = {}
-        self.calls, self.can = Counter(), True
+        self.calls, self.recordable = Counter(), True
 
     def __call__(self, inputs: Inputs) -> torch.Tensor:
         shapes = tuple(tensor.shape for tensor in inputs.values())
         self.calls[shapes] += 1
-        if self.can and self.calls[shapes] <= WARM_UP:
-            with aside(inputs["images"].device):
+        if self.recordable and self.calls[shapes] <= WARM_UP:
+            with side_stream(inputs["images"].device):
                 return self.compute(inputs)
-        if self.can and shapes not in self.recordings:
+        if self.recordable and shapes not in self.recordings:
             self._record(shapes, inputs)
         if shapes not in self.recordings:
             return self.compute(inputs)
@@ -78,15 +78,15 @@ class Graphed:
     def _record(self, shapes: tuple, inputs: Inputs) -> None:
         own = {name: tensor.clone() for name, tensor in inputs.items()}
         try:
-            self.recordings[shapes] = Recording(own, *recorded(lambda: self.compute(own), self.weights))
+            self.recordings[shapes] = Recording(own, *record(lambda: self.compute(own), self.weights))
         except RuntimeError as error:
             print(f"  not recorded as a CUDA graph: {str(error).splitlines()[0]}", flush=True)
-            self.can = False
+            self.recordable = False
 
 
 @contextmanager
-def aside(device: torch.device) -> Iterator[None]:
-    """Work on another stream than the present one, as PyTorch asks of what comes before a recording."""
+def side_stream(device: torch.device) -> Iterator[None]:
+    """Work on another CUDA stream than the present one, as PyTorch requires before a recording."""
     if device.type != "cuda":
         yield
         return
@@ -97,11 +97,11 @@ def aside(device: torch.device) -> Iterator[None]:
     present.wait_stream(other)
 
 
-def recorded(
+def record(
     compute: Callable[[], torch.Tensor], weights: list[nn.Parameter]
 ) -> tuple[Callable[[], torch.Tensor], list[torch.Tensor | None]]:
-    """Record `compute` as a CUDA graph, without executing it; return what replays it, and where gradients will be."""
-    gc.collect()  # an earlier graph that is collected during the recording would spoil it
+    """Record `compute` as a CUDA graph, without running it; return a function that replays it, and its gradients."""
+    gc.collect()  # collecting an earlier graph during the recording would break it
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         losses = compute()

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from trainsize.training.images import Images
 from trainsize.training.processes import ALONE, Processes
 
-# Images per forward pass: small enough for the caches of a CPU; a GPU is kept busy by larger batches.
+# Images per forward pass: few enough for the caches of a CPU, and enough to keep a GPU busy.
 BATCH = {"cpu": 250, "cuda": 4096}
-FEWER = 8  # times fewer after a GPU's memory was too small
+FEWER = 8  # divides the batch after a GPU ran out of memory
 CALIBRATION_BINS = 15
 
 
@@ -34,16 +34,16 @@ class Scores:
 
 
 def precision(name: str, device: torch.device) -> AbstractContextManager:
-    """Return the context in which a network computes: float32, or bfloat16 where PyTorch holds that to be safe."""
+    """Return the context in which a network computes: float32, or bfloat16 where PyTorch considers that safe."""
     return torch.autocast(device.type, torch.bfloat16, enabled=name == "bfloat16")
 
 
 @torch.no_grad()
 def logits_of(model: nn.Module, images: Images, numbers: str, processes: Processes = ALONE) -> torch.Tensor:
-    """Return the float64 logits (images × classes) of `model` in eval mode; its mode is put back afterwards.
+    """Return the float64 logits (images × classes) of `model` in eval mode; its mode is restored afterwards.
 
-    `numbers` is the precision by name. Several processes take a part each, and all return the whole. What does not fit
-    into a GPU's memory is tried once more in smaller batches, which may change the last bits.
+    `numbers` is the precision by name. Each of several processes computes a part, and all return the whole. If a GPU
+    runs out of memory, smaller batches are tried once, which may change the last bits.
     """
     training = model.training
     model.eval()
@@ -56,7 +56,7 @@ def logits_of(model: nn.Module, images: Images, numbers: str, processes: Process
         torch.cuda.empty_cache()
         logits = _logits(model, images, rows, batch // FEWER, numbers)
     model.train(training)
-    return processes.together(logits)
+    return processes.concatenated(logits)
 
 
 def _logits(model: nn.Module, images: Images, rows: torch.Tensor, batch: int, numbers: str) -> torch.Tensor:
@@ -67,7 +67,7 @@ def _logits(model: nn.Module, images: Images, rows: torch.Tensor, batch: int, nu
 def score(logits: torch.Tensor, labels: torch.Tensor, clipped: bool = False) -> Scores:
     """Return the metrics of float64 logits (images × classes) against labels (images).
 
-    `clipped` makes the loss that of Keras: of float32 probabilities no closer than 1e-7 to 0 and 1.
+    `clipped` computes the loss as Keras does: from float32 probabilities no closer than 1e-7 to 0 and 1.
     """
     if len(logits) != len(labels) or not len(labels):
         raise ValueError(f"{len(logits)} predictions for {len(labels)} labels")
@@ -94,7 +94,7 @@ def score(logits: torch.Tensor, labels: torch.Tensor, clipped: bool = False) -> 
 
 
 def clipped_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy as Keras takes it: never below -log(1 - 2^-23) = 1.192e-07."""
+    """Return the mean cross-entropy as Keras computes it: never below -log(1 - 2^-23) = 1.192e-07."""
     probabilities = logits.float().softmax(1).clamp(1e-7, 1 - 1e-7)
     return -probabilities.gather(1, labels[:, None]).log().double().mean()
 

@@ -21,13 +21,13 @@ def moved(images: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     return (seen * inside[..., None]).permute(0, 3, 1, 2)
 
 
-def _within(places: torch.Tensor, side: int) -> torch.Tensor:
-    return (places >= 0) & (places < side)
+def _within(positions: torch.Tensor, side: int) -> torch.Tensor:
+    return (positions >= 0) & (positions < side)
 
 
 def affine_matrices(xx, xy, yx, yy, x=None, y=None) -> torch.Tensor:
     """Return images × 2 × 3: where in the image, in pixels from its middle, each pixel of the result comes from."""
-    x, y = (torch.zeros_like(xx) if place is None else place for place in (x, y))
+    x, y = (torch.zeros_like(xx) if shift is None else shift for shift in (x, y))
     return torch.stack([torch.stack([xx, xy, x], 1), torch.stack([yx, yy, y], 1)], 1)
 
 
@@ -46,7 +46,7 @@ def contrasted(images: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
 
 
 def per_image(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Return one value per image, to be multiplied with the images."""
+    """Return one value per image, in a shape that multiplies the images."""
     return values.to(images.device).view(-1, 1, 1, 1)
 
 
@@ -59,29 +59,33 @@ def grey(images: torch.Tensor) -> torch.Tensor:
 
 
 def blend(images: torch.Tensor, other: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Return `other` at factor 0, the images at 1, and beyond that the contrary of `other`, from 0 to 1."""
+    """Return `other` at factor 0, the images at 1, and an extrapolation from `other` beyond 1; clamped to 0 to 1."""
     return (other + per_image(factors, images) * (images - other)).clamp(0, 1)
 
 
 def hues_turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Turn the hues of colour images by `turns` of the circle, in the space of hue, saturation and value."""
+    """Rotate the hues of colour images by `turns` of the circle, in HSV space."""
     value, dominant = images.max(1)
     chroma = value - images.min(1).values
     red, green, blue = images.unbind(1)
     safe = torch.where(chroma > 0, chroma, torch.ones_like(chroma))
     sectors = torch.stack([(green - blue) / safe, (blue - red) / safe + 2, (red - green) / safe + 4])
     hue = (sectors.gather(0, dominant[None])[0] / 6 + turns.to(images.device).view(-1, 1, 1)) % 1
-    # Each channel falls from the value by the chroma's share that its distance on the circle gives.
-    place = (torch.tensor([5.0, 3.0, 1.0], device=images.device).view(1, 3, 1, 1) + 6 * hue[:, None]) % 6
-    return value[:, None] - chroma[:, None] * torch.minimum(place, 4 - place).clamp(0, 1)
+    # Each channel is the value less a share of the chroma, which follows from its distance on the circle.
+    position = (torch.tensor([5.0, 3.0, 1.0], device=images.device).view(1, 3, 1, 1) + 6 * hue[:, None]) % 6
+    return value[:, None] - chroma[:, None] * torch.minimum(position, 4 - position).clamp(0, 1)
 
 
-def box_masks(sides: torch.Tensor, places: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Return images × 1 × height × width, true in a box of the given sides (images × 2, shares) at random places."""
+def box_masks(sides: torch.Tensor, positions: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Return images × 1 × height × width, true in a box per image.
+
+    `sides` and `positions` (images × 2, from 0 to 1) are the box's height and width as shares of the image's, and where
+    it lies between the edges.
+    """
     inside = []
     for axis, side in enumerate(images.shape[2:]):
         length = (sides[:, axis] * side).round()
-        start = (places[:, axis] * (side - length + 1)).floor()
+        start = (positions[:, axis] * (side - length + 1)).floor()
         pixel = torch.arange(side)
         inside.append(((pixel >= start[:, None]) & (pixel < (start + length)[:, None])).to(images.device))
     return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]

@@ -1,4 +1,4 @@
-"""Images on the device, and what a network is given of them."""
+"""Images on the device, and the input that a network gets from them."""
 
 from dataclasses import dataclass, replace
 
@@ -38,9 +38,9 @@ class Images:
         return self.pixels[rows].float().div_(255)
 
     def normalised(self, scaled: torch.Tensor) -> torch.Tensor:
-        """Return scaled images less the mean, over the standard deviation; `scaled` itself is changed.
+        """Return scaled images minus the mean, divided by the standard deviation; `scaled` is changed in place.
 
-        Channels come last in memory, which convolutions are fastest with.
+        Channels come last in memory, which is fastest for convolutions.
         """
         return scaled.sub_(self.mean).div_(self.std).contiguous(memory_format=torch.channels_last)
 
@@ -50,9 +50,9 @@ class Images:
 
 
 def normalised_by(settings: dict, images: Images, subset: Images) -> Images:
-    """Return `images` with the normalisation of a recipe, where that may be of the training `subset` (Images).
+    """Return `images` with the normalisation of a recipe, which may be that of the training `subset`.
 
-    Raises ValueError when there are not as many constants as channels.
+    Raises ValueError when the number of constants is not the number of channels.
     """
     channels = images.pixels.shape[1]
     match settings["name"]:
@@ -65,7 +65,7 @@ def normalised_by(settings: dict, images: Images, subset: Images) -> Images:
             mean, std = torch.zeros(channels), torch.ones(channels)
         case "constants":
             mean, std = torch.tensor(settings["mean"]), torch.tensor(settings["std"])
-    # A channel that is the same everywhere has no spread to divide by.
+    # A constant channel has no spread to divide by.
     std = torch.where(std > 0, std, torch.ones_like(std))
     mean, std = (value.float().to(images.pixels.device).view(-1, 1, 1) for value in (mean, std))
     return replace(images, mean=mean, std=std)

@@ -1,4 +1,4 @@
-"""Networks that can be named in a study file."""
+"""Generic networks that a study file can name."""
 
 import math
 from collections.abc import Callable

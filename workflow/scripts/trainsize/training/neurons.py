@@ -1,26 +1,27 @@
-"""How alike the units of a layer respond: the correlation matrix of their activations on a fixed sample of images."""
+"""How similarly the units of a layer respond: the correlations of their activations on a fixed sample of images."""
 
 import numpy as np
 import torch
 from torch import nn
 
-from trainsize.common.errors import UserError, listing, nearest
+from trainsize.common.errors import UserError, did_you_mean, listing
 from trainsize.training.images import Images
 
-MOST_UNITS = 4096  # whose correlations take 134 MB while they are computed, and those of 25,088 units 5 GB
+MOST_UNITS = 4096  # their correlations take 134 MB to compute; those of 25,088 units would take 5 GB
 
 
 @torch.no_grad()
 def check_layer(model: nn.Module, layer: str, shape: tuple[int, int, int]) -> None:
-    """Refuse a layer whose units cannot be compared, on an image of zeros (channels, height, width).
+    """Check on an image of zeros (channels, height, width) that the units of a layer can be compared.
 
-    Raises UserError when the network has no such layer, uses it not once, or it has more than MOST_UNITS units.
+    Raises UserError when the network has no such layer, does not use it exactly once, or it has more than MOST_UNITS
+    units.
     """
     names = [name for name, _ in model.named_modules() if name]
     if layer not in names:
-        raise UserError(f"neurons.layer: found '{layer}', allowed: {listing(names, 40)}{nearest(layer, names)}")
-    given: list[object] = []
-    hook = model.get_submodule(layer).register_forward_hook(lambda *call: given.append(call[-1]))
+        raise UserError(f"neurons.layer: found '{layer}', allowed: {listing(names, 40)}{did_you_mean(layer, names)}")
+    outputs: list[object] = []
+    hook = model.get_submodule(layer).register_forward_hook(lambda *call: outputs.append(call[-1]))
     training = model.training
     model.eval()
     try:
@@ -28,20 +29,20 @@ def check_layer(model: nn.Module, layer: str, shape: tuple[int, int, int]) -> No
     finally:
         hook.remove()
         model.train(training)
-    if len(given) != 1:
-        raise UserError(f"neurons.layer: found '{layer}', which an image goes through {len(given)} times, must be once")
-    if not isinstance(given[0], torch.Tensor):
-        raise UserError(f"neurons.layer: found '{layer}', which gives no tensor")
-    if given[0].numel() > MOST_UNITS:
-        what = f"neurons.layer: found '{layer}', which has {given[0].numel():,} units"
-        raise UserError(f"{what}, must have at most {MOST_UNITS:,} (a matrix of their correlations is kept)")
+    if len(outputs) != 1:
+        raise UserError(f"neurons.layer: found '{layer}', which an image passes {len(outputs)} times, must be once")
+    if not isinstance(outputs[0], torch.Tensor):
+        raise UserError(f"neurons.layer: found '{layer}', which does not return a tensor")
+    if outputs[0].numel() > MOST_UNITS:
+        message = f"neurons.layer: found '{layer}', which has {outputs[0].numel():,} units"
+        raise UserError(f"{message}, must have at most {MOST_UNITS:,} (a matrix of their correlations is kept)")
 
 
 @torch.no_grad()
 def activations(model: nn.Module, layer: str, images: Images, count: int) -> np.ndarray:
-    """Return what the named layer gives for the first `count` images, in eval mode (images × units, float64).
+    """Return the named layer's output for the first `count` images, in eval mode (images × units, float64).
 
-    The layer is one that `check_layer` has let pass.
+    The layer has passed `check_layer`.
     """
     kept: list[torch.Tensor] = []
     hook = model.get_submodule(layer).register_forward_hook(lambda *call: kept.append(call[-1].flatten(1)))
@@ -57,7 +58,7 @@ def activations(model: nn.Module, layer: str, images: Images, count: int) -> np.
 
 
 def correlations(values: np.ndarray) -> np.ndarray:
-    """Return the correlations of the columns (units × units); those of a unit that never changes are zero."""
+    """Return the correlations of the columns (units × units); those of a constant unit with the others are zero."""
     centred = values - values.mean(0)
     norms = np.sqrt((centred**2).sum(0))
     scaled = centred / np.where(norms > 0, norms, 1)

@@ -40,9 +40,9 @@ def rate_factor(schedule: dict, step: int, total: int, per_pass: int, reductions
     """Return the factor on the learning rate for update `step` (from 0) of `total`, `per_pass` of them to a pass.
 
     A warm-up rises to 1 over a share of all updates. The rest, a share t in [0, 1) of which is done, follows the name:
-    step: gamma^⌊t·times⌋, so that there are `times` stages; exponential: final^t; cosine: half a cosine from 1 to 0;
-    inverse_time: 1 / (1 + decay·step), as Keras' older optimisers do; plateau: factor^reductions, the `reductions` made
-    so far. `every_passes` makes a step after so many passes, and `warmup_passes` a warm-up of so many, so that the
+    step: gamma^⌊t·times⌋, so that there are `times` levels; exponential: final^t; cosine: half a cosine from 1 to 0;
+    inverse_time: 1 / (1 + decay·step), as Keras' older optimisers do; plateau: factor^reductions, with the `reductions`
+    so far. `every_passes` makes a step after so many passes, and `warmup_passes` a warm-up of so many. Both make the
     rates depend on the size: published mistakes.
     """
     passes = schedule.get("warmup_passes")

@@ -9,7 +9,7 @@ from trainsize.training.networks import Shape, dense, mlp
 class RowDropout(nn.Module):
     """A network whose last hidden features lose whole images in training, as `nn.Dropout1d` does to a matrix.
 
-    A dropped image gets the head's bias for its logits and trains nothing else, so the body never computes it.
+    The logits of a dropped image are the head's bias, and it trains nothing else, so the body never computes it.
     """
 
     def __init__(self, body: nn.Module, head: nn.Linear, rate: float):
@@ -19,7 +19,7 @@ class RowDropout(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return self.head(self.body(images))
-        # Drawn on the CPU, so that a GPU need not be waited for to know which images are left.
+        # Drawn on the CPU, so that nothing waits for a GPU to learn which images are left.
         kept = (torch.rand(len(images)) >= self.rate).nonzero()[:, 0].to(images.device)
         logits = self.head(self.body(images[kept]) / (1 - self.rate))
         return self.head.bias.to(logits.dtype).repeat(len(images), 1).index_copy(0, kept, logits)
@@ -77,8 +77,8 @@ def three_fc(shape: Shape, n_classes: int) -> nn.Module:
 def three_conv(shape: Shape, n_classes: int) -> nn.Module:
     """Return the FashionMNIST study's network of three convolutions; 155,402 parameters for its images.
 
-    It cannot be built as described: one pool leaves 14×14, and the stated 128·7·7 inputs need two. The second pool
-    stands here after the second convolution.
+    It cannot be built as described: one pool leaves 14×14, and the stated 128·7·7 inputs need two. This network has the
+    second pool after the second convolution.
     """
     return _plain(shape, n_classes, [(32, False), (64, True), (128, True)], [])
 

@@ -1,4 +1,4 @@
-"""Which checkpoint of a run counts, and when a run that gets no better may end."""
+"""Which checkpoint of a run is selected, and when a run that no longer improves stops."""
 
 from dataclasses import dataclass, field
 
@@ -9,9 +9,9 @@ BETTER = {"loss": -1.0, "accuracy": 1.0}  # the sign by which larger is better
 
 @dataclass
 class Selection:
-    """Keeps the best weights so far, by a metric of the validation images or, a published mistake, of the test set.
+    """Keeps the best weights so far, by a metric of the validation images or, as a published mistake, of the test set.
 
-    `waited` counts evaluations since the best one; with a patience, that many end the training.
+    `waited` counts the evaluations since the best one; with a patience, training stops after that many.
     """
 
     settings: dict
@@ -20,8 +20,8 @@ class Selection:
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     waited: int = 0
 
-    def see(self, step: int, rows: list[dict], weights: dict[str, torch.Tensor]) -> None:
-        """Take note of the history rows of one evaluation; `weights` are copied when they are the best."""
+    def update(self, step: int, rows: list[dict], weights: dict[str, torch.Tensor]) -> None:
+        """Compare the history rows of an evaluation with the best so far; `weights` are copied when they are better."""
         if self.settings["name"] == "last":
             return
         split = "test" if self.settings["name"] == "best_on_test" else "validation"
@@ -36,7 +36,7 @@ class Selection:
 
     @property
     def stop(self) -> str:
-        """Why the training is to end here, or nothing."""
+        """Why training is to stop now, or nothing."""
         patience = self.settings.get("patience")
         if patience is None or self.waited < patience:
             return ""
@@ -53,15 +53,15 @@ class Selection:
 
 @dataclass
 class Plateau:
-    """How many times a rate has been reduced because the validation loss got no better for some evaluations."""
+    """How often the learning rate was reduced because the validation loss had stopped improving."""
 
     settings: dict
     best: float = float("inf")
     waited: int = 0
     reductions: int = 0
 
-    def see(self, rows: list[dict]) -> None:
-        """Take note of the history rows of one evaluation."""
+    def update(self, rows: list[dict]) -> None:
+        """Take the history rows of an evaluation into account."""
         if self.settings["name"] != "plateau":
             return
         loss = next(row["loss"] for row in rows if row["split"] == "validation")

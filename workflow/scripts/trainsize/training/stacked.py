@@ -1,11 +1,11 @@
-"""Several trainings of one recipe and size side by side: one network whose weights have one dimension more, the runs.
+"""Several runs of one recipe and size, trained side by side: one network whose weights have the run as first dimension.
 
-A small network leaves a GPU idle between its many short operations; stacked, the runs share each of them. Every run
-keeps its own streams, so that it ends as it would alone, up to rounding.
+A small network leaves a GPU idle between its many short operations. Stacked runs share each operation. Every run keeps
+its own random streams, so it ends as it would alone, up to rounding.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -13,26 +13,25 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
-from trainsize.common.errors import Interrupted
-from trainsize.runs.budget import checkpoints
 from trainsize.training.architectures import limited_layers
 from trainsize.training.checkpoint import Checkpoints
 from trainsize.training.cuda_graphs import Graphed, Inputs
 from trainsize.training.evaluation import precision
-from trainsize.training.interruption import Interruption
-from trainsize.training.loop import Diverged, Fit, Outcome
+from trainsize.training.loop import Loop
 from trainsize.training.optimisation import make_optimizer
 from trainsize.training.published_networks import RowDropout
+from trainsize.training.trainer import Diverged, Outcome, Trainer
 
 DROPOUT = {nn.Dropout: F.dropout, nn.Dropout2d: F.dropout2d}
 
 
-def can_stack(fits: list[Fit]) -> bool:
-    """Tell whether the fits can go side by side: at the same update, and alike in all they do until their end."""
-    recipe, model = fits[0].recipe, fits[0].model
+def can_stack(trainers: list[Trainer]) -> bool:
+    """Whether the runs can be stacked: they are at the same update, and do the same things until their end."""
+    first = trainers[0]
+    recipe, model = first.recipe, first.model
     return (
-        fits[0].processes.count == 1
-        and len({(fit.step, fit.n, fit.total) for fit in fits}) == 1
+        first.processes.count == 1
+        and len({(trainer.step, trainer.n, trainer.total) for trainer in trainers}) == 1
         and recipe["selection"]["name"] == "last"
         and recipe["schedule"]["name"] != "plateau"
         and recipe["scores"] == "whole"
@@ -43,7 +42,7 @@ def can_stack(fits: list[Fit]) -> bool:
 
 
 class Mask(nn.Module):
-    """Stands for a dropout layer in a stacked network: multiplies by what the run's own stream has drawn."""
+    """Replaces a dropout layer in a stacked network: multiplies by a mask from the run's own stream."""
 
     def __init__(self):
         super().__init__()
@@ -53,74 +52,76 @@ class Mask(nn.Module):
         return values * self.mask
 
 
-class Stack:
-    """Trains `fits`, for which `can_stack` holds, together; everything but the updates they do themselves.
+class Stack(Loop):
+    """Trains the runs of `trainers`, for which `can_stack` holds, together; they do all but the updates themselves.
 
-    Raises RuntimeError for a network that cannot be stacked, such as one that looks at its values to decide what to do.
+    Raises RuntimeError for a network that cannot be stacked, such as one whose operations depend on the values in it.
     """
 
-    def __init__(self, fits: list[Fit]):
-        self.fits, self.recipe = fits, fits[0].recipe
-        self.step = fits[0].step
-        weights, self.buffers = stack_module_state([fit.model for fit in fits])
+    saved: list[Checkpoints]  # where `run` saves, per trainer
+
+    def __init__(self, trainers: list[Trainer]):
+        self.trainers, self.recipe = trainers, trainers[0].recipe
+        self.step = trainers[0].step
+        weights, self.buffers = stack_module_state([trainer.model for trainer in trainers])
         self.weights = {name: nn.Parameter(weight.detach()) for name, weight in weights.items()}
-        self.optimizer = make_optimizer(self.recipe["optimizer"], _holding(fits[0].model, self.weights))
+        self.optimizer = make_optimizer(self.recipe["optimizer"], _with_weights(trainers[0].model, self.weights))
         self._gather()
-        self.network, self.dropouts = _with_masks(fits[0].model)
+        self.network, self.dropouts = _with_masks(trainers[0].model)
         self.network.train()
-        self.graphed = Graphed(self._gradients, list(self.weights.values())) if fits[0].graphed else None
+        self.graphed = Graphed(self._gradients, list(self.weights.values())) if trainers[0].graphed else None
         self.shapes: dict[int, dict[str, torch.Size]] = {}
-        self.alive = list(range(len(fits)))
-        self._try()
+        self.active = list(range(len(trainers)))  # positions of the trainers that have not diverged
+        self.outcomes: dict[int, Outcome] = {}  # of those that have
+        self._dry_run()
 
     def run(self, saved: list[Checkpoints]) -> list[Outcome]:
-        """Train, evaluate and save as `Fit.run` does; return an outcome per fit. Raises Interrupted, after saving."""
-        first, outcomes = self.fits[0], {}
-        rows = [fit.batches() for fit in self.fits]
-        done = first.history[-1]["step"] if first.history else 0
-        for checkpoint in checkpoints(first.total, first.settings["evaluation"]):
-            if checkpoint <= done:
-                continue
-            while self.step < checkpoint and self.alive:
-                start = time.perf_counter()
-                losses = self._advance(checkpoint, rows, saved)
-                self._scatter()
-                for i in self.alive:
-                    self.fits[i].watch.add("train", (time.perf_counter() - start) / len(self.alive))
-                self._each(outcomes, lambda i, losses=losses: self.fits[i].see(losses[:, i]))
-                if Interruption.asked() or (self._due(saved) and self.step < checkpoint):
-                    self._save(saved)
-                if Interruption.asked():
-                    raise Interrupted
-            self._each(outcomes, lambda i: self.fits[i].evaluate())
-            if self._due(saved):
-                self._save(saved)
-        return [outcomes.get(i) or fit.finished() for i, fit in enumerate(self.fits)]
+        """Train, evaluate and save as `Trainer.run` does; return an outcome per trainer.
 
-    def _each(self, outcomes: dict[int, Outcome], call: Callable[[int], None]) -> None:
-        """Call for every fit that has not diverged; one that does so now is left out from here on."""
-        for i in tuple(self.alive):
+        Raises Interrupted, after saving, when the process was asked to end.
+        """
+        self.saved = saved
+        self.train(self.trainers[0].remaining_evaluations())
+        return [self.outcomes.get(i) or trainer.finished() for i, trainer in enumerate(self.trainers)]
+
+    def _each(self, call: Callable[[int], None]) -> None:
+        """Call for every trainer that has not diverged; one that diverges now is left out from then on."""
+        for i in tuple(self.active):
             try:
                 call(i)
             except Diverged as reason:
-                outcomes[i] = Outcome(self.fits[i].history, None, status="diverged", reason=str(reason))
-                self.alive.remove(i)
+                self.outcomes[i] = self.trainers[i].diverged(reason)
+                self.active.remove(i)
 
-    def _advance(self, end: int, rows: list[Iterator[torch.Tensor]], saved: list[Checkpoints]) -> torch.Tensor:
-        """Update up to step `end`, or until it is time to save or to leave; return the losses (updates × runs)."""
-        losses = []
-        while self.step < end:
-            losses.append(self._update([next(part) for part in rows]))
-            self.step += 1
-            if self._due(saved) or Interruption.asked():
-                break
-        return torch.stack(losses).double().cpu()
+    @property
+    def has_stopped(self) -> bool:
+        return not self.active
 
-    def _update(self, rows: list[torch.Tensor]) -> torch.Tensor:
-        first = self.fits[self.alive[0]]
-        first.step = self.step
-        first.set_rates(self.optimizer)
-        each = [fit.inputs(part) for fit, part in zip(self.fits, rows, strict=True)]
+    def save_is_due(self) -> bool:
+        return any(self.saved[i].due() for i in self.active)
+
+    def save(self) -> None:
+        for i in self.active:
+            self.trainers[i].set_dropout_state(self.trainers[i].dropout)
+            self.saved[i].save(self.trainers[i].state())
+
+    def evaluate(self) -> None:
+        self._each(lambda i: self.trainers[i].evaluate())
+
+    def finish_updates(self, losses: torch.Tensor, started: float) -> None:
+        """Take note of the losses (updates × runs)."""
+        losses = losses.double().cpu()
+        self._scatter()
+        seconds = (time.perf_counter() - started) / len(self.active)
+        for i in self.active:
+            self.trainers[i].watch.add("train", seconds)
+        self._each(lambda i: self.trainers[i].note_losses(losses[:, i]))
+
+    def update(self) -> torch.Tensor:
+        leader = self.trainers[self.active[0]]
+        leader.step = self.step
+        leader.set_rates(self.optimizer)
+        each = [trainer.inputs(next(trainer.rows)) for trainer in self.trainers]
         inputs = {name: torch.stack([own[name] for own in each]) for name in each[0]}
         inputs |= self._masks(inputs["images"][0])
         losses = self.graphed(inputs) if self.graphed else self._gradients(inputs)
@@ -134,9 +135,9 @@ class Stack:
         buffers = self.buffers | {name: inputs[name] for name in map(_mask_of, self.dropouts)}
         with precision(self.recipe["precision"], inputs["images"].device):
             logits = vmap(self._forward)(self.weights, buffers, inputs["images"]).float()
-        of_each = [{name: tensor[i] for name, tensor in inputs.items()} for i in range(len(self.fits))]
-        parts = zip(self.fits, logits, of_each, strict=True)
-        losses = torch.stack([fit.losses(own, its).mean() for fit, own, its in parts])
+        of_each = [{name: tensor[i] for name, tensor in inputs.items()} for i in range(len(self.trainers))]
+        parts = zip(self.trainers, logits, of_each, strict=True)
+        losses = torch.stack([trainer.losses(own, its).mean() for trainer, own, its in parts])
         losses.sum().backward()
         self._clip()
         return losses.detach()
@@ -156,22 +157,22 @@ class Stack:
                 weight.grad.mul_(factors.view(-1, *[1] * (weight.dim() - 1)))
 
     def _masks(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the next mask of every dropout layer, of each run from its own stream, in the order of their use."""
+        """Return the next mask of every dropout layer, drawn from each run's own stream in the order of use."""
         if len(images) not in self.shapes:
             self.shapes[len(images)] = self._shapes(images)
         masks: dict[str, list[torch.Tensor]] = {_mask_of(name): [] for name in self.dropouts}
-        for fit in self.fits:
-            fit.set_dropout_state(fit.dropout)
+        for trainer in self.trainers:
+            trainer.set_dropout_state(trainer.dropout)
             for name, shape in self.shapes[len(images)].items():
                 draw, p = self.dropouts[name]
                 masks[_mask_of(name)].append(draw(torch.ones(shape, device=images.device), p))
-            fit.dropout = fit.dropout_state()
+            trainer.dropout = trainer.dropout_state()
         return {name: torch.stack(drawn) for name, drawn in masks.items()}
 
     @torch.no_grad()
     def _shapes(self, images: torch.Tensor) -> dict[str, torch.Size]:
-        """Return the shape of what each dropout layer is given for a batch like `images`, in the order of their use."""
-        shapes, model = [], deepcopy(self.fits[0].model)
+        """Return the shape of each dropout layer's input for a batch like `images`, in the order of use."""
+        shapes, model = [], deepcopy(self.trainers[0].model)
         model.eval()
         for name in self.dropouts:
             model.get_submodule(name).register_forward_pre_hook(
@@ -183,59 +184,54 @@ class Stack:
         return dict(shapes)
 
     @torch.no_grad()
-    def _try(self) -> None:
-        """Put a batch through the network, and leave no trace of it."""
-        images = torch.stack([fit.train.inputs(slice(2)) for fit in self.fits])
-        ones = {_mask_of(name): torch.ones(len(self.fits), device=images.device) for name in self._shapes(images[0])}
+    def _dry_run(self) -> None:
+        """Put a batch through the network without changing anything."""
+        images = torch.stack([trainer.train_images.inputs(slice(2)) for trainer in self.trainers])
+        of_each = torch.ones(len(self.trainers), device=images.device)
+        ones = {_mask_of(name): of_each for name in self._shapes(images[0])}
         vmap(self._forward)(self.weights, {name: b.clone() for name, b in self.buffers.items()} | ones, images)
 
     @torch.no_grad()
     def _scatter(self) -> None:
-        """Give every fit that has not diverged its weights, its optimiser's state, its stream and its place."""
-        for i in self.alive:
-            fit = self.fits[i]
-            for name, tensor in (*fit.model.named_parameters(), *fit.model.named_buffers()):
+        """Give every trainer that has not diverged its weights, its optimiser's state and the present step."""
+        for i in self.active:
+            trainer = self.trainers[i]
+            for name, tensor in (*trainer.model.named_parameters(), *trainer.model.named_buffers()):
                 tensor.copy_((self.weights | self.buffers)[name][i])
-            for mine, its in self._pairs(fit):
-                fit.optimizer.state[its] = {
-                    key: (value[i] if value.shape == mine.shape else value).clone()
-                    for key, value in self.optimizer.state[mine].items()
+            for stacked, own in self._pairs(trainer):
+                trainer.optimizer.state[own] = {
+                    key: (value[i] if value.shape == stacked.shape else value).clone()
+                    for key, value in self.optimizer.state[stacked].items()
                 }
-            fit.step = self.step
+            trainer.step = self.step
 
     def _gather(self) -> None:
-        """Take over the optimisers' state of fits that go on from a checkpoint."""
-        if not self.fits[0].optimizer.state:
+        """Stack the optimisers' states of trainers that were resumed from a checkpoint."""
+        if not self.trainers[0].optimizer.state:
             return
-        for rows in zip(*map(self._pairs, self.fits), strict=True):
-            mine = rows[0][0]
-            states = [fit.optimizer.state[its] for fit, (_, its) in zip(self.fits, rows, strict=True)]
-            self.optimizer.state[mine] = {
-                key: torch.stack([state[key] for state in states]) if value.shape == mine.shape[1:] else value.clone()
+        for pairs in zip(*map(self._pairs, self.trainers), strict=True):
+            stacked = pairs[0][0]
+            states = [trainer.optimizer.state[own] for trainer, (_, own) in zip(self.trainers, pairs, strict=True)]
+            self.optimizer.state[stacked] = {
+                key: torch.stack([state[key] for state in states])
+                if value.shape == stacked.shape[1:]
+                else value.clone()
                 for key, value in states[0].items()
             }
 
-    def _pairs(self, fit: Fit) -> list[tuple[nn.Parameter, nn.Parameter]]:
-        """Return each stacked parameter with the fit's own."""
-        groups = zip(self.optimizer.param_groups, fit.optimizer.param_groups, strict=True)
-        return [pair for mine, its in groups for pair in zip(mine["params"], its["params"], strict=True)]
-
-    def _due(self, saved: list[Checkpoints]) -> bool:
-        return any(saved[i].due() for i in self.alive)
-
-    def _save(self, saved: list[Checkpoints]) -> None:
-        for i in self.alive:
-            self.fits[i].set_dropout_state(self.fits[i].dropout)
-            saved[i].save(self.fits[i].state())
+    def _pairs(self, trainer: Trainer) -> list[tuple[nn.Parameter, nn.Parameter]]:
+        """Return each stacked parameter with the trainer's own."""
+        groups = zip(self.optimizer.param_groups, trainer.optimizer.param_groups, strict=True)
+        return [pair for stacked, own in groups for pair in zip(stacked["params"], own["params"], strict=True)]
 
 
 def _mask_of(layer: str) -> str:
-    """Return the name of the buffer that stands for a dropout layer."""
+    """Return the name of the buffer that holds a dropout layer's mask."""
     return f"{layer}.mask"
 
 
-def _holding(model: nn.Module, weights: dict[str, nn.Parameter]) -> nn.Module:
-    """Return a copy of `model` that has the stacked weights in place of its own, for the optimiser to go through."""
+def _with_weights(model: nn.Module, weights: dict[str, nn.Parameter]) -> nn.Module:
+    """Return a copy of `model` with the stacked weights instead of its own, for the optimiser to go through."""
     holder = deepcopy(model)
     for name, weight in weights.items():
         module, _, attribute = name.rpartition(".")
@@ -244,7 +240,7 @@ def _holding(model: nn.Module, weights: dict[str, nn.Parameter]) -> nn.Module:
 
 
 def _with_masks(model: nn.Module) -> tuple[nn.Module, dict[str, tuple[Callable, float]]]:
-    """Return a copy of `model` with a mask for each dropout layer, and what draws the masks, by the layers' names."""
+    """Return a copy of `model` with a mask for each dropout layer, and by layer the function and rate that draw it."""
     network, draws = deepcopy(model), {}
     for name, layer in list(network.named_modules()):
         if type(layer) in DROPOUT and layer.p > 0:

@@ -14,9 +14,9 @@ SHEAR, SHIFT, TURN, BLEND = (
 
 
 def trivial_augment_wide(images: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """Change each image by one operation, drawn anew, at a strength drawn anew (Müller and Hutter 2021).
+    """Change each image by an operation of its own at a strength of its own, both random (Müller and Hutter 2021).
 
-    Operations and the 31 strengths of each are those of torchvision's TrivialAugmentWide; turns are bilinear.
+    Operations and their 31 strengths are those of torchvision's TrivialAugmentWide; rotations are bilinear.
     """
     operation = (len(OPERATIONS) * draw(len(images))).long()
     strength = (31 * draw(len(images))).floor() / 30
@@ -46,7 +46,7 @@ def _turned(images, strength, sign):
 
 
 def _sharpened(images, strength, sign):
-    """Blend with the image smoothed by 3×3 pixels, whose middle weighs 5 of 13; the rim stays as it is."""
+    """Blend with the image smoothed by 3×3 pixels, whose centre weighs 5 of 13; the border stays as it is."""
     if min(images.shape[2:]) < 3:
         return images
     channels = images.shape[1]
@@ -66,12 +66,12 @@ def _posterised(images, strength, sign):
 
 
 def _solarised(images, strength, sign):
-    """Turn round the pixels at or above a threshold that falls from 1 to 0."""
+    """Invert the pixels at or above a threshold that falls from 1 to 0."""
     return torch.where(images >= per_image(1 - strength, images), 1 - images, images)
 
 
 def _stretched(images, strength, sign):
-    """Spread each channel of each image over the whole range."""
+    """Stretch each channel of each image to the full range."""
     low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
     return torch.where(high > low, (images - low) / (high - low).clamp(min=1e-6), images)
 

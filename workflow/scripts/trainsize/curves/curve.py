@@ -1,4 +1,4 @@
-"""Learning curves as the regressions see them: errors of independent units (draws or seeds) by size."""
+"""A measured learning curve: the errors of independent units (draws or seeds) by size."""
 
 from dataclasses import dataclass, replace
 
@@ -7,16 +7,17 @@ import pandas as pd
 from scipy.special import digamma
 
 from trainsize.runs.metrics import LOSS, SCORE, Metric
+from trainsize.runs.status import FINISHED
 from trainsize.statistics.crossed import is_crossed, run_variance
 from trainsize.statistics.intervals import unit_of
 
-FEWEST_FOR_SLOPE = 4  # sizes whose variances a line is drawn through
-SMALLEST_SHARE = 1e-6  # of the squared mean: what a variance is held above, so that no size has all the weight
+FEWEST_FOR_SLOPE = 4  # sizes with a variance that a line through the variances needs
+SMALLEST_SHARE = 1e-6  # of the squared mean: the least variance, so that no size has all the weight
 
 
 @dataclass(frozen=True)
 class Response:
-    """A column of the runs: which metric of which split it is."""
+    """A column of the table of runs, and the metric and split it holds."""
 
     column: str
     metric: Metric
@@ -28,7 +29,7 @@ class Curve:
     """Errors `values` (S, m) of S units at the ascending `sizes` (m,), nan where a unit has no run.
 
     Units are independent: draws, or seeds where there is a single draw. Where draws have several seeds, `values` are
-    their means, and `runs` (m, S, k) the errors of the single runs, nan where there is none; else `runs` is None.
+    their means, and `runs` (m, S, k) the errors of the single runs, nan where there is none; otherwise `runs` is None.
     """
 
     kind: str
@@ -42,7 +43,7 @@ class Curve:
 
     @property
     def counts(self) -> np.ndarray:
-        """How many units have a value at each size, (m,)."""
+        """The number of units with a value at each size, (m,)."""
         return np.isfinite(self.values).sum(0)
 
     @property
@@ -56,19 +57,19 @@ class Curve:
 
     @property
     def replicates(self) -> int:
-        """How many independent repetitions an interval rests on."""
+        """The number of independent repetitions that an interval rests on."""
         return int(self.counts.min()) if len(self.sizes) else 0
 
     @property
     def highest(self) -> float:
-        """The largest error there can be."""
+        """The largest possible error."""
         return np.inf if self.kind == LOSS else 1.0
 
     def variances(self) -> np.ndarray:
         """Return the variance between units at each size (m,), smoothed: its logarithm is a line in ln n.
 
-        Sizes with fewer than three units, or equal values, do not count; with fewer than four sizes left, which say
-        little of a slope, the variance is pooled. It is held above that of the test set's sampling, p (1 - p) / n_test.
+        Sizes with fewer than three units, or equal values, do not count. Fewer than four other sizes would give an
+        uncertain slope, so the variance is pooled. It is at least that of sampling the test set, p (1 - p) / n_test.
         """
         floor = np.maximum(SMALLEST_SHARE * self.means**2, 1e-12)
         if self.n_test and self.kind != LOSS:
@@ -77,14 +78,14 @@ class Curve:
         counts = self.counts
         with np.errstate(invalid="ignore", divide="ignore"):
             squares = np.nansum((self.values - self.means) ** 2, axis=0)
-            seen = np.where(counts > 1, squares / (counts - 1), np.nan)
-        usable = (counts >= 3) & (seen > 0)
+            observed = np.where(counts > 1, squares / (counts - 1), np.nan)
+        usable = (counts >= 3) & (observed > 0)
         if usable.sum() < FEWEST_FOR_SLOPE:
             pooled = squares.sum() / max((counts - 1).sum(), 1)
             return np.maximum(np.full(len(self.sizes), pooled), floor.max() if pooled == 0 else floor)
         half = (counts[usable] - 1) / 2
         bias = digamma(half) - np.log(half)  # of the logarithm of a variance from few units: -0.58 from three
-        logarithms = np.log(np.maximum(seen, floor)[usable]) - bias
+        logarithms = np.log(np.maximum(observed, floor)[usable]) - bias
         slope, intercept = np.polyfit(np.log(self.sizes[usable]), logarithms, 1)
         return np.maximum(np.exp(intercept + slope * np.log(self.sizes)), floor)
 
@@ -99,7 +100,7 @@ class Curve:
         return replace(self, values=self.means + stretch * (self.values - self.means)).variances()
 
     def runs_at(self, size: int) -> np.ndarray:
-        """Return the errors of the single runs (runs,) of the size with this place."""
+        """Return the errors of the single runs (runs,) at the size with this index."""
         errors = self.values[:, size] if self.runs is None else self.runs[size]
         return errors[np.isfinite(errors)]
 
@@ -121,26 +122,27 @@ class Curve:
 
 
 def clean(runs: pd.DataFrame, column: str, kind: str) -> tuple[pd.DataFrame, str]:
-    """Return the finished runs with a possible value of `column`, and in words which others there are.
+    """Return the finished runs with a possible value of `column`, and a description of the runs left out.
 
     `runs` has the columns n, draw, seed, status and `column`.
     """
     value = pd.to_numeric(runs[column], errors="coerce").astype(float)
     high = np.inf if kind == LOSS else 1.0
     reasons = np.select(
-        [runs["status"] != "finished", ~np.isfinite(value), (value < 0) | (value > high)],
+        [runs["status"] != FINISHED, ~np.isfinite(value), (value < 0) | (value > high)],
         [runs["status"].astype(str), "missing or not finite", "out of range"],
         default="",
     )
-    told = pd.Series(reasons[reasons != ""]).value_counts(sort=False)
+    left_out = pd.Series(reasons[reasons != ""]).value_counts(sort=False)
     good = runs[reasons == ""]
-    return good.assign(**{column: value[good.index]}), ", ".join(f"{count} {reason}" for reason, count in told.items())
+    described = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    return good.assign(**{column: value[good.index]}), described
 
 
 def make_curve(
     runs: pd.DataFrame, column: str, kind: str, n_test: int | None = None, chance: float = float("nan")
 ) -> Curve:
-    """Gather `column` of one model's runs, as of `clean`, into a curve of errors; `chance` is as of `by_chance`."""
+    """Gather `column` of one model's clean runs into a curve of errors; `chance` is the metric's value by guessing."""
     unit = unit_of(runs)
     errors = 1 - runs[column] if kind == SCORE else runs[column]
     runs = runs.assign(error=errors)
@@ -159,7 +161,7 @@ def make_curve(
 
 def _single_runs(runs: pd.DataFrame) -> np.ndarray:
     """Return the errors of the runs by size, draw and seed (m, S, k), nan where there is none."""
-    places = [np.unique(runs[name], return_inverse=True) for name in ("n", "draw", "seed")]
-    errors = np.full([len(values) for values, _ in places], np.nan)
-    errors[tuple(place for _, place in places)] = runs["error"]
+    axes = [np.unique(runs[name], return_inverse=True) for name in ("n", "draw", "seed")]
+    errors = np.full([len(values) for values, _ in axes], np.nan)
+    errors[tuple(index for _, index in axes)] = runs["error"]
     return errors

@@ -1,16 +1,16 @@
-"""How sure an answer is: what its intervals rest on, or why there are none."""
+"""What the intervals of a curve rest on, or why there are none."""
 
 from dataclasses import dataclass
 
-from trainsize.common.errors import counted
-from trainsize.curves.measured import Curve
+from trainsize.common.errors import plural
+from trainsize.curves.curve import Curve
 
 FEWEST_UNITS, ENOUGH_UNITS = 3, 5
 
 
 @dataclass(frozen=True)
-class Sureness:
-    """How intervals are made: their level, the number and kind of units they rest on, and why there are none, if so."""
+class Confidence:
+    """The level of a curve's intervals and the independent units they rest on; `reason` says why there are none."""
 
     level: float
     units: int
@@ -23,18 +23,18 @@ class Sureness:
 
     @property
     def note(self) -> str:
-        """Why there are no intervals, or what they rest on."""
+        """What the intervals rest on, or why there are none."""
         if self.reason:
             return self.reason
         few = f"; with fewer than {ENOUGH_UNITS} they are wide and uncertain" if self.units < ENOUGH_UNITS else ""
         return f"intervals from {self.units} {self.unit}s{few}"
 
 
-def sureness(curve: Curve, level: float, allow_few: bool) -> Sureness:
-    """Say whether the curve has enough independent units for intervals."""
+def confidence_of(curve: Curve, level: float, allow_few: bool) -> Confidence:
+    """Decide whether the curve has enough independent units for intervals."""
     units, reason = curve.replicates, ""
     if units < 2:
-        reason = f"no intervals: a size with {counted(units, curve.unit)} shows no spread"
+        reason = f"no intervals: a size with {plural(units, curve.unit)} shows no spread"
     elif units < FEWEST_UNITS and not allow_few:
         reason = f"no intervals: {units} {curve.unit}s, at least {FEWEST_UNITS} are needed (allow_few_seeds overrides)"
-    return Sureness(level, units, curve.unit, reason)
+    return Confidence(level, units, curve.unit, reason)

@@ -1,6 +1,6 @@
-"""Whether accuracies were measured on a few images only: shares of k images are multiples of 1/k.
+"""Checks whether accuracies were measured on a few images only: shares of k images are multiples of 1/k.
 
-The commonest cause is a metric that is made anew for every batch, so that only the last batch is reported.
+The usual cause is a metric that is reset for every batch, so that only the last batch is reported.
 """
 
 from collections.abc import Iterator
@@ -16,18 +16,21 @@ from trainsize.audit.findings import CLEAR, FINDING, QUESTION, UNTESTED, Finding
 from trainsize.audit.sheet import Sheet
 
 LAST_BATCH, SPREAD = "last-batch", "seed-spread"
-LARGEST = 4096  # denominators looked for, at most
-BATCHES = np.arange(2, 1025)  # batch sizes looked for in training scores
-CERTAIN = 0.001  # p below which a grid is taken for one, before Holm's correction
-LEAST_VISIBLE, LEAST_VALUES = 8, 3  # fewer values, or values that could show no larger k, are not tested
-MOST_VALUES = 1000  # distinct values looked at, at most
+LARGEST = 4096  # largest denominator searched
+BATCHES = np.arange(2, 1025)  # batch sizes searched in training scores
+CERTAIN = 0.001  # p below which a grid counts as real, before Holm's correction
+LEAST_VISIBLE, LEAST_VALUES = 8, 3  # values are not tested if fewer, or if they can only show smaller k
+MOST_VALUES = 1000  # distinct values examined
 SIMULATIONS = 4000
-_SLACK = 1 + 1e-6  # of the half unit, for the rounding of the sums themselves
+_SLACK = 1 + 1e-6  # factor on the half unit, for rounding in the computation
 
 
 @dataclass(frozen=True)
 class Values:
-    """Distinct printed shares: what they are, half units, and by how much finer than 1/k each lies (means: runs)."""
+    """Distinct printed shares, their half units, and the factor by which each one's grid is finer than 1/k.
+
+    The factor is the number of runs for a mean.
+    """
 
     shares: np.ndarray
     half: np.ndarray
@@ -38,10 +41,10 @@ class Values:
 
 
 def distinct_values(sheet: Sheet, column: str, rows: pd.Index) -> Values:
-    """Return the informative distinct values of a column: 0 and 1 lie on every grid, repeats say nothing new.
+    """Return the informative distinct values of a column: 0 and 1 lie on every grid, and repeats add nothing.
 
-    A median of an even number of runs may lie half-way between two, a mean of S runs on the S-fold finer grid.
-    Quartiles are taken for a run's own value, as hinges of ten runs are; a mean of unknown many runs says nothing.
+    A median of an even number of runs may lie half-way between two, a mean of S runs on an S times finer grid.
+    Quartiles count as one run's value, as hinges of ten runs are. A mean of an unknown number of runs shows nothing.
     """
     runs = sheet.rows["runs"] if "runs" in sheet.rows else pd.Series(np.nan, index=sheet.rows.index)
     kinds = sheet.texts("statistic", "run").loc[rows]
@@ -62,31 +65,31 @@ def fits(values: Values, k: np.ndarray) -> np.ndarray:
     `k` broadcasts against the values as rows; the result has the shape (values, denominators).
     """
     scale = k * values.finer[:, None]
-    places = values.shares[:, None] * scale
-    return np.abs(places - np.round(places)) <= values.half[:, None] * scale * _SLACK + 1e-9
+    multiples = values.shares[:, None] * scale
+    return np.abs(multiples - np.round(multiples)) <= values.half[:, None] * scale * _SLACK + 1e-9
 
 
 def log_chance(values: Values, k: np.ndarray, n_images: np.ndarray | float) -> np.ndarray:
-    """Return the log of the probability, at most, that a value measured on N = `n_images` fits the grid of 1/k.
+    """Return the log of an upper bound of the probability that a value measured on N = `n_images` fits the grid of 1/k.
 
-    Two bounds hold, w being the printed unit. Of the 1/w printable numbers, as many as `_printable` says fit, and each
-    stands for at most ceil(wN) of the N + 1 shares of N images. And a printed share that fits is within w of one of the
-    k + 1 places, where floor(2wN) + 1 shares are. Without N, infinite, all printable numbers count as equally likely.
-    The shape is that of `fits`.
+    The bound is the smaller of two, with w the printed unit. First, of the 1/w printable numbers, `_printable` fit, and
+    each stands for at most ceil(wN) of the N + 1 shares of N images. Second, a printed share that fits is within w of
+    one of the k + 1 grid points, near each of which lie floor(2wN) + 1 shares. If N is infinite, all printable numbers
+    count as equally likely. The result has the shape of that of `fits`.
     """
     width = 2 * values.half[:, None]
     k = k * values.finer[:, None]
     finite = np.where(np.isfinite(n_images), n_images, 1.0)
     by_numbers = _printable(k, width) * np.where(np.isfinite(n_images), np.ceil(width * finite) / (finite + 1), width)
-    by_places = np.where(np.isfinite(n_images), (k + 1) * (np.floor(2 * width * finite) + 1) / (finite + 1), 1.0)
-    return np.log(np.minimum(1.0, np.minimum(by_numbers, by_places)))
+    by_points = np.where(np.isfinite(n_images), (k + 1) * (np.floor(2 * width * finite) + 1) / (finite + 1), 1.0)
+    return np.log(np.minimum(1.0, np.minimum(by_numbers, by_points)))
 
 
 def _printable(k: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Return how many of the D = 1/width printable numbers are within half a unit of a multiple of 1/k.
 
     m/D fits if mk is within k/2 of a multiple of D; mk mod D takes every multiple of g = gcd(k, D) equally often. Ties
-    count, which makes more of it than kw: of 1000 numbers, all fit 1/800. (A width that is no 1/D is rounded to one.)
+    count, so the number can exceed k: of 1000 numbers, all fit 1/800. (A width that is no 1/D is rounded to one.)
     """
     numbers = np.round(1 / width).astype(np.int64)
     whole = np.round(k).astype(np.int64)
@@ -96,10 +99,10 @@ def _printable(k: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Grid:
-    """The grid that all values lie on: its denominator (None: there is none), the p-value, and what would be seen.
+    """The grid that all values lie on: its denominator (None: no grid), p-value, and number of values.
 
-    `p` is the probability, at most, that honest values all lie on the grid of some denominator up to this one.
-    `visible` is the largest denominator that these values could have shown at p < CERTAIN (0: none).
+    `p` is an upper bound of the probability that values measured on all images lie on the grid of some denominator up
+    to this one. `visible` is the largest denominator that the values could have shown at p < CERTAIN (0: none).
     """
 
     k: int | None
@@ -109,10 +112,10 @@ class Grid:
 
 
 def find_grid(values: Values, n_images: int | None, supposed: int | None = None) -> Grid:
-    """Find the smallest denominator below `n_images` that all values fit; `supposed` is one to try before the others.
+    """Find the smallest denominator below `n_images` that all values fit; `supposed` is one to try by itself.
 
-    P(some denominator up to k fits by chance) is at most the sum of their probabilities. Of two hypotheses, the
-    supposed denominator and the search, the one less likely by chance is returned, and each counts double.
+    P(some denominator up to k fits by chance) is at most the sum of their probabilities. Of the two hypotheses, the
+    supposed denominator and the search, the less likely one is returned, and the p-values of both are doubled.
     """
     most = min(LARGEST, n_images - 1) if n_images else LARGEST
     if not len(values) or most < 2:
@@ -129,10 +132,10 @@ def _smallest_grid(values: Values, k: np.ndarray, n_images: float, tries: int) -
     """Return the grid of the smallest of the denominators `k` that all values fit; its p is that of `tries` tries."""
     log_p = np.logaddexp.accumulate(log_chance(values, k, n_images).sum(axis=0)) + np.log(tries)
     visible = int(max(k[log_p < np.log(CERTAIN)], default=0))
-    found = np.flatnonzero(fits(values, k).all(axis=0))
-    if not len(found):
+    fitting = np.flatnonzero(fits(values, k).all(axis=0))
+    if not len(fitting):
         return Grid(None, 1.0, visible, len(values))
-    return Grid(int(k[found[0]]), min(1.0, float(np.exp(log_p[found[0]]))), visible, len(values))
+    return Grid(int(k[fitting[0]]), min(1.0, float(np.exp(log_p[fitting[0]]))), visible, len(values))
 
 
 def last_batch(n_images: int | np.ndarray, batch_size: int | np.ndarray) -> int | np.ndarray:
@@ -140,9 +143,9 @@ def last_batch(n_images: int | np.ndarray, batch_size: int | np.ndarray) -> int 
     return (n_images - 1) % batch_size + 1
 
 
-def check_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Look for a grid in each accuracy, for all models together and, where that shows none, for each."""
-    tested = "whether all values are multiples of 1/k for a k smaller than the number of images to be evaluated"
+def check_last_batch(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
+    """Look for a grid in each accuracy, for all models together and, if that shows none, for each model."""
+    tested = "whether all values are multiples of 1/k for a k smaller than the number of images to evaluate"
     columns = [column for column in _accuracies(sheet) if not column.startswith("train_")]
     if not columns:
         yield untested(LAST_BATCH, tested, "no accuracy on test or validation images")
@@ -160,16 +163,16 @@ def check_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
             for rows, finding, part in parts:
                 yield finding
                 if n_images and _certain(part):
-                    yield from check_spread(sheet, column, rows, part.k, finding.subject)
+                    yield from check_seed_spread(sheet, column, rows, part.k, finding.subject)
             continue
         yield together
         known = grid.k if together.status == FINDING and _certain(grid) else None
-        yield from check_spread(sheet, column, sheet.rows.index, known, column)
+        yield from check_seed_spread(sheet, column, sheet.rows.index, known, column)
     yield from _training_grid(sheet, facts)
 
 
 def _accuracies(sheet: Sheet) -> list[str]:
-    """Return the columns of shares of images; an F1 without an accuracy may be one, a macro F1 is none."""
+    """Return the columns of shares of images. An F1 without an accuracy may be one; a macro F1 is not."""
     columns = sheet.scores("share")
     return [column for column in columns if not column.endswith("_f1") or f"{column[:-3]}_accuracy" not in columns]
 
@@ -186,10 +189,10 @@ def _grid_finding(
     supposed = last_batch(n_images, int(batch_size)) if n_images and batch_size else None
     supposed = None if supposed in (n_images, 1) else supposed
     grid = find_grid(values, n_images, supposed)
-    can = f"{grid.n_values} distinct values could have shown a k up to {grid.visible}"
+    power = f"{grid.n_values} distinct values could have shown a k up to {grid.visible}"
     if grid.visible < LEAST_VISIBLE or grid.n_values < LEAST_VALUES:
-        return untested(LAST_BATCH, tested, f"too few values or digits: {can}", subject), grid
-    otherwise = f"no grid that chance would not give; {can}"
+        return untested(LAST_BATCH, tested, f"too few values or digits: {power}", subject), grid
+    otherwise = f"no grid beyond chance; {power}"
     if grid.k is None:
         finding = Finding(LAST_BATCH, subject, FINDING, tested, "no k fits all values", "", 1.0, otherwise=otherwise)
         return finding, grid
@@ -197,30 +200,30 @@ def _grid_finding(
     if n_images is None:
         status = QUESTION if grid.p < CERTAIN else CLEAR
         asked = (
-            f"they were measured on {grid.k} images or a multiple of it (p {grid.p:.1g} by chance): are these all "
-            "there are? --n-test or --n-validation says so"
+            f"these scores were measured on {grid.k} images or a multiple of it (p {grid.p:.1g} by chance). Are these "
+            "all images? Give their number as --n-test or --n-validation"
         )
         return Finding(LAST_BATCH, subject, status, tested, statistic, asked if status == QUESTION else otherwise), grid
     meaning = (
         f"these scores were measured on {grid.k} images{_origin(grid.k, n_images, batch_size)}, not on all "
-        f"{n_images:,}: each has a standard error of up to {50 / grid.k**0.5:.1f} points of its own"
+        f"{n_images:,}: this alone gives each a standard error of up to {50 / grid.k**0.5:.1f} points"
     )
     return Finding(LAST_BATCH, subject, FINDING, tested, statistic, meaning, grid.p, otherwise=otherwise), grid
 
 
 def _origin(k: int, n_images: int, batch_size: float | None) -> str:
-    """Return where a denominator comes from: the given batch size, or some for which it is the last batch."""
+    """Return the origin of a denominator: the given batch size, or batch sizes for which it is the last batch."""
     if batch_size:
         last = last_batch(n_images, int(batch_size))
-        told = f"the last batch of {batch_size:g} has"
+        batch = f"the last batch of {batch_size:g} has"
         multiple = "" if last % k else " or a multiple"
-        return f", as many as {told}" if last == k else f"{multiple} ({told} {last})"
+        return f", as many as {batch}" if last == k else f"{multiple} ({batch} {last})"
     sizes = [int(size) for size in BATCHES if size >= k and last_batch(n_images, size) == k]
     return f" (the last batch if batches have {' or '.join(map(str, sizes[:4]))} images)" if sizes else ""
 
 
 def _training_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Look for the last training batch: each size n leaves n mod B images, so each has a denominator of its own."""
+    """Look for the last training batch: each size n leaves n mod B images, so each size has its own denominator."""
     tested = "whether training scores are multiples of 1/(images in the last batch of their size)"
     columns = [column for column in _accuracies(sheet) if column.startswith("train_")]
     single = sheet.texts("statistic", "run").isin(SINGLE)
@@ -235,13 +238,13 @@ def _training_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
         batch_size = facts.batch_size or sheet.only("batch_size")
         batches = np.array([int(batch_size)]) if batch_size else BATCHES
         k = last_batch(n, batches)
-        whole = k == n  # the last batch is the whole subset: it says nothing
+        whole = k == n  # the last batch is the whole subset, which shows nothing
         log_p = np.where(whole, 0.0, log_chance(values, k, n.astype(float))).sum(axis=0) + np.log(len(batches))
         fitting = (fits(values, k) | whole).all(axis=0)
         if len(values) < LEAST_VALUES or log_p.min() > np.log(CERTAIN):
             yield untested(LAST_BATCH, tested, "too few values or digits, or subsets smaller than a batch", column)
         elif not fitting.any():
-            otherwise = "not from the last training batch"
+            otherwise = "the scores are not those of the last training batch"
             yield Finding(LAST_BATCH, column, FINDING, tested, "no batch size fits", "", 1.0, otherwise=otherwise)
         else:
             best = np.flatnonzero(fitting)[np.argmin(log_p[fitting])]
@@ -253,20 +256,20 @@ def _training_grid(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
                 tested,
                 f"all {len(values)} values fit the last batch of {size}, which has {k[:, best].min()} to "
                 f"{k[:, best].max()} images",
-                "training scores are those of the last batch only, not of the training subset",
+                "training scores are those of the last batch only, not of the whole training subset",
                 p,
-                otherwise="no batch size fits that chance would not give",
+                otherwise="no batch size fits beyond chance",
             )
 
 
-def check_spread(sheet: Sheet, column: str, rows: pd.Index, k: int | None, subject: str) -> Iterator[Finding]:
-    """Compare the spread between runs with what evaluating each on k images of its own gives.
+def check_seed_spread(sheet: Sheet, column: str, rows: pd.Index, k: int | None, subject: str) -> Iterator[Finding]:
+    """Compare the spread between runs with that expected if each was evaluated on k images of its own.
 
-    Only where a grid of 1/k was found: runs evaluated on the same whole test set share its sampling error.
+    This needs a grid of 1/k, because runs evaluated on the same whole test set share its sampling error.
     """
-    tested = "whether the spread between seeds is what sampling k test images gives"
+    tested = "whether the spread between seeds is that of sampling k test images"
     if k is None:
-        yield untested(SPREAD, tested, "asked only of scores that lie on a grid of 1/k")
+        yield untested(SPREAD, tested, "tested only for scores that lie on a grid of 1/k")
         return
     kinds = sheet.texts("statistic", "run").loc[rows]
     if {"q1", "median", "q3"} <= set(kinds) and sheet.has("n", "runs"):
@@ -289,7 +292,7 @@ def check_spread(sheet: Sheet, column: str, rows: pd.Index, k: int | None, subje
 
 
 def _box_spread(sheet: Sheet, column: str, rows: pd.Index, k: int, subject: str, tested: str) -> Finding:
-    """Compare heights and lengths of boxes with simulated ones: binomial scores of as many runs, about the medians."""
+    """Compare box heights and ranges with simulated ones: binomial scores of as many runs, around the medians."""
     data = sheet.rows.loc[rows].assign(model=sheet.texts("model")).dropna(subset=["n", column])
     groups = data.groupby(["model", "n"])
     boxes = data.pivot_table(column, ["model", "n"], "statistic", aggfunc="first")
@@ -319,16 +322,17 @@ def _box_spread(sheet: Sheet, column: str, rows: pd.Index, k: int, subject: str,
 
 
 def _spread_finding(subject: str, tested: str, statistic: str, larger: float, smaller: float, k: int) -> Finding:
-    """Judge a spread by the probabilities that sampling k images alone gives a larger, and a smaller one."""
+    """Judge a spread by the probabilities of a larger and of a smaller one if only the k images vary."""
     if smaller < 0.025:
         statistic = f"{statistic}; a smaller spread has p {smaller:.2g} by sampling alone"
-        meaning = f"runs differ by less than {k} images of their own each would make them: they share the images"
+        meaning = f"runs differ less than they would with {k} images of their own each: they share the images"
         return Finding(SPREAD, subject, CLEAR, tested, statistic, meaning)
     statistic = f"{statistic}; a larger spread has p {larger:.2g} by sampling alone"
     if larger < 0.05:
-        return Finding(SPREAD, subject, CLEAR, tested, statistic, f"runs differ by more than {k} test images explain")
+        meaning = f"runs differ by more than the choice of {k} test images explains"
+        return Finding(SPREAD, subject, CLEAR, tested, statistic, meaning)
     meaning = (
-        f"runs differ as much as {k} random test images make them: the spread is that of the evaluation, and says "
-        "nothing of seeds"
+        f"runs differ as much as the choice of {k} test images makes them: the spread is that of the evaluation and "
+        "says nothing about seeds"
     )
     return Finding(SPREAD, subject, FINDING, tested, statistic, meaning)

@@ -1,4 +1,4 @@
-"""What a study's design shows on paper: schedules, options, regressions, removed sizes, labels."""
+"""Checks of training settings: sizes that are trained unequally, and options without effect."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ from trainsize.audit.sheet import Sheet
 TRAINING = "unequal-training"
 OPTIONS = "unused-option"
 UPDATES_TOLERANCE = 1.05  # ratio of the largest to the smallest that still counts as equal
-COUNTS_TOLERANCE = 1.10  # the same for numbers of whole epochs, which are rounded
-# Options that have no effect beside another one's value, as in PyTorch and its reference training scripts.
+COUNTS_TOLERANCE = 1.10  # the same for counts of whole epochs, which are rounded
+# (option, its values, options without effect beside them), as in PyTorch and its reference training scripts.
 _STEPS = ("lr_step", "lr_gamma")
 COSINE = ("cosine", "cosineannealinglr", "cosineannealing", "cosine_annealing")
 UNUSED = (
@@ -25,11 +25,11 @@ UNUSED = (
     ("warmup_epochs", ("0", "0.0"), ("lr_warmup_method", "lr_warmup_decay", "warmup_method", "warmup_decay")),
     ("ra_sampler", (None,), ("ra_reps",)),
 )
-_OFF = ("0", "0.0", "false", "no", "none")  # values of an option that count as not giving it
+_OFF = ("0", "0.0", "false", "no", "none")  # an option with one of these values counts as absent
 
 
-def check_training(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
-    """Compare what each size gets: updates, decays of the learning rate, share of warm-up."""
+def check_unequal_training(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
+    """Compare the sizes' updates, decays of the learning rate, and shares of warm-up."""
     tested = "whether all sizes get the same updates, decays of the learning rate and share of warm-up"
     size = "n" if sheet.has("n") else "percent"
     if not sheet.has(size) or not (sheet.has("updates") or sheet.has("epochs")):
@@ -41,22 +41,22 @@ def check_training(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
             table["scheduler"] = rows.groupby(size)["scheduler"].first()
         if len(table) < 2:
             continue
-        found = [*_updates(table, facts, size), *_decays(table), *_warmup(table)]
-        unequal = [text for _, text in found if text]
+        compared = [*_updates(table, facts, size), *_decays(table), *_warmup(table)]
+        unequal = [text for _, text in compared if text]
         if unequal:
-            yield Finding(TRAINING, str(model), FINDING, tested, "; ".join(unequal), _meaning(found))
-        elif found:
-            equal = f"{', '.join(what for what, _ in found)} the same over {len(table)} sizes"
-            yield Finding(TRAINING, str(model), CLEAR, tested, equal, "sizes are trained alike")
+            yield Finding(TRAINING, str(model), FINDING, tested, "; ".join(unequal), _meaning(compared))
+        elif compared:
+            equal = f"{', '.join(what for what, _ in compared)} the same over {len(table)} sizes"
+            yield Finding(TRAINING, str(model), CLEAR, tested, equal, "all sizes are trained the same way")
 
 
-def _meaning(found: list[tuple[str, str]]) -> str:
-    names = [what for what, text in found if text]
-    return f"sizes differ in {' and '.join(names)} as well: a difference between them is not that of the data alone"
+def _meaning(compared: list[tuple[str, str]]) -> str:
+    names = [what for what, text in compared if text]
+    return f"sizes also differ in {' and '.join(names)}: differences between sizes are not due to the data alone"
 
 
 def _updates(table: pd.DataFrame, facts: Facts, size: str) -> Iterator[tuple[str, str]]:
-    """Yield what was compared, and the difference in words where it is too large."""
+    """Yield what was compared, and the difference in words if it is too large."""
     batch = table["batch_size"] if "batch_size" in table else pd.Series(facts.batch_size or np.nan, index=table.index)
     n = table.index.to_series().astype(float)
     if "updates" in table and table["updates"].notna().any():
@@ -82,7 +82,7 @@ def _decays(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
     text = _difference("decays", decays, COUNTS_TOLERANCE)
     gamma = steps["lr_gamma"].dropna() if "lr_gamma" in steps else []
     if text and len(gamma):
-        text += f", so that the last learning rates differ by a factor {gamma.iloc[0] ** -np.ptp(decays):.2f}"
+        text += f", so the last learning rates differ by a factor of {gamma.iloc[0] ** -np.ptp(decays):.2f}"
     yield "decays of the learning rate", text
 
 
@@ -99,7 +99,7 @@ def _at(amount: pd.Series, size: float) -> str:
 
 
 def _difference(what: str, amount: pd.Series, tolerance: float, relative: bool = False) -> str:
-    """Return in words by how much the largest amount exceeds the smallest, or nothing where they count as equal."""
+    """Return in words how much the largest amount exceeds the smallest, or nothing if they count as equal."""
     if len(amount) < 2 or amount.max() <= tolerance * amount.min():
         return ""
     low, high = amount.idxmin(), amount.idxmax()
@@ -113,19 +113,19 @@ def _difference(what: str, amount: pd.Series, tolerance: float, relative: bool =
     return f"{what}: from {amount.min():,g} at {_at(amount, low)} to {amount.max():,g} at {_at(amount, high)}"
 
 
-def check_options(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
+def check_unused_option(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     """Look for options that have no effect beside the others."""
-    tested = "whether an option is given that the schedule or the optimiser does not use"
+    tested = "whether there is an option that the schedule or the optimiser does not use"
     if not (sheet.has("scheduler") or sheet.has("optimizer") or sheet.has("command")):
         yield untested(OPTIONS, tested, "no column scheduler, optimizer or command")
         return
     for model, rows in sheet.rows.groupby(sheet.texts("model")):
         unused = sorted({text for _, row in rows.iterrows() for text in _unused(row)})
         if unused:
-            meaning = "an option without effect: what is said to follow from it has another cause"
+            meaning = "the option has no effect: what is attributed to it has another cause"
             yield Finding(OPTIONS, str(model), FINDING, tested, "; ".join(unused), meaning)
         else:
-            yield Finding(OPTIONS, str(model), CLEAR, tested, f"{len(rows)} rows", "no option is without effect")
+            yield Finding(OPTIONS, str(model), CLEAR, tested, f"{len(rows)} rows", "every option has an effect")
 
 
 def _unused(row: pd.Series) -> Iterator[str]:
