@@ -1,6 +1,6 @@
 """trainsize: how much does more training data help an image classifier, and how much is enough?
 
-The stages stand in the order in which data flows through them; the rules are in workflow/rules.
+The stages are included in the order of the data flow. Their rules are in workflow/rules.
 """
 
 from snakemake.utils import min_version
