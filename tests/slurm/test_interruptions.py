@@ -123,6 +123,6 @@ def test_a_second_copy_of_a_run_waits_for_the_first(on_cluster, cluster):
         assert holder(project) == first
         cluster.ask("scancel", first["job"])
         wait_for_resumption(project, first["job"])
-        assert "its process is gone" in log_of(project)
+        assert "that process has died" in log_of(project)
     wait_until(lambda: not queue(cluster), "an empty queue")
     assert not list((run_folder(project)).glob("run.json"))
