@@ -15,12 +15,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainsize.common.errors import UserError, listing
+from trainsize.common.errors import UserError, exit_on_user_error, listing
 from trainsize.common.files import atomic_write, file_hash
 from trainsize.common.paths import ROOT
 from trainsize.runs.record import check_files, read_record
 from trainsize.runs.run import FILES
-from trainsize.study.command_line import exit_on_user_error, named_study
+from trainsize.study.command_line import named_study
 from trainsize.study.study import Study
 
 SUMS = "SHA256SUMS"

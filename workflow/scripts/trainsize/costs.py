@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from trainsize.common.errors import exit_on_user_error
 from trainsize.jobs import slurm
 from trainsize.plan.estimates import START_SECONDS, Estimates, device_of, job_megabytes, job_minutes
 from trainsize.plan.text import duration
-from trainsize.study.command_line import exit_on_user_error, machine_settings, named_study, study_parser
+from trainsize.study.command_line import machine_settings, named_study, study_parser
 from trainsize.study.study import Study
 
 _MEGABYTES = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}

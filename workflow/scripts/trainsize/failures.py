@@ -10,11 +10,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from trainsize.common.errors import exit_on_user_error
 from trainsize.jobs import lock, slurm
 from trainsize.runs.logs import last_lines, newest_log, training_log
 from trainsize.runs.record import Record
 from trainsize.runs.run import Run
-from trainsize.study.command_line import exit_on_user_error, named_study, study_parser
+from trainsize.study.command_line import named_study, study_parser
 from trainsize.study.records import read_records
 from trainsize.study.study import Study
 

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from trainsize.audit.stage import audit_study
-from trainsize.common.errors import UserError, plural
+from trainsize.common.errors import UserError, exit_on_user_error, plural
 from trainsize.common.files import link_or_copy
 from trainsize.common.tables import read_table, write_table
 from trainsize.datasets.prepared import Prepared
@@ -26,7 +26,7 @@ from trainsize.reproduction.stage import write_reproduction
 from trainsize.runs.record import NEURONS, Device, Identity, Record, checksums, write_record
 from trainsize.runs.run import FILES, Run
 from trainsize.runs.status import MISSING, NOT_BEGUN
-from trainsize.study.command_line import exit_on_user_error, named_study, study_parser
+from trainsize.study.command_line import named_study, study_parser
 from trainsize.study.records import read_records
 from trainsize.study.study import Study
 from trainsize.subsets.stage import list_subsets, subset_path, write_subsets

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainsize.common.arguments import whole_number
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, exit_on_user_error
 from trainsize.common.fingerprint import fingerprint
 from trainsize.runs.record import Record, check_files, read_record
 from trainsize.runs.run import Run
-from trainsize.study.command_line import exit_on_user_error, named_study, study_parser
+from trainsize.study.command_line import named_study, study_parser
 from trainsize.study.study import Study
 from trainsize.training.stage import train_runs
 

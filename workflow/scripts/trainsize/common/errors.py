@@ -1,6 +1,8 @@
 """Errors and the parts of their messages. A user sees one message and no traceback."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,6 +13,15 @@ class UserError(Exception):
 
 class Interrupted(Exception):
     """The process was asked to stop, and its progress has been saved."""
+
+
+@contextmanager
+def exit_on_user_error() -> Iterator[None]:
+    """End the process with only the message of a UserError."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(str(error))
 
 
 def unreadable(path: Path | str, error: Exception, advice: str = "", form: str = "") -> UserError:

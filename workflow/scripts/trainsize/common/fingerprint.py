@@ -63,14 +63,15 @@ def fingerprint(stage: str, *assets: str, scripts: Path = SCRIPTS) -> str:
 
 def reached(stage: str, scripts: Path = SCRIPTS) -> list[Key]:
     """Return the definitions that a stage's fingerprint covers, in the order in which they are reached."""
-    reached = {(stage, EVERYTHING): None}
-    queue = list(reached)
+    queue = [(stage, EVERYTHING)]
+    seen = set(queue)
     for key in queue:  # the loop extends the queue
         module, _ = key
         effects = [(module, EFFECTS)] if EFFECTS in _module(scripts, module).definitions else []
-        new = [k for k in dict.fromkeys((*_definition(scripts, key)[1], *effects)) if k not in reached]
-        reached |= dict.fromkeys(new)
-        queue += new
+        for used in (*_definition(scripts, key)[1], *effects):
+            if used not in seen:
+                seen.add(used)
+                queue.append(used)
     return queue
 
 
@@ -90,8 +91,8 @@ def _module(scripts: Path, name: str) -> Module:
         module.imports[alias.asname or alias.name.partition(".")[0]] = _binding(scripts, node, alias)
     for statement in tree.body:
         if not isinstance(statement, (ast.Import, ast.ImportFrom)) and not _is_docstring(statement):
-            for name in _defined_by(statement):
-                module.definitions.setdefault(name, []).append(statement)
+            for defined in _defined_by(statement):
+                module.definitions.setdefault(defined, []).append(statement)
     return module
 
 

@@ -5,9 +5,9 @@ python -m trainsize.plan [STUDY] [--profile slurm] [--format text|json|tsv]
 
 import sys
 
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, exit_on_user_error
 from trainsize.plan.stage import plan_for
-from trainsize.study.command_line import exit_on_user_error, machine_settings, study_parser
+from trainsize.study.command_line import machine_settings, study_parser
 
 
 def _job_count(jobs: str | int) -> int:

@@ -4,13 +4,12 @@ python -m trainsize.plan [STUDY] [--profile slurm] [--format text|json|tsv]
 """
 
 import heapq
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
-from trainsize.common.errors import UserError
+from trainsize.common.errors import exit_on_user_error
 from trainsize.common.files import read_json
 from trainsize.common.fingerprint import fingerprint
 from trainsize.common.paths import ROOT
@@ -154,14 +153,12 @@ def plan_for(options: dict, results: Path, form: str = "text") -> None:
     there is no cluster.
     """
     settings, requested = options["settings"], options["requested"]
-    try:
+    with exit_on_user_error():
         study = load_study(settings["study"], ROOT / "studies")
         limits = requested and slurm.limits(
             *(requested.get(key) for key in ("slurm_partition", "slurm_account", "qos"))
         )
         machine = Machine(settings, options["jobs"], options["retries"], limits or None)
         plan = make_plan(study, results, fingerprint("training"), machine)
-    except UserError as error:
-        sys.exit(str(error))
     write_table(results / study.name / "plan.parquet", PLAN, plan.table)
     print({"text": describe, "json": as_json, "tsv": as_tsv}[form](plan))

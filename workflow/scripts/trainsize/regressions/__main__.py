@@ -5,12 +5,11 @@ python -m trainsize.regressions TABLE       (--help says more)
 
 import argparse
 import math
-import sys
 from functools import partial
 from pathlib import Path
 
 from trainsize.common.arguments import whole_number
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, exit_on_user_error
 from trainsize.curves.families import ALL_FAMILIES, DEFAULT_FAMILIES
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse, write
@@ -62,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
-    try:
+    with exit_on_user_error():
         if not 0.5 <= given.confidence < 1:
             raise UserError(f"--confidence: found {given.confidence}, must be at least 0.5 and less than 1")
         if given.bootstrap < 100:
@@ -92,8 +91,6 @@ def main(arguments: list[str] | None = None) -> None:
         if given.output:
             write(rows, given.output, metrics)
         print(all_answers(rows.frames(), metrics), end="")
-    except UserError as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

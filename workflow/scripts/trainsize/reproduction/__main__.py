@@ -6,10 +6,10 @@ python -m trainsize.reproduction STUDY [--results FOLDER]
 import numpy as np
 import pandas as pd
 
-from trainsize.common.errors import UserError, listing
+from trainsize.common.errors import UserError, exit_on_user_error, listing
 from trainsize.published.versions import REPRODUCED, reproduced, versions
 from trainsize.reproduction.stage import reproduce
-from trainsize.study.command_line import exit_on_user_error, named_study, study_parser
+from trainsize.study.command_line import named_study, study_parser
 
 
 def describe(table: pd.DataFrame) -> str:

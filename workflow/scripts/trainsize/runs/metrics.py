@@ -16,18 +16,14 @@ MARGINS = {SCORE: 0.005, ERROR: 0.005, LOSS: 0.02}  # differences too small to m
 SPLITS = ("test", "train", "validation")
 
 
-def _unknown(class_counts: Sequence[int]) -> float:
-    return math.nan
-
-
 @dataclass(frozen=True)
 class Metric:
     """A metric by the name of its column.
 
     `words` name it in a sentence and `meaning` describes its column. `unit` is that of a loss; shares are between 0 and
     1 and are printed as per cent. `of_guessing` returns its value if every class is guessed with the same probability,
-    from the images per class (K,). A metric with a `formula` is computed from the others of its row, numbers or whole
-    columns. `aliases` are its names in tables from elsewhere.
+    from the images per class (K,); None if that is not known. A metric with a `formula` is computed from the others of
+    its row, numbers or whole columns. `aliases` are its names in tables from elsewhere.
     """
 
     name: str
@@ -35,7 +31,7 @@ class Metric:
     kind: str
     meaning: str = ""
     unit: str = ""
-    of_guessing: Callable[[Sequence[int]], float] = _unknown
+    of_guessing: Callable[[Sequence[int]], float] | None = None
     formula: Callable[[Mapping], float] | None = None
     aliases: tuple[str, ...] = ()
 
@@ -55,7 +51,8 @@ class Metric:
 
     def chance(self, class_counts: Sequence[int] | None) -> float:
         """Return its value if every class is guessed with the same probability; nan if unknown."""
-        return self.of_guessing(class_counts) if class_counts is not None else math.nan
+        known = self.of_guessing is not None and class_counts is not None
+        return self.of_guessing(class_counts) if known else math.nan
 
     @property
     def label(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
-from trainsize.common.errors import UserError, listing
+from trainsize.common.errors import UserError, listing, unreadable
 from trainsize.common.files import file_hash, read_json, write_with_checksum
 from trainsize.runs.run import FILES, Run
 from trainsize.runs.status import FINISHED
@@ -140,7 +140,7 @@ def read_verified(path: Path, folder: Path, record: Record) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error}); {retrain_hint(folder)}") from error
+        raise unreadable(path, error, retrain_hint(folder)) from error
     if hashlib.sha256(content).hexdigest() != record.files.get(path.name):
         message = f"{path}: damaged or exchanged, its checksum is not the one in run.json"
         raise UserError(f"{message}; {retrain_hint(folder)}")

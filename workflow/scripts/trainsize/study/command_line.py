@@ -1,12 +1,8 @@
-"""Shared by the commands: arguments for the study and its results, and exit messages without a traceback."""
+"""Shared by the commands: the study to work on, its results folder and the settings of this machine."""
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from trainsize.common.errors import UserError
 from trainsize.common.paths import ROOT
 from trainsize.common.yaml_files import read_yaml
 from trainsize.study.config import check_config, read_profile
@@ -22,15 +18,6 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-@contextmanager
-def exit_on_user_error() -> Iterator[None]:
-    """End the process with only the message of a UserError."""
-    try:
-        yield
-    except UserError as error:
-        sys.exit(str(error))
-
-
 def named_study(name: str | None) -> Study:
     """Return the study of that name, or the one in config.yaml. Raises UserError if its file has a mistake."""
     return load_study(str(name or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
@@ -41,8 +28,7 @@ def machine_settings(study: str | None, profile: str | None) -> tuple[dict, dict
 
     Raises UserError if one of these files has a mistake.
     """
-    profile_settings = read_profile(ROOT, profile) if profile else {}
+    of_profile = read_profile(ROOT, profile) if profile else {}
     named = {"study": study} if study else {}
-    return check_config(
-        {**read_yaml(ROOT / "config.yaml"), **profile_settings.get("config", {}), **named}
-    ), profile_settings
+    stated = {**read_yaml(ROOT / "config.yaml"), **of_profile.get("config", {}), **named}
+    return check_config(stated), of_profile
