@@ -1,6 +1,8 @@
-"""What tests share beside fixtures: where the project is, a model's recipe, and a run's record."""
+"""What tests share beside fixtures: where the project is, a model's recipe, a run's record, and independent runs."""
 
 from pathlib import Path
+
+import numpy as np
 
 from trainsize.common.schema import with_defaults
 from trainsize.runs.record import Device, Record
@@ -27,3 +29,13 @@ def record(study: str, run: Run, **changes) -> Record:
     others = {"settings": {}, "final": {}, "seconds": {}, "versions": {}, "commit": None, "dirty": None}
     device = Device("cpu", "a laptop", 1)
     return Record(**{"study": study, **vars(run), **hashes, **counts, **texts, **others, "device": device, **changes})
+
+
+def independent_errors(rng, levels: np.ndarray, repetitions: int, images: int, stability: float = 0.3) -> np.ndarray:
+    """Return errors (repetitions, sizes) of independent runs with these expected errors (sizes,), on one test set.
+
+    Each image has its own probability of being wrong. The smaller `stability` is, the more runs agree on the images: at
+    0.1 they disagree on a fifth of the expected errors.
+    """
+    hard = [rng.beta(stability * level, stability * (1 - level), images) for level in levels]
+    return np.stack([(rng.random((repetitions, images)) < of_images).mean(1) for of_images in hard], axis=1)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from scipy import stats
+from support import independent_errors
 
 from trainsize.audit import __main__
 from trainsize.audit.__main__ import main
@@ -364,6 +365,38 @@ def test_models_and_sizes_without_training_scores_are_no_dropped_rows():
         test_accuracy=["0.8", "0.8", "0.8", "0.9"],
     )
     assert "row-dropout" not in findings(rising, classes=10)
+
+
+def repeated(seeds: int = 5, digits: int = 4, copied: bool = True) -> pd.DataFrame:
+    """Return runs on 10,000 test images of which all seeds have the values of the first, if `copied`."""
+    errors = independent_errors(np.random.default_rng(0), np.array([0.4, 0.2, 0.15, 0.1]), seeds, 10_000)
+    rows = [
+        (n, seed, f"{1 - errors[0 if copied else seed, j]:.{digits}f}")
+        for seed in range(seeds)
+        for j, n in enumerate((100, 200, 400, 800))
+    ]
+    return pd.DataFrame(rows, columns=["n", "seed", "accuracy"])
+
+
+def test_a_seed_that_was_not_used_is_found():
+    (found,) = findings(repeated(), n_test=10_000)["identical-runs"]
+    assert found.statistic == "all 5 repetitions gave exactly the same test_accuracy at every size"
+    assert found.p_adjusted < 1e-4
+    assert "identical-runs" in findings(repeated().drop(columns="seed"))
+    assert "identical-runs" not in findings(repeated(copied=False), n_test=10_000)
+    assert "identical-runs" not in findings(repeated(seeds=2, digits=2))  # too coarse to show a spread
+
+
+def test_a_copied_seed_is_named_within_its_model():
+    other, own = repeated(copied=False).assign(model="a"), repeated(copied=False).assign(model="b")
+    own.loc[own["seed"] == 3, "accuracy"] = own.loc[own["seed"] == 1, "accuracy"].to_numpy()
+    (found,) = findings(pd.concat([other, own], ignore_index=True))["identical-runs"]
+    assert (found.subject, found.statistic.partition(" gave")[0]) == ("b, test_accuracy", "repetitions 1 and 3")
+
+
+def test_a_model_that_only_guesses_is_a_question():
+    (found,) = findings(repeated().assign(accuracy="0.1"), QUESTION)["identical-runs"]
+    assert found.statistic == "0.1 at every size, in every run, as by guessing"
 
 
 @pytest.mark.parametrize("folds", [5, 10])

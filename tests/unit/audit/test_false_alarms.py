@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from support import independent_errors
 
 from trainsize.audit.facts import Facts
 from trainsize.audit.findings import FINDING, QUESTION
 from trainsize.audit.last_batch import Values, find_grid, fits, log_chance
+from trainsize.audit.repetitions import IDENTICAL
 from trainsize.audit.sheet import sheet_of_texts
 from trainsize.audit.stage import ALPHA, audit
 from trainsize.statistics.hypotheses import holm
@@ -104,6 +106,23 @@ def test_honest_studies_raise_no_more_false_alarms_than_stated(studies):
     raised = sum(bool(of_study) for of_study in alarms)
     print(f"{raised} of {studies} honest studies raised an alarm")
     assert raised <= stats.binom.ppf(0.999, studies, ALPHA), [f for of_study in alarms for f in of_study]
+
+
+@pytest.mark.parametrize("studies", [100, pytest.param(5000, marks=pytest.mark.slow)])
+def test_independent_runs_are_not_taken_for_copies(studies):
+    """Runs that err on nearly the same images of small and large test sets, printed with 2 to 4 digits."""
+    rng, raised = np.random.default_rng(20261128), 0
+    for _ in range(studies):
+        n_test, digits = int(rng.choice([100, 300, 1000, 3000, 10_000])), int(rng.integers(2, 5))
+        levels = rng.uniform(0, 0.1) + rng.uniform(0.2, 0.7) * 2.0 ** (-rng.uniform(0.2, 0.6) * np.arange(3, 10))
+        levels = levels[: rng.integers(3, 8)]
+        errors = independent_errors(rng, levels, int(rng.integers(2, 8)), n_test, float(rng.choice([0.1, 0.3, 1])))
+        rows = [(100 * 2**j, seed, f"{1 - e:.{digits}f}") for (seed, j), e in np.ndenumerate(errors)]
+        sheet = sheet_of_texts(pd.DataFrame(rows, columns=["n", "seed", "accuracy"]).astype(str), "runs")
+        found = audit([(sheet, Facts(n_test=n_test if rng.random() < 0.5 else None))])
+        raised += any(f.check == IDENTICAL and f.status in (FINDING, QUESTION) for f in found)
+    print(f"{raised} of {studies} tables of independent runs raised an alarm")
+    assert raised <= stats.binom.ppf(0.999, studies, ALPHA)
 
 
 def test_holm_is_that_of_statsmodels():

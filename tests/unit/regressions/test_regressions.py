@@ -516,6 +516,7 @@ def test_two_one_sided_tests():
     assert hypotheses.tost(differences, 0.005) == pytest.approx(max(one_sided))
     _, low, high = mean_interval(differences, 0.9)
     assert (hypotheses.tost(differences, high) == pytest.approx(0.05)) and -high < low
+    assert np.isnan(hypotheses.tost(np.zeros(5), 0.005))  # no spread is no proof
 
 
 # The spread and comparisons
@@ -746,6 +747,42 @@ def test_few_seeds(seeds, allowed, note):
     given = not note.startswith("no")
     assert found["targets"]["low"].notna().all() == given
     assert found["predictions"].query("n <= 25600 and family == 'pow3'")["low"].notna().all() == given
+
+
+COPIES = {
+    "All 6 seeds gave exactly the same accuracy at every size: was the seed used?": lambda n, s: (n, 0),
+    "Seeds 2 and 4 gave exactly the same accuracy at every size: was a run counted twice?": lambda n, s: (
+        n,
+        2 if s == 4 else s,
+    ),
+    "All 6 seeds gave exactly the same accuracy at 400 images: was the seed used?": lambda n, s: (n, s * (n != 400)),
+    "The accuracy is 10.00 % at every size for 6 seeds: is the same class predicted for every image?": None,
+}
+
+
+@pytest.mark.parametrize("question", COPIES)
+def test_runs_that_may_be_copies_are_a_question_and_no_certainty(question):
+    runs = made(power).round(4)
+    of_run = runs.set_index(["n", "seed"])["accuracy"]
+    if taken := COPIES[question]:
+        runs["accuracy"] = [of_run[taken(n, s)] for n, s in zip(runs["n"], runs["seed"], strict=True)]
+    else:
+        runs["accuracy"] = 0.1
+    found = tables(pd.concat([runs, made(power, seed=1, model="b")]))
+    assert f"- {question}\n" in all_answers(found)
+    own = {name: frame[frame["model"] == "a"] for name, frame in found.items() if "model" in frame}
+    assert set(own["fits"]["intervals"].dropna()) <= {"no intervals and no tests: the runs may be copies of each other"}
+    assert own["fits"]["p_monotone"].isna().all() and own["saturation"]["p_tost"].isna().all()
+    assert own["saturation"][["p_worse", "p_concave", "gain_low", "difference_low_90"]].isna().all(axis=None)
+    assert own["targets"][["low", "high"]].isna().all(axis=None) and not len(own["planning"])
+    assert found["comparisons"][["p", "low", "high", "ratio_low"]].isna().all(axis=None)
+
+
+def test_equal_runs_of_the_whole_data_set_are_no_copies():
+    runs = made(power).round(4)
+    runs.loc[runs["n"] == DOUBLING[-1], "accuracy"] = 0.9134
+    fits = tables(runs)["fits"]
+    assert set(fits["question"].dropna()) == {""} and set(fits["intervals"].dropna()) == {"intervals from 6 seeds"}
 
 
 # The stage and the command

@@ -13,6 +13,7 @@ from trainsize.audit.labels import check_labels
 from trainsize.audit.last_batch import check_last_batch
 from trainsize.audit.lines import check_f1_of_regressions, check_fit_range, check_row_dropout_of_regressions
 from trainsize.audit.outliers import check_outlier
+from trainsize.audit.repetitions import check_identical_runs
 from trainsize.audit.scores import (
     check_best_of_many,
     check_f1_is_accuracy,
@@ -31,6 +32,7 @@ ALPHA = 0.01  # false-alarm rate of all tests together
 # write such a function in a module of this folder and list it here; docs/audit.md describes the checks.
 CHECKS: tuple[Callable[[Sheet, Facts], Iterator[Finding]], ...] = (
     check_last_batch,
+    check_identical_runs,
     check_f1_is_accuracy,
     check_f1_of_regressions,
     check_loss_floor,

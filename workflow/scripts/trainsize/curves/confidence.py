@@ -30,10 +30,15 @@ class Confidence:
         return f"intervals from {self.units} {self.unit}s{few}"
 
 
-def confidence_of(curve: Curve, level: float, allow_few: bool) -> Confidence:
-    """Decide whether the curve has enough independent units for intervals."""
+def confidence_of(curve: Curve, level: float, allow_few: bool, in_question: bool = False) -> Confidence:
+    """Decide whether the curve has enough independent units for intervals.
+
+    `in_question`: its units were found to agree as independent ones do not, and were made one.
+    """
     units, reason = curve.replicates, ""
-    if units < 2:
+    if in_question:
+        reason = "no intervals and no tests: the runs may be copies of each other"
+    elif units < 2:
         reason = f"no intervals: a size with {plural(units, curve.unit)} shows no spread"
     elif units < FEWEST_UNITS and not allow_few:
         reason = f"no intervals: {units} {curve.unit}s, at least {FEWEST_UNITS} are needed (allow_few_seeds overrides)"

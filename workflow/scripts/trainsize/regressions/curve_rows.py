@@ -43,7 +43,7 @@ class FamilyCurve:
 
 def add_curves(rows: Rows, subject: Subject, curve: Curve, options: Options) -> CurveAnalysis:
     """Add the families' fits, their predictions, the images for targets and the saturation of one curve."""
-    confidence = confidence_of(curve, options.confidence, options.allow_few_seeds)
+    confidence = confidence_of(curve, options.confidence, options.allow_few_seeds, bool(subject.question))
     if not len(curve.sizes):
         for name in options.families:
             method = {"method": name, "left_out": "", "n_parameters": len(family_of(name).terms)}
@@ -68,6 +68,7 @@ def add_curves(rows: Rows, subject: Subject, curve: Curve, options: Options) -> 
 def _add_fits(rows: Rows, subject: Subject, tried: list[Candidate], analysis: CurveAnalysis) -> None:
     curve = analysis.curve
     whole = {"p_monotone": p_monotone(curve), "flat": is_flat(curve), "intervals": analysis.confidence.note}
+    whole["question"] = subject.question
     lowest = min((c.aicc for c in tried if usable(c) and np.isfinite(c.aicc)), default=np.nan)
     for c in tried:
         counts = replace(subject.counts, n_sizes=len(c.fit.problem.sizes)) if c.fit else subject.counts

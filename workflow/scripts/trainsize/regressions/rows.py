@@ -32,12 +32,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is analysed: a response of one model, and the model's runs that have a possible value of it."""
+    """What is analysed: a response of one model, and the model's runs that have a possible value of it.
+
+    `question` is what is odd about the repetitions, if anything; `runs` then holds the mean of each size as one run.
+    """
 
     model: str
     response: Response
     runs: pd.DataFrame
     left_out: str
+    question: str = ""
 
     @property
     def coordinates(self) -> Coordinates:

@@ -18,6 +18,7 @@ from trainsize.regressions.curve_rows import CurveAnalysis, add_curves
 from trainsize.regressions.line_rows import add_lines
 from trainsize.regressions.options import UNKNOWN, Data, Options
 from trainsize.regressions.planning import add_next_runs
+from trainsize.regressions.repetitions import without_copies
 from trainsize.regressions.rows import Rows, Subject, subject_of
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.regressions.variance import add_spread
@@ -77,6 +78,8 @@ def analyse(
     for model in models:
         for response in responses:
             subject = subject_of(runs, model, response)
+            if response in analyses:
+                subject = without_copies(subject, _curve(subject, data))
             add_lines(rows, subject, options)
             if response in analyses:
                 curve = _curve(subject, data)

@@ -75,6 +75,7 @@ FITS = Table(
         Column("p_monotone", REAL, "p-value that the error never rises with the size, for the whole curve"),
         Column("flat", FLAG, "whether the largest size has less than 5 % fewer errors than the smallest"),
         Column("intervals", TEXT, "what the curve's intervals rest on, or why there are none"),
+        Column("question", TEXT, "what is odd about the repetitions of the curve, if anything"),
     ),
 )
 PARAMETERS = Table(

@@ -72,9 +72,16 @@ def sentences(
     """Return the answers about one model and metric, a sentence or two for each question."""
     answers = answers_of(frames, model, metrics[name])
     if answers.chosen is None:
-        lines = [_no_curve(answers), _why_left_out(answers), _spread(answers)]
+        lines = [_question(answers), _no_curve(answers), _why_left_out(answers), _spread(answers)]
     else:
-        lines = [_choice(answers), _at_largest(answers), *_targets(answers), _saturation(answers), _shape(answers)]
+        lines = [
+            _question(answers),
+            _choice(answers),
+            _at_largest(answers),
+            *_targets(answers),
+            _saturation(answers),
+            _shape(answers),
+        ]
         lines += [_spread(answers), _next_runs(answers), _left_out(answers)]
     return [line for line in lines if line]
 
@@ -93,6 +100,12 @@ def short_answers(frames: dict[str, pd.DataFrame], model: str, name: str) -> dic
         "saturation": _saturation(answers),
         "sure": f"{_capital(answers.chosen['intervals'])}.",
     }
+
+
+def _question(answers: Answers) -> str:
+    """Say what is odd about the repetitions, if anything."""
+    question = answers.families["question"].dropna()
+    return question.iloc[0] if len(question) else ""
 
 
 def _no_curve(answers: Answers) -> str:

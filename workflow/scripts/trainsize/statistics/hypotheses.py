@@ -12,12 +12,13 @@ def has_spread(values: np.ndarray) -> bool:
 
 
 def tost(differences: np.ndarray, margin: float) -> float:
-    """Return the p-value of two one-sided t-tests that the mean difference is inside ±margin (Schuirmann 1987)."""
-    if len(differences) < 2:
+    """Return the p-value of two one-sided t-tests that the mean difference is inside ±margin (Schuirmann 1987).
+
+    It is nan where the differences have no spread: that is no proof that they never do.
+    """
+    if not has_spread(differences):
         return np.nan
     error = differences.std(ddof=1) / np.sqrt(len(differences))
-    if error == 0:
-        return 0.0 if abs(differences.mean()) < margin else 1.0
     freedom = len(differences) - 1
     distance = (margin - abs(differences.mean())) / error
     return float(stats.t.sf(distance, freedom))
