@@ -663,10 +663,6 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
     [
         ("test_acuracy\n0.9\n", "unknown column 'test_acuracy'; did you mean 'test_accuracy'?"),
         ("colour\nred\n", "the auditor knows none of the columns colour"),
-        (
-            'accuracy\n"0,91"\n',
-            "column test_accuracy: '0,91' is not a number; write decimals with a point",
-        ),
         ("accuracy\n0.91\nabout 0.9\n", "line 3, column test_accuracy: 'about 0.9' is not a number"),
         ("accuracy\n912\n", "neither a share (0 to 1) nor a percentage"),
         ("loss\n-0.1\n", "below 0"),
@@ -683,20 +679,21 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
             "line 3, column metric: a second regression of test_accuracy over the same sizes; distinguish them by",
         ),
         ("n,accuracy,removed\n10,0.9,maybe\n", "'maybe'; allowed: yes, no"),
-        ("accuracy\n", "has no rows"),
+        ("accuracy\n", "has a header but no rows"),
         ("", "has no rows"),
-        ('accuracy\n"0.9\n', "cannot be read as CSV in UTF-8"),
-        ("accuracy\n0.9,0.8\n", "paper.csv, line 2: the row has more values than the header"),
-        ("n,n,accuracy\n1,2,0.8\n", "two columns mean 'n'; keep one of them"),
-        ("accuracy,accuracy\n0.9,0.8\n", "two columns mean 'test_accuracy'"),
+        ('accuracy\n"0.9\n', "cannot be read as CSV ("),
+        ("accuracy\n0.9,0.8\n", "paper.csv: line 2 has 2 fields, but the header has 1; decimal commas?"),
+        ("n,n,accuracy\n1,2,0.8\n", "two columns are called 'n'; rename or remove one of them"),
+        ("accuracy,accuracy\n0.9,0.8\n", "two columns are called 'accuracy'"),
         ("accuracy\n\n0.91\n,\nabc\n", "line 5, column test_accuracy: 'abc'"),
         ('note,accuracy\n"two\nlines",0.91\nx,abc\n', "line 4, column test_accuracy: 'abc'"),
-        ("size;accuracy\n100;0,91\n", "columns seem to be separated by semicolons; separate them by commas"),
-        ("size\taccuracy\n100\t0.91\n", "columns seem to be separated by tabs"),
         ("loss\n1e400\n", "'1e400' is too large"),
         ("n,accuracy\n1e30,0.91\n", "'1e30' is not a whole number from 1 to 1,000,000,000"),
-        ("n,accuracy\n10%,0.91\n", "'10%' has a per cent sign, which only accuracies, F1 and the column percent can"),
-        ("n,accuracy\n12.000,0.91\n", "'12.000' has decimals; group thousands with commas"),
+        (
+            "n,accuracy\n10%,0.91\n",
+            "column 'n' holds parts of the data set (10%); state the number of training images with",
+        ),
+        ("n,accuracy\n12.000,0.91\n", "'12.000': thousands or decimals?"),
         (
             "accuracy\n0.91\n92.5\n",
             "line 2, column test_accuracy: '0.91' is in a column of per cents; write 91%, or 0.91%",
@@ -728,13 +725,12 @@ def test_bad_arguments_are_one_message(arguments, capsys):
 
 
 @pytest.mark.parametrize("suffix", ["zip", "gz", "xz", "zst", "tar"])
-def test_a_file_is_read_as_text_whatever_it_is_called(tmp_path, capsys, suffix):
+def test_a_file_is_read_by_its_content_whatever_it_is_called(tmp_path, suffix):
     path = tmp_path / f"paper.csv.{suffix}"
     path.write_text("size,accuracy\n100,0.9134\n", encoding="utf-8")
     assert main([str(path)]) == 0
     path.write_bytes(gzip.compress(b"size,accuracy\n100,0.9134\n"))
-    assert main([str(path)]) == 2
-    assert "cannot be read as CSV in UTF-8" in capsys.readouterr().err
+    assert main([str(path)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -748,8 +744,8 @@ def test_a_name_that_is_near_another_and_no_slip_is_left_out(name):
 
 
 def test_a_table_without_a_score_says_so(tmp_path, capsys):
-    assert main([csv(tmp_path, "n,Accuracy (%)\n100,91.2\n")]) == 0
-    assert "Accuracy (%) (and no column is a score" in capsys.readouterr().out
+    assert main([csv(tmp_path, "n,Quality (%)\n100,91.2\n")]) == 0
+    assert "Quality (%) (and no column is a score" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

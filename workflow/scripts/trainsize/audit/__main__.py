@@ -91,7 +91,9 @@ def _formatted(audited: Sequence[tuple[Sheet, Facts]], findings: Sequence[Findin
     ignored = [f"{sheet.name}: {column}" for sheet, _ in audited for column in sheet.ignored]
     if ignored and not any(sheet.scores("share", "loss") for sheet, _ in audited):
         ignored[-1] += " (and no column is a score; docs/audit.md lists the names of scores)"
-    return describe(findings, options.alpha, ignored) if audited else "This study has no table to audit."
+    notes = "".join(f"{sheet.name}: {sheet.note}" for sheet, _ in audited if sheet.note)
+    described = describe(findings, options.alpha, ignored) if audited else "This study has no table to audit."
+    return notes + described
 
 
 def _print(text: str) -> None:
@@ -111,7 +113,7 @@ def _audited(options: argparse.Namespace) -> list[tuple[Sheet, Facts]]:
             raise UserError(f"a published study has its own facts; leave out {', '.join(given)}")
         return sheets(options.published)
     facts = facts_of(**facts)
-    return [(read_sheet(table), facts) for table in options.tables]
+    return [(read_sheet(table, facts.n_train), facts) for table in options.tables]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from trainsize.audit.columns import COLUMNS
-from trainsize.audit.printed_numbers import location
 from trainsize.common.errors import UserError
+from trainsize.sheets.numbers import location
 
 HIGHEST_LEVEL = 1.5  # of a share in the middle of a regression's sizes; a higher one was printed in per cent
 LIKELY_SIZE = 1000  # stands for the sizes of a regression that does not state them

@@ -3,9 +3,8 @@
 Every number comes with half a unit of its last printed digit, which limits what the number can show.
 """
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -18,13 +17,15 @@ from trainsize.audit.columns import (
     SELECTIONS,
     SPLITS,
     STATISTICS,
+    is_known,
     plain_name,
     with_options,
 )
 from trainsize.audit.printed_lines import as_fractions, check_regressions, size_words
-from trainsize.audit.printed_numbers import FINEST, location, numbers_of, words_of
 from trainsize.common.arguments import LARGEST_COUNT
-from trainsize.common.errors import UserError, did_you_mean, listing, short_path, unreadable
+from trainsize.common.errors import UserError, did_you_mean, listing
+from trainsize.sheets.numbers import FINEST, location, numbers_of, words_of
+from trainsize.sheets.reader import note_of, read_texts
 
 # Last words of columns whose names are similar to a score's and are not misspelt.
 _OTHER_NUMBERS = {"std", "sd", "se", "sem", "ci", "min", "max", "auc", "mcc", "top3", "f2"}
@@ -35,7 +36,7 @@ class Sheet:
     """A table to audit, with shares as fractions.
 
     `half` holds half a unit of the last digit of each number in `rows`. `percentages` lists the columns that were
-    printed in per cent, `ignored` those that no check reads.
+    printed in per cent, `ignored` those that no check reads. `note` says what was not read literally.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Sheet:
     half: pd.DataFrame
     percentages: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    note: str = ""
 
     def has(self, *columns: str) -> bool:
         """Whether all of the columns exist and hold a value."""
@@ -70,43 +72,14 @@ class Sheet:
         return [name for name in names if COLUMNS[name].kind in kinds and self.has(name)]
 
 
-def read_sheet(path: Path) -> Sheet:
-    """Read a CSV file of printed numbers. Raises UserError naming file, line and column of what is invalid."""
-    name = str(short_path(path))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = dict(_filled_lines(file))
-    except FileNotFoundError:
-        raise UserError(f"{name}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise unreadable(name, error, form="CSV in UTF-8") from None
-    return sheet_of_texts(_frame(lines, name), name, [*lines][1:])
+def read_sheet(path: Path, n_train: int | None = None) -> Sheet:
+    """Read a file of printed numbers; `n_train` is the number of images that parts of the data set refer to.
 
-
-def _filled_lines(file: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the first line and the cells of each row that is not empty; a cell may span several lines."""
-    reader, begin = csv.reader(file, skipinitialspace=True, strict=True), 1
-    for cells in reader:
-        if any(map(str.strip, cells)):
-            yield begin, cells
-        begin = reader.line_num + 1
-
-
-def _frame(lines: Mapping[int, list[str]], name: str) -> pd.DataFrame:
-    """Return the rows below the header as a table of texts. Raises UserError for rows longer than the header."""
-    header, *rows = lines.values() or [[]]
-    for separator, plural in {";": "semicolons", "\t": "tabs"}.items():
-        if len(header) == 1 and separator in header[0]:
-            raise UserError(f"{name}: columns seem to be separated by {plural}; separate them by commas")
-    for line, cells in lines.items():
-        if len(cells) > len(header):
-            raise UserError(
-                f"{name}, line {line}: the row has more values than the header has columns (decimal commas?)"
-            )
-    if not rows:
-        raise UserError(f"{name}: has no rows below its header")
-    texts = [[" ".join(cell.split()) for cell in cells] + [""] * (len(header) - len(cells)) for cells in rows]
-    return pd.DataFrame(texts, columns=header, dtype=str)
+    Raises UserError naming file, line and column of what is invalid.
+    """
+    texts = read_texts(path, is_known, n_train=n_train)
+    frame = texts.frame.assign(statistic="mean") if texts.means and "statistic" not in texts.frame else texts.frame
+    return replace(sheet_of_texts(frame, texts.name, [*frame.index]), note=note_of(texts.notes))
 
 
 def sheet_of_texts(frame: pd.DataFrame, name: str, lines: Sequence[int] | None = None) -> Sheet:
@@ -123,7 +96,7 @@ def sheet_of_texts(frame: pd.DataFrame, name: str, lines: Sequence[int] | None =
         if kind in ("text", "flag"):
             rows[column] = words_of(texts[column], kind, name)
             continue
-        rows[column], half[column], percent = numbers_of(texts[column], name)
+        rows[column], half[column], percent = numbers_of(texts[column], kind, name)
         percentages += [column] if percent else []
     if "metric" in rows:
         rows["metric"] = rows["metric"].map(lambda word: KNOWN_NAMES.get(plain_name(word), word), na_action="ignore")

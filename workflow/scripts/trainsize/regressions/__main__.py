@@ -25,7 +25,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Fit learning curves; report the images a target needs, what more bring, and how certain that is.",
     )
     parser.add_argument(
-        "table", type=Path, help="CSV or Parquet with columns n, seed and metrics; optional: model, draw, seconds"
+        "table",
+        type=Path,
+        help="text or Parquet with columns n, seed and metrics; optional: model, draw, fold, seconds",
     )
     parser.add_argument(
         "--metric",
@@ -68,7 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise UserError(f"--bootstrap: found {given.bootstrap}, must be at least 100")
         if given.hours is not None and not 0 < given.hours < math.inf:
             raise UserError(f"--hours: found {given.hours}, must be more than 0")
-        table = read_curves(given.table)
+        curves = read_curves(given.table, given.metric, given.n_train)
+        table = curves.table
         responses = responses_of(table, given.metric, given.table)
         metrics = {response.metric.name: response.metric for response in responses}
         check_left_out(given.leave_out, table)
@@ -90,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
         if given.output:
             write(rows, given.output, metrics)
-        print(all_answers(rows.frames(), metrics), end="")
+        print(curves.note + all_answers(rows.frames(), metrics), end="")
 
 
 if __name__ == "__main__":

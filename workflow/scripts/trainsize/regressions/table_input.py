@@ -1,8 +1,10 @@
 """The input of the command: a table of learning curves, its metrics, targets and a folder for the output."""
 
+import io
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +13,34 @@ import pandas as pd
 from trainsize.common.errors import UserError, did_you_mean, listing, unreadable
 from trainsize.curves.curve import Response
 from trainsize.runs.metrics import KINDS, METRICS, Metric, metric_of
+from trainsize.sheets.cells import sizes_of
+from trainsize.sheets.numbers import numbers_of
+from trainsize.sheets.reader import note_of, read_texts
 
 WHOLE = {"n": (1, 10**15), "seed": (0, 2**63)}  # smallest, and exclusive upper limit: integers have 64 bits
+COLUMNS = ("n", "percent", "seed", "model", "draw", "fold", "status", "seconds", "seconds_total")
 
 
-def read_curves(path: Path) -> pd.DataFrame:
-    """Read a table of learning curves, CSV or Parquet. Raises UserError for anything else.
+@dataclass(frozen=True)
+class Curves:
+    """A table of learning curves, and in `note` what was not read literally (empty if everything was)."""
 
-    It has the columns n and seed, and may have model, draw, status and seconds (or seconds_total).
+    table: pd.DataFrame
+    note: str
+
+
+def read_curves(path: Path, stated: Sequence[str] = (), n_train: int | None = None) -> Curves:
+    """Read a table of learning curves, delimited text or Parquet. Raises UserError for anything else.
+
+    The table has the columns n, seed, model, draw and status, and may have seconds_total. `stated` are metrics as
+    NAME or NAME:KIND, and `n_train` is the number of images that parts of the data set refer to.
     """
-    table = _with_whole_numbers(_read(path), path)
-    table = _with_seconds(table, path)
+    table, notes = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path, stated, n_train)
+    if not len(table):
+        raise UserError(f"{path}: has a header but no rows")
+    _check_column("n", table, path)
+    table, numbered = _with_seeds(table, path)
+    table = _with_seconds(_with_whole_numbers(table, path), path)
     for column, default in {"model": "model", "draw": table["seed"], "status": "finished"}.items():
         if column not in table:
             table[column] = default
@@ -32,36 +51,96 @@ def read_curves(path: Path) -> pd.DataFrame:
     repeated = table[table.duplicated(["model", "n", "draw", "seed"])]
     if len(repeated):
         row = repeated.iloc[0]
+        advice = "; keep one row per run, such as that of its last epoch" if "epoch" in table else ""
         raise UserError(
-            f"{path}: two rows of model {row['model']}, n {row['n']}, draw {row['draw']}, seed {row['seed']}"
+            f"{path}: two rows of model {row['model']}, n {row['n']}, draw {row['draw']}, seed {row['seed']}{advice}"
         )
-    return table
+    return Curves(table.reset_index(drop=True), note_of([*notes, *numbered]))
 
 
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise unreadable(path, error, form=path.suffix[1:] or "CSV") from error
-    for column in WHOLE:
-        _check_column(column, table, path)
-    if not len(table):
-        raise UserError(f"{path}: has a header but no rows")
-    return table
+        table = pd.read_parquet(path).reset_index(drop=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error, form="parquet") from error
+    return table.set_index(pd.RangeIndex(1, len(table) + 1, name="row")), []
+
+
+def _read_text(path: Path, stated: Sequence[str], n_train: int | None) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table with the types that pandas gives its cells, shares as fractions, and lines as index."""
+    names = [text.partition(":")[0] for text in stated]
+
+    def is_known(column: str) -> bool:
+        return column in (*COLUMNS, *names) or metric_of(column) is not None
+
+    texts = read_texts(path, is_known, names, n_train)
+    frame, notes = texts.frame, [*texts.notes]
+    if "n" not in frame and "percent" in frame:
+        frame["n"] = sizes_of(frame["percent"] + "%", decimal_commas=False, n_train=n_train, name=texts.name)
+        notes.append(f"n from percent, of {n_train:,} training images")
+    frame, in_per_cent = _as_fractions(frame, texts.name)
+    if texts.means:
+        notes.append("means over runs, which show no spread between runs")
+    if texts.means and "n" in frame and "seed" not in frame:
+        _check_means(frame, texts.name)
+    typed = pd.read_csv(io.StringIO(frame.to_csv(index=False)), skip_blank_lines=False)
+    return typed.set_index(frame.index.rename("line")), [*notes, *in_per_cent]
+
+
+def _check_means(frame: pd.DataFrame, name: str) -> None:
+    """Raise UserError for several means of one size, which would pass for its repetitions."""
+    several = frame[frame.duplicated([column for column in ("model", "n") if column in frame])]
+    if len(several):
+        raise UserError(
+            f"{name}: line {several.index[0]} has a second mean for n {several['n'].iloc[0]}; tell them apart by a "
+            "column model, or keep one"
+        )
+
+
+def _as_fractions(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with shares in per cent as fractions. Raises UserError for columns that mix both."""
+    notes = []
+    for column in frame:
+        metric = metric_of(column)
+        if metric is None or not metric.is_share:
+            continue
+        signs = frame[column].str.endswith("%")
+        if signs.any() or pd.to_numeric(frame[column], errors="coerce").max() > 1:
+            numbers, _, _ = numbers_of(frame[column], "share", name)
+            frame = frame.assign(**{column: numbers.map(lambda number: "" if np.isnan(number) else repr(number))})
+            notes += [] if signs.all() else [f"{column} in per cent"]
+    return frame, notes
+
+
+def _with_seeds(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with a number for every repetition, and how they were numbered if they had none."""
+    groups = [column for column in ("model", "draw", "n") if column in table]
+    if "seed" in table:
+        if "fold" in table and "draw" not in table and table.duplicated([*groups, "seed"]).any():
+            return table.assign(draw=table["fold"]), ["folds as draws"]
+        if not _blank(table["seed"]).any() and pd.to_numeric(table["seed"], errors="coerce").isna().all():
+            return table.assign(seed=pd.factorize(table["seed"])[0]), ["seeds numbered in their order"]
+        return table, []
+    if close := get_close_matches("seed", [str(column) for column in table], n=1, cutoff=0.8):
+        raise UserError(f"{path}: no column 'seed'; did you mean '{close[0]}'? (columns: {listing(table.columns)})")
+    if "fold" in table:
+        return table.assign(seed=table["fold"]), ["folds as repetitions"]
+    order = table.groupby(groups, dropna=False).cumcount() + 1
+    return table.assign(seed=order), ["rows of the same size as repetitions, in their order"] if order.max() > 1 else []
 
 
 def _check_column(column: str, table: pd.DataFrame, path: Path) -> None:
     if column not in table:
-        columns = listing(table.columns)
-        raise UserError(f"{path}: no column '{column}'{did_you_mean(column, table.columns)} (columns: {columns})")
+        named, columns = "n', the training images" if column == "n" else f"{column}'", listing(table.columns)
+        raise UserError(f"{path}: no column '{named}{did_you_mean(column, table.columns)} (columns: {columns})")
 
 
 def _with_whole_numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Return the table with n and seed as integers."""
     for column, (least, limit) in WHOLE.items():
-        number = pd.to_numeric(table[column], errors="coerce")
+        number = pd.to_numeric(table[column].astype(str), errors="coerce")
         bad = number.isna() | (number % 1 != 0) | (number < least) | (number >= limit)
         _refuse(path, table[column], bad, f"a whole number of at least {least} and less than {limit:,}")
         table[column] = number.astype(int)
@@ -81,11 +160,12 @@ def _with_seconds(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _refuse(path: Path, values: pd.Series, bad: pd.Series, expected: str) -> None:
-    """Raise UserError, naming the row, for the first bad value."""
+    """Raise UserError, naming its place, for the first bad value."""
     rows = np.flatnonzero(bad)
     if len(rows):
         found = "nothing" if _blank(values).iloc[rows[0]] else values.iloc[rows[0]]
-        raise UserError(f"{path}: row {rows[0] + 1}, column '{values.name}': found {found}, expected {expected}")
+        place = f"{values.index.name} {values.index[rows[0]]}"
+        raise UserError(f"{path}: {place}, column '{values.name}': found {found}, expected {expected}")
 
 
 def _blank(values: pd.Series) -> pd.Series:
@@ -93,10 +173,14 @@ def _blank(values: pd.Series) -> pd.Series:
 
 
 def responses_of(table: pd.DataFrame, stated: list[str], path: Path) -> list[Response]:
-    """Return the metrics to analyse: those `stated` as NAME or NAME:KIND, or all columns known by name."""
+    """Return the metrics to analyse: those `stated` as NAME or NAME:KIND, or all columns known by name.
+
+    Scores on validation images count where there are none on the test set.
+    """
     responses: dict[str, Response] = {}
-    known = [c for c in table if metric_of(c) and not c.startswith(("train_", "validation_"))]
-    for text in stated or known:
+    known = [c for c in table if metric_of(c) and not c.startswith("train_")]
+    on_test = [c for c in known if not c.startswith("validation_")]
+    for text in stated or on_test or known:
         column, _, kind = text.partition(":")
         _check_column(column, table, path)
         metric = _metric(column, kind)
@@ -111,7 +195,11 @@ def responses_of(table: pd.DataFrame, stated: list[str], path: Path) -> list[Res
             raise UserError(f"{path}: columns '{before}' and '{column}' mean the same; choose one with --metric")
         responses[metric.name] = Response(column, metric)
     if not responses:
-        raise UserError(f"{path}: no column is a known metric ({listing(METRICS)}); state one with --metric NAME:KIND")
+        others = listing(column for column in table if column not in COLUMNS) or "none"
+        raise UserError(
+            f"{path}: no column is a known metric ({listing(METRICS)}); state one with --metric NAME:KIND (other "
+            f"columns: {others})"
+        )
     return list(responses.values())
 
 

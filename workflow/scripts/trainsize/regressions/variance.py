@@ -31,8 +31,12 @@ class Component:
         return float(np.sqrt(max(self.variance, 0.0))) if np.isfinite(self.variance) else np.nan
 
     def repeats_for(self, margin: float) -> float:
-        """Return how many repeats make the 95 % interval of the mean no wider than ± the margin; nan for images."""
-        return np.nan if self.component == TEST_SET else repeats_needed(max(self.variance, 0.0), margin)
+        """Return how many repeats make the 95 % interval of the mean no wider than ± the margin.
+
+        It is nan for images, and where no spread was seen, which is no proof that there is none.
+        """
+        unknown = self.component == TEST_SET or self.variance == 0
+        return np.nan if unknown else repeats_needed(max(self.variance, 0.0), margin)
 
 
 def add_spread(rows: Rows, subject: Subject, curve: Curve, options: Options, correctness: Correctness | None) -> None:

@@ -1,0 +1,1 @@
+"""Tables that people typed or exported: read where their meaning is certain, and refused otherwise."""
