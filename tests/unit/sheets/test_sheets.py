@@ -210,6 +210,8 @@ def test_what_can_be_read_in_two_ways_is_refused_alike(text, tmp_path):
         ("n,seed,quality\n100,1,0.7\n", "no column is a known metric"),
         ("epoch,loss,val_loss\n1,0.7,0.8\n", "no column 'n', the training images"),
         ("n,epoch,seed,accuracy\n100,1,0,0.7\n100,2,0,0.8\n", "keep one row per run, such as that of its last epoch"),
+        ("n,Epoch,accuracy\n100,1,0.7\n100,2,0.8\n", "rows of the same size differ in 'Epoch'; keep one row per run"),
+        ("n,optimizer,accuracy\n100,a,0.7\n100,b,0.8\n200,a,0.8\n", "rows of the same size differ in 'optimizer'"),
         ("n,Accuracy\n100,0.8 ± 0.1\n100,0.9 ± 0.1\n", "line 3 has a second mean for n 100"),
     ],
 )

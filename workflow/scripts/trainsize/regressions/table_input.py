@@ -14,10 +14,12 @@ from trainsize.common.errors import UserError, did_you_mean, listing, unreadable
 from trainsize.curves.curve import Response
 from trainsize.runs.metrics import KINDS, METRICS, Metric, metric_of
 from trainsize.sheets.cells import sizes_of
+from trainsize.sheets.headers import plain
 from trainsize.sheets.numbers import numbers_of
 from trainsize.sheets.reader import note_of, read_texts
 
 WHOLE = {"n": (1, 10**15), "seed": (0, 2**63)}  # smallest, and exclusive upper limit: integers have 64 bits
+TIMES = ("epoch", "step", "iteration", "update")  # columns that say when a run was evaluated
 COLUMNS = ("n", "percent", "seed", "model", "draw", "fold", "status", "seconds", "seconds_total")
 
 
@@ -60,7 +62,7 @@ def read_curves(path: Path, stated: Sequence[str] = (), n_train: int | None = No
 
 def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
     try:
-        table = pd.read_parquet(path).reset_index(drop=True)
+        table = pd.read_parquet(path).reset_index(drop=True).rename(columns=str)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
@@ -128,7 +130,21 @@ def _with_seeds(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str
     if "fold" in table:
         return table.assign(seed=table["fold"]), ["folds as repetitions"]
     order = table.groupby(groups, dropna=False).cumcount() + 1
-    return table.assign(seed=order), ["rows of the same size as repetitions, in their order"] if order.max() > 1 else []
+    if order.max() == 1:
+        return table.assign(seed=1), []
+    _check_repetitions(table, groups, path)
+    return table.assign(seed=order), ["rows of the same size as repetitions, in their order"]
+
+
+def _check_repetitions(table: pd.DataFrame, groups: list[str], path: Path) -> None:
+    """Raise UserError if rows of the same size without a seed differ by more than their scores: an epoch, a setting."""
+    for column in table.columns.difference([*COLUMNS, *filter(metric_of, table)], sort=False):
+        is_setting = not pd.api.types.is_numeric_dtype(table[column]) and table[column].duplicated().any()
+        if (is_setting or plain(column) in TIMES) and (table.groupby(groups)[column].nunique() > 1).any():
+            raise UserError(
+                f"{path}: rows of the same size differ in '{column}'; keep one row per run, call the column model, or "
+                "add a column seed"
+            )
 
 
 def _check_column(column: str, table: pd.DataFrame, path: Path) -> None:
