@@ -14,6 +14,7 @@ from trainsize.plan.estimates import Estimates, job_minutes
 from trainsize.plan.plan import Machine
 from trainsize.plan.rates import ASSUMED_FACTOR, Rates, Work, assumed_rates, recorded_rates
 from trainsize.plan.stage import _makespan, make_plan
+from trainsize.plan.text import describe
 from trainsize.runs.record import Device, write_record
 from trainsize.runs.run import FILES, Run, settings_hash
 from trainsize.study.config import check_config, read_profile
@@ -165,6 +166,17 @@ def test_models_that_are_the_same_are_told(tmp_path):
     (tmp_path / "s.yaml").write_text(STUDY.replace("models: {mlp: ", models))
     (warning,) = plan(load_study("s", tmp_path), tmp_path).warnings  # of one size of two
     assert warning == "same and mlp have the same settings: 20 runs would only repeat others"
+
+
+def test_runs_that_may_end_early_are_planned_as_if_they_did_not(tmp_path):
+    converged = STUDY.replace("epochs: 10}", "epochs: 10, until: converged}\nsubset: {validation: 50}")
+    made = []
+    for text in (STUDY, converged):
+        (tmp_path / "s.yaml").write_text(text)
+        made.append(plan(load_study("s", tmp_path), tmp_path))
+    assert list(made[0].table["updates"]) == list(made[1].table["updates"])
+    told = "mlp: runs end when they no longer improve, so these are upper bounds"
+    assert [told in describe(of) for of in made] == [False, True]
 
 
 def test_a_layer_that_is_not_there_is_told_when_the_networks_are_counted(tmp_path):

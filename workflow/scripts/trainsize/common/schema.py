@@ -1,7 +1,8 @@
 """Schemas of the YAML files: what they may contain, and messages that say how to correct them.
 
-The schemas are JSON Schema (draft 2020-12) with one more keyword, `named`: a choice by name, written as the name alone
-or as a mapping with `name` and the options of that choice.
+The schemas are JSON Schema (draft 2020-12) with two more keywords. `named` is a choice by name, written as the name
+alone or as a mapping with `name` and the options of that choice. `oneBesides` lists the optional keys of a mapping that
+must have exactly one of its other keys.
 """
 
 import math
@@ -42,6 +43,13 @@ def _check_named(validator, alternatives, value, schema) -> Iterator[ValidationE
     yield from validator.descend(options, closed)
 
 
+def _check_one_besides(validator, optional, value, schema) -> Iterator[ValidationError]:
+    keys = [key for key in schema["properties"] if key not in optional]
+    found = [key for key in keys if key in value] if isinstance(value, dict) else keys[:1]
+    if len(found) != 1:
+        yield ValidationError(f"found {listing(found) or 'nothing'}, expected exactly one of {listing(keys)}")
+
+
 def _check_pattern(validator, pattern, value, schema) -> Iterator[ValidationError]:
     # fullmatch, because in Python `$` also matches before a final line break.
     if isinstance(value, str) and not re.fullmatch(pattern, value):
@@ -50,7 +58,7 @@ def _check_pattern(validator, pattern, value, schema) -> Iterator[ValidationErro
 
 _Validator = validators.extend(
     Draft202012Validator,
-    {"named": _check_named, "pattern": _check_pattern},
+    {"named": _check_named, "oneBesides": _check_one_besides, "pattern": _check_pattern},
     # YAML distinguishes 1 from 1.0 and true: an integer must be written as one. Numbers must be finite.
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
@@ -114,10 +122,8 @@ def _message(error: ValidationError) -> str:
                 "exclusiveMaximum": "less than",
             }
             return f"found {found}, must be {words[error.validator]} {rule}"
-        case "minProperties" | "maxProperties":
-            names = list(error.schema.get("properties", {}))
-            what = f"exactly one of {listing(names)}" if names else "at least one entry"
-            return f"found {listing(error.instance) or 'nothing'}, expected {what}"
+        case "minProperties":
+            return "found nothing, expected at least one entry"
         case "minItems":
             return "the list is empty"
         case "maxLength":

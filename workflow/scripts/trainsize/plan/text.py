@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from trainsize.common.errors import plural
+from trainsize.common.errors import listing, plural
 from trainsize.plan.estimates import START_SECONDS
 from trainsize.plan.plan import Plan
 
@@ -24,9 +24,17 @@ def describe(plan: Plan) -> str:
     total = table.select_dtypes("number").sum()
     lines += ["-" * len(header), f"{'all':<25}" + _counts(total), ""]
     lines += [f"{model}: time from {rate.basis}" for model, rate in plan.rates.items()]
+    lines += _upper_bounds(plan)
     lines += _costs(plan, total)
     lines += [f"WARNING: {warning}" for warning in plan.warnings]
     return "\n".join(lines)
+
+
+def _upper_bounds(plan: Plan) -> list[str]:
+    """Return a sentence about the models whose runs may end before their budget does."""
+    recipes = plan.study.models.items()
+    early = [model for model, recipe in recipes if recipe["selection"].get("patience") is not None]
+    return [f"{listing(early)}: runs end when they no longer improve, so these are upper bounds"] if early else []
 
 
 def _costs(plan: Plan, total: pd.Series) -> list[str]:

@@ -100,12 +100,13 @@ def content(settings: dict, results: Path, manifest: Path) -> dict:
     findings = read_table(results / "audit" / "findings.parquet")
     overlap = read_table(results / "overlap" / "overlap.parquet")
     done = only_finished(runs)
+    models = settings["grid"]["models"]
     return {
         "study": settings,
         "data": read_json(manifest),
-        "answers": [answer(done[done["model"] == model], model, regressions) for model in settings["grid"]["models"]],
+        "answers": [answer(done[done["model"] == model], model, regressions) for model in models],
         "best": best_score(done),
-        "figures": figure_groups(settings["figures"], results / "figures", done),
+        "figures": figure_groups(settings["figures"], results / "figures", done[done["model"].isin(models)]),
         "reproduction": reproduction(results, settings["grid"]["study"]),
         "tables": study_tables(runs, regressions, findings, overlap),
         "curves": curve_texts(regressions),

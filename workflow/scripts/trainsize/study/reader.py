@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from trainsize.common.files import canonical_json
 from trainsize.datasets.catalogue import DATASETS, Dataset
 from trainsize.datasets.described import described
 from trainsize.figures.kinds import FEATURES, FIGURES
+from trainsize.study import budgets
 from trainsize.study.recipes import contradictions, dotted, ignored_options, merge, origin
 from trainsize.study.schema import study_schema
 from trainsize.study.study import Study
@@ -83,8 +85,8 @@ class _Reader:
             name: self.own_sizes(name, recipe.pop("sizes", None), sizes, dataset, subset)
             for name, recipe in models.items()
         }
-        full = {name: recipe.pop("budget", value["budget"]) for name, recipe in models.items()}
-        budgets = {name: _share_of(budget, value["budget_share"]) for name, budget in full.items()}
+        full = {name: recipe.pop("budget") for name, recipe in models.items()}
+        trained = {name: budgets.amount(budget, value["budget_share"]) for name, budget in full.items()}
         for size in value["regressions"]["leave_out"]:
             if size not in sizes:
                 self.fail("regressions.leave_out", f"found {size}, which is not a size of the study ({listing(sizes)})")
@@ -97,13 +99,17 @@ class _Reader:
             sizes=sizes,
             pairs=self.pairs(raw.get("draws"), value, subset.get("folds")),
             subset=subset,
-            budgets=budgets,
+            budgets=trained,
             evaluation=value["evaluation"],
             models=models,
             model_sizes=model_sizes,
             regressions=value["regressions"],
             figures=self.figures(value["figures"], models),
         )
+        for name in models:
+            if "until" in full[name]:
+                self.check_patience(study, name)
+        study = self.with_checks(study, full)
         self.check_extent(study)
         self.check_figures(study)
         return study
@@ -124,6 +130,30 @@ class _Reader:
     def kept(self, models: Iterable[str]) -> list[str]:
         """Return those models that no variant leaves out."""
         return [name for name in models if name not in self.left_out]
+
+    def check_patience(self, study: Study, model: str) -> None:
+        """Reject a model until it has converged whose evaluations are too few to end a run before its ceiling."""
+        recipe, patience = study.models[model], study.models[model]["selection"]["patience"]
+        sizes, batch_size = study.model_sizes[model], recipe["batch_size"]
+        found = budgets.evaluations(study.budgets[model], sizes, batch_size, study.evaluation)
+        if found < patience + 2:
+            needs = f"a patience of {patience} needs {patience + 2} to end a run before its ceiling"
+            self.fail("evaluation", f"{model} has {found}, but {needs}; set more `points`, or a smaller `every`")
+
+    def with_checks(self, study: Study, full: dict[str, dict]) -> Study:
+        """Return the study with the checks of its budgets, which are `full` as in the file, as further models."""
+        asked = (budgets.check_of(m, full[m], study.budgets[m], study.model_sizes[m]) for m in study.models)
+        checks = [check for check in asked if check]
+        for check in checks:
+            if check.name in study.models:
+                self.fail(f"models.{check.name}", f"the check of {check.model} (budget.check) has this name; rename it")
+        return replace(
+            study,
+            models=study.models | {check.name: study.models[check.model] for check in checks},
+            budgets=study.budgets | {check.name: check.budget for check in checks},
+            model_sizes=study.model_sizes | {check.name: check.sizes for check in checks},
+            checks={check.name: check.model for check in checks},
+        )
 
     def check_figures(self, study: Study) -> None:
         """Reject figures in `figures.also` that cannot be drawn."""
@@ -285,10 +315,16 @@ class _Reader:
             self.check_layer(layer, settings, rules)
             merged = merge(merged, settings, rules)
         merged.pop("extends", None)
+        merged = budgets.until_converged({"budget": value["budget"], **merged})
         self.check(merged, rules, lambda keys: origin(keys, layers))
         recipe = schema.with_defaults(merged, rules, self.rules)
-        for keys, message in (*contradictions(recipe, dataset, subset), *ignored_options(recipe["schedule"], layers)):
-            self.fail(origin(keys, layers), message)
+        mistakes = (
+            *budgets.contradictions(recipe, subset),
+            *contradictions(recipe, dataset, subset),
+            *ignored_options(recipe["schedule"], layers),
+        )
+        for keys, message in mistakes:
+            self.fail(origin(keys, [("", value), *layers]), message)
         architecture = recipe["architecture"]
         if architecture["name"] == "custom":
             try:
@@ -316,11 +352,6 @@ class _Reader:
                 self.fail_name(f"models.{name}.extends", parent, models)
             name = parent
         return [("base", value["base"]), *reversed(layers)]
-
-
-def _share_of(budget: dict, share: float) -> dict:
-    """Return a share of a budget, rounded to whole units, at least one."""
-    return {unit: max(1, round(share * amount)) for unit, amount in budget.items()}
 
 
 def _count(spec: int | str, total: int) -> int:

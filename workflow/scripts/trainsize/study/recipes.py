@@ -65,7 +65,7 @@ def _idle(transform: dict, shape: tuple[int, int, int]) -> str:
 
 
 def dotted(keys: tuple) -> str:
-    return ".".join(map(str, keys))
+    return ".".join(str(key) for key in keys if key != "")
 
 
 def origin(keys: tuple, layers: list[tuple[str, dict]]) -> str:

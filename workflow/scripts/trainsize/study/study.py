@@ -3,12 +3,13 @@
 Imports nothing heavy, because every cluster job reads the Snakefile, which imports this.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from trainsize.datasets.catalogue import Dataset
 from trainsize.figures.kinds import FEATURES, FIGURES, figures_of
 from trainsize.runs.run import Run, grid_runs, settings_hash
+from trainsize.study.budgets import decays_with_budget
 
 AUDITED = {
     "last": "last",
@@ -23,6 +24,7 @@ class Study:
 
     `sizes` are numbers of training images, ascending, and `model_sizes` those of each model. `pairs` are the (draw,
     seed) combinations of every model and size. `models` are the recipes by name, and `budgets` how long each trains.
+    `checks` names the models that only repeat another, whose name is the value, with a multiple of its budget.
     """
 
     name: str
@@ -39,10 +41,16 @@ class Study:
     model_sizes: dict[str, tuple[int, ...]]
     regressions: dict
     figures: dict
+    checks: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def runs(self) -> list[Run]:
         return grid_runs(self.grid())
+
+    @property
+    def curve_models(self) -> list[str]:
+        """The models that a curve is fitted to: all but the checks."""
+        return [model for model in self.models if model not in self.checks]
 
     @property
     def draws(self) -> list[int]:
@@ -72,7 +80,23 @@ class Study:
         }
 
     def regressions_settings(self) -> dict:
-        return {"grid": self.grid(), **self.regressions}
+        return {"grid": self.curve_grid(), "training": self.training_facts(), **self.regressions}
+
+    def training_facts(self) -> dict[str, dict]:
+        """Return what the verdicts on the budget need to know about each model that has a curve.
+
+        `decays` says whether its learning rate decays with the budget, `stops_early` whether its runs end when they no
+        longer improve, and `check` names the model that repeats it with more updates, or is None.
+        """
+        checks = {model: check for check, model in self.checks.items()}
+        return {
+            model: {
+                "decays": decays_with_budget(self.models[model]["schedule"]),
+                "stops_early": self.models[model]["selection"].get("patience") is not None,
+                "check": checks.get(model),
+            }
+            for model in self.curve_models
+        }
 
     def audit_settings(self) -> dict:
         """What the auditor needs to know about the study's runs."""
@@ -92,7 +116,7 @@ class Study:
     def card(self) -> dict:
         """The report's description of the study."""
         return {
-            "grid": self.grid(),
+            "grid": self.curve_grid(),
             "title": self.title,
             "source": self.source,
             "stand_in": self.stand_in,
@@ -139,7 +163,7 @@ class Study:
             "figures": self.figure_list(),
             "models": self.figures["models"],
             "sweeps": self.figures["sweeps"],
-            "grid": self.grid(),
+            "grid": self.curve_grid(),
             "budgets": self.budgets,
             "recipes": self.models,
         }
@@ -155,3 +179,7 @@ class Study:
             "model_sizes": self.model_sizes,
             "pairs": self.pairs,
         }
+
+    def curve_grid(self) -> dict:
+        """The same without the checks of budgets."""
+        return {**self.grid(), "models": self.curve_models}
