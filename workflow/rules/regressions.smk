@@ -1,6 +1,6 @@
 """regressions: fits how each metric changes with the size, and answers the study's questions with intervals.
 
-Reads the table of runs, their predictions, the subsets and the data set's manifest; writes
+Reads the tables of runs and checkpoints, the runs' predictions, the subsets and the data set's manifest; writes
 results/{study}/regressions/.
 """
 
@@ -12,6 +12,7 @@ localrules:
 rule regressions:
     input:
         runs="results/{study}/metrics/runs.parquet",
+        history="results/{study}/metrics/history.parquet",
         records=run_files("run.json"),
         subsets=subset_files(),
         manifest=f"results/datasets/{STUDY.dataset.name}/manifest.json",

@@ -20,7 +20,7 @@ from trainsize.curves.curve import Response, clean, make_curve
 from trainsize.curves.families import DEFAULT_FAMILIES, FAMILIES
 from trainsize.curves.fitting import fit
 from trainsize.curves.problem import Problem, problem_of
-from trainsize.metrics.tables import RUNS
+from trainsize.metrics.tables import HISTORY, RUNS
 from trainsize.regressions import lines, variance, words
 from trainsize.regressions.__main__ import main
 from trainsize.regressions.correctness import Correctness, read_correctness
@@ -812,6 +812,7 @@ def test_the_stage_reads_predictions(tmp_path):
             {**dict.fromkeys(RUNS.schema.names), **about, "test_accuracy": accuracy, "train_accuracy": accuracy}
         )
     write_table(tmp_path / "metrics" / "runs.parquet", RUNS, pd.DataFrame(rows).assign(seconds_total=1.0))
+    write_table(tmp_path / "metrics" / "history.parquet", HISTORY, {name: [] for name in HISTORY.schema.names})
     for n in sizes:
         for s in seeds:
             images = {"index": np.arange(n), "label": np.arange(n) % 4, "role": ["train"] * n}
@@ -821,6 +822,8 @@ def test_the_stage_reads_predictions(tmp_path):
     settings = {"grid": grid, "metrics": ["accuracy"], "families": ["log2", "pow3"], "targets": {}, "leave_out": []}
     settings |= {"equivalence_margin": {"accuracy": 0.005}, "confidence": 0.95, "bootstrap": 200}
     settings |= {"allow_few_seeds": False, "robust": False, "planning": {"purpose": "curve"}}
+    training = {"decays": False, "stops_early": False, "softened": False, "check": None}
+    settings["training"] = {"a": training, "b": training}
     regress(settings, tmp_path, tmp_path / "manifest.json")
     found = {name: pd.read_parquet(tmp_path / "regressions" / f"{name}.parquet") for name in REGRESSIONS}
     assert list(found["classes"].groupby("model").size()) == [20, 20]
@@ -837,6 +840,8 @@ def test_the_stage_reads_predictions(tmp_path):
     lasting = found["variance"].query("component == 'runs, on any test set'")
     assert len(lasting) == 10
     assert set(found["planning"]["purpose"]) == {"curve"}
+    assert list(found["limits"]["n"]) == 2 * sizes
+    assert set(found["limits"]["verdict"]) == {"budget"}  # the training scores are no better
     assert found["planning"]["n"].max() <= 640  # there are 1,000 images
     assert set(found["fits"].query("model == 'b'")["runs_left_out"]) == {"1 diverged"}
     text = (tmp_path / "regressions" / "answers.txt").read_text()

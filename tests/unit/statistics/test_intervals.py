@@ -14,8 +14,26 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from trainsize.statistics.intervals import mean_interval, paired_interval, share_interval, size_interval
+from trainsize.statistics.intervals import mean_interval, paired_interval, ratio_interval, share_interval, size_interval
 from trainsize.training.evaluation import calibration_error, score, top_predictions
+
+
+def test_a_ratio_covers_the_truth_as_often_as_it_says():
+    """Parts that are 30 % of wholes which vary by a fifth, in eight pairs."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(1000):
+        wholes = rng.normal(1, 0.2, 8)
+        ratio, low, high = ratio_interval(0.3 * wholes + rng.normal(0, 0.05, 8), wholes)
+        assert low < ratio < high
+        inside += low < 0.3 < high
+    assert 930 <= inside <= 970
+
+
+def test_pairs_of_one_ratio_have_no_uncertainty():
+    wholes = np.array([1.0, 2.0, 4.0])
+    assert ratio_interval(wholes / 4, wholes) == (0.25, 0.25, 0.25)
+    assert np.isnan(ratio_interval(wholes[:1] / 4, wholes[:1])[1:]).all()
 
 
 @pytest.mark.parametrize("classes_present", [10, 4])

@@ -121,7 +121,12 @@ def test_a_check_is_no_model_of_the_curves_figures_and_report(load):
     assert study.regressions_settings()["grid"]["models"] == ["mlp", "cnn"]
     assert study.card()["grid"]["models"] == ["mlp", "cnn"]
     assert study.figure_list() == plain.figure_list()
-    assert study.regressions_settings()["training"]["cnn"] == {"decays": False, "stops_early": False, "check": "cnn-x2"}
+    assert study.regressions_settings()["training"]["cnn"] == {
+        "decays": False,
+        "stops_early": False,
+        "softened": False,
+        "check": "cnn-x2",
+    }
     assert {run.model for run in study.runs} == {"mlp", "cnn", "mlp-x2", "cnn-x2"}
 
 

@@ -12,5 +12,6 @@ REGRESSION_TABLES = (
     "influence",
     "classes",
     "planning",
+    "limits",
 )
 REPRODUCTION_TABLES = ("reproduction", "claims", "mistakes", "effects", "settings", "printed", "versions")

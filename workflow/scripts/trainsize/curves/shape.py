@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from trainsize.curves.curve import Curve
 from trainsize.curves.families import Array
-from trainsize.statistics.hypotheses import has_spread, holm
+from trainsize.statistics.hypotheses import holm, p_above
 
 FLAT = 0.05  # a curve whose error falls by no more than this share is flat
 SEED = 20_260_102
@@ -34,8 +33,8 @@ def changes_by_size(curve: Curve) -> list[Change]:
     values, n = curve.values, curve.sizes
     changes = np.diff(values, axis=1)
     bends = np.diff(changes / np.diff(n), axis=1)
-    worse = holm([_p_above(change) for change in changes.T])
-    concave = holm([_p_above(-bend) for bend in bends.T])
+    worse = holm([p_above(change) for change in changes.T])
+    concave = holm([p_above(-bend) for bend in bends.T])
     return [
         Change(
             change=float(np.nanmean(changes[:, j - 1])) if j and np.isfinite(changes[:, j - 1]).any() else np.nan,
@@ -44,14 +43,6 @@ def changes_by_size(curve: Curve) -> list[Change]:
         )
         for j in range(len(n))
     ]
-
-
-def _p_above(values: Array) -> float:
-    """Return the p-value that the mean of the finite values is above 0; nan where they have no spread."""
-    values = values[np.isfinite(values)]
-    if not has_spread(values):
-        return np.nan
-    return float(stats.ttest_1samp(values, 0, alternative="greater").pvalue)
 
 
 def p_monotone(curve: Curve, count: int = 500) -> float:

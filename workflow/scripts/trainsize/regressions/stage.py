@@ -15,6 +15,7 @@ from trainsize.regressions.classes import add_classes
 from trainsize.regressions.comparison_rows import add_comparisons
 from trainsize.regressions.correctness import Correctness, class_counts, read_correctness
 from trainsize.regressions.curve_rows import CurveAnalysis, add_curves
+from trainsize.regressions.limit_rows import Histories, add_limits
 from trainsize.regressions.line_rows import add_lines
 from trainsize.regressions.options import UNKNOWN, Data, Options
 from trainsize.regressions.planning import add_next_runs
@@ -29,18 +30,19 @@ SPLITS = ("test", "train")
 
 
 def regress(settings: dict, results: Path, manifest: Path) -> None:
-    """Write the tables and texts of the stage, from the table of runs and their predictions, to `results/regressions`.
+    """Write the tables and texts of the stage to `results/regressions`, from the runs, histories and predictions.
 
-    `settings` is `Study.regressions` with the study's grid. What cannot be computed is a row that says why.
+    `settings` is `Study.regressions_settings()`. What cannot be computed is a row that says why.
     """
     facts, grid = read_json(manifest), settings["grid"]
     responses = [
         Response(f"{split}_{metric}", METRICS[metric], split) for split in SPLITS for metric in settings["metrics"]
     ]
-    runs = read_table(results / "metrics" / "runs.parquet")
+    runs, history = (read_table(results / "metrics" / f"{name}.parquet") for name in ("runs", "history"))
+    histories = Histories(history[history["split"] == "test"], settings["training"])
     correctness = read_correctness(grid, results)
     data = Data(facts["n_test"], facts["class_counts"]["test"], facts["n_train"])
-    rows = analyse(runs, grid["models"], responses, _options(settings), data, correctness)
+    rows = analyse(runs, grid["models"], responses, _options(settings), data, correctness, histories)
     add_classes(rows, correctness.recalls, class_counts(grid, results))
     write(rows, results / "regressions")
 
@@ -67,11 +69,13 @@ def analyse(
     options: Options,
     data: Data = UNKNOWN,
     correctness: Correctness | None = None,
+    histories: Histories | None = None,
 ) -> Rows:
     """Return the rows of every table of the stage but that of the classes.
 
     `runs` has the columns model, n, draw, seed, status and those of the responses. Lines are fitted to every response,
-    curves only to those of the test set, whose errors alone fall with the size.
+    curves only to those of the test set, whose errors alone fall with the size. What limits a size is known only with
+    `histories`, which need the runs' training scores, updates and early stops as well.
     """
     rows = Rows()
     analyses: dict[Response, dict[str, CurveAnalysis]] = {r: {} for r in responses if r.split == "test"}
@@ -86,6 +90,8 @@ def analyse(
                 analyses[response][model] = analysis = add_curves(rows, subject, curve, options)
                 add_spread(rows, subject, curve, options, correctness)
                 add_next_runs(rows, subject, analysis, options, data)
+                if histories:
+                    add_limits(rows, subject, runs, histories, options, curve.n_test)
     for response, by_model in analyses.items():
         add_comparisons(rows, response, by_model, correctness)
     return rows

@@ -269,6 +269,38 @@ PLANNING = Table(
         ),
     ),
 )
+LIMITS = Table(
+    "regressions/limits.parquet",
+    "a size of a test curve; what limits it (errors are 1 - metric for a share to be high)",
+    (
+        *_CURVE,
+        Column("n", REAL, "size: training images", "images"),
+        Column("runs", INT, "finished runs"),
+        Column("updates", REAL, "optimiser updates, the mean of the runs", "updates"),
+        Column("error", REAL, "test error, the mean over units (draws or seeds)"),
+        Column("train_error", REAL, "error on the training images, the same mean: what the training has not fitted"),
+        Column("gap", REAL, "test error minus training error: what more images can save at most"),
+        Column("gap_low", REAL, "lower end of its t-interval over units"),
+        Column("gap_high", REAL, "upper end"),
+        Column("p_gap", REAL, "one-sided p-value that there is a gap, Holm-corrected over the sizes"),
+        Column("gain", REAL, "test error saved per doubling of the updates, over the last half of the training"),
+        Column("gain_low", REAL, "lower end of its t-interval over units"),
+        Column("gain_high", REAL, "upper end"),
+        Column("p_gain", REAL, "one-sided p-value that the error still falls, Holm-corrected over the sizes"),
+        Column("check", REAL, "share of the test error that a multiple of the budget saves (budget.check)", "fraction"),
+        Column("check_updates", REAL, "updates of that multiple, the mean of the runs", "updates"),
+        Column("check_low", REAL, "lower end of its t-interval over units, paired", "fraction"),
+        Column("check_high", REAL, "upper end", "fraction"),
+        Column("over_training", REAL, "test error of the last checkpoint above that of the best one, the mean of runs"),
+        Column("best_at", REAL, "share of the updates at which the best checkpoint was, the mean of runs", "fraction"),
+        Column("noise", REAL, "standard deviation between units or, if larger, due to the choice of test images"),
+        Column("fall", REAL, "test error saved since the size before, paired"),
+        Column("p_fall", REAL, "one-sided p-value that the error has fallen, Holm-corrected over the sizes"),
+        Column("at_ceiling", REAL, "share of the runs that trained for the whole budget", "fraction"),
+        Column("verdict", TEXT, "what limits the size: data, budget, both or noise; empty if unknown"),
+        Column("why", TEXT, "the signs that led to the verdict, or why there is none"),
+    ),
+)
 _REGRESSION_TABLES = (
     FITS,
     PARAMETERS,
@@ -280,5 +312,6 @@ _REGRESSION_TABLES = (
     INFLUENCE,
     CLASS_CURVES,
     PLANNING,
+    LIMITS,
 )
 REGRESSIONS = dict(zip(REGRESSION_TABLES, _REGRESSION_TABLES, strict=True))

@@ -1,4 +1,4 @@
-"""Tests of means: equivalence (TOST) and Holm's correction."""
+"""Tests of means: above 0, equivalence (TOST) and Holm's correction."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,14 @@ from scipy import stats
 def has_spread(values: np.ndarray) -> bool:
     """Whether there are two values or more that differ by more than rounding, so that a t-test can judge them."""
     return len(values) > 1 and bool(np.ptp(values) > 1e-9 * np.abs(values).max())
+
+
+def p_above(values: np.ndarray) -> float:
+    """Return the one-sided p-value that the mean of the finite values is above 0; nan where they have no spread."""
+    values = values[np.isfinite(values)]
+    if not has_spread(values):
+        return np.nan
+    return float(stats.ttest_1samp(values, 0, alternative="greater").pvalue)
 
 
 def tost(differences: np.ndarray, margin: float) -> float:

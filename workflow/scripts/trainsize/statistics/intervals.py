@@ -20,6 +20,16 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> Interval:
     return mean, float(mean - half), float(mean + half)
 
 
+def ratio_interval(parts: np.ndarray, wholes: np.ndarray, level: float = 0.95) -> Interval:
+    """Return the ratio Σ parts / Σ wholes over independent pairs (k,), and the ends of its two-sided t-interval.
+
+    The standard error is that of the mean of parts - ratio · wholes, over the mean of wholes (Cochran 1977, chapter 6).
+    """
+    ratio = float(parts.sum() / wholes.sum())
+    mean, *ends = mean_interval(parts - ratio * wholes, level)
+    return ratio, *(float(ratio + (end - mean) / wholes.mean()) for end in ends)
+
+
 def unit_of(runs: pd.DataFrame) -> str:
     """Return the column that names independent runs: draw where there are several draws, else seed.
 

@@ -86,16 +86,19 @@ class Study:
         """Return what the verdicts on the budget need to know about each model that has a curve.
 
         `decays` says whether its learning rate decays with the budget, `stops_early` whether its runs end when they no
-        longer improve, and `check` names the model that repeats it with more updates, or is None.
+        longer improve, `softened` whether its labels are smoothed or mixed, and `check` names the model that repeats it
+        with more updates, or is None.
         """
         checks = {model: check for check, model in self.checks.items()}
+        recipes = {model: self.models[model] for model in self.curve_models}
         return {
             model: {
-                "decays": decays_with_budget(self.models[model]["schedule"]),
-                "stops_early": self.models[model]["selection"].get("patience") is not None,
+                "decays": decays_with_budget(recipe["schedule"]),
+                "stops_early": recipe["selection"].get("patience") is not None,
+                "softened": any(recipe[key] > 0 for key in ("label_smoothing", "mixup", "cutmix")),
                 "check": checks.get(model),
             }
-            for model in self.curve_models
+            for model, recipe in recipes.items()
         }
 
     def audit_settings(self) -> dict:
