@@ -37,6 +37,7 @@ from trainsize.figures.classes import (
 from trainsize.figures.data import mosaic, sorted_shares
 from trainsize.figures.kinds import FEATURES, FIGURES
 from trainsize.figures.learning_curve import band_title, chance_level, extrapolation_zone, fitted_curve, target_interval
+from trainsize.figures.limits import end_scores, gains_by_verdict
 from trainsize.figures.recipes import augmented, learning_rates
 from trainsize.figures.regressions import family_errors, family_weights, leverages, published_line, spreads
 from trainsize.figures.saving import STYLE
@@ -378,6 +379,29 @@ def test_families_have_their_hold_out_error_and_weight(ax):
     assert [bar.get_width() for bar in ax.patches] == [0.7, 0]
     family_errors(ax, fits.assign(holdout_error=np.nan), "accuracy")
     assert ax.texts[-1].get_text() == "too few sizes to hold any out"
+
+
+def test_limits_have_a_look_each_and_their_gain(ax):
+    rows = pd.DataFrame(
+        {
+            "n": [10, 20, 40],
+            "verdict": ["data", "budget", ""],
+            "error": [0.4, 0.3, 0.2],
+            "train_error": [0.0, 0.1, 0.2],
+            "gain": [0.0, 0.02, 0.03],
+            "gain_low": [-0.01, 0.01, np.nan],
+            "gain_high": [0.01, 0.03, np.nan],
+        }
+    )
+    end_scores(ax, rows, "accuracy")
+    assert line(ax, 0) == [[10, 20, 40], [1.0, 0.9, 0.8]]
+    assert line(ax, 1) == [[10, 20, 40], [0.6, 0.7, 0.8]]
+    ax.clear()
+    gains_by_verdict(ax, rows, "accuracy")
+    drawn = {mark.get_label(): list(mark.get_ydata()) for mark in ax.lines[1:]}
+    assert drawn == {"limit: data": [0.0], "limit: budget": [0.02], "limit: unknown": [0.03]}
+    segments = [bars.get_segments()[0][:, 1].tolist() for bars in ax.collections[:2]]
+    assert segments == [[-0.01, 0.01], [0.01, 0.03]]
 
 
 def test_sizes_that_pull_at_the_line_are_named(ax):

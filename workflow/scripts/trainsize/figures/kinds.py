@@ -89,6 +89,14 @@ FIGURES = {
         each=("metric",),
         needs=("checkpoints",),
     ),
+    "limits": Kind(
+        "What limits each size: the training and test {metric} at the end of the training, and the test error that "
+        "doubling the updates saves there, with its interval.",
+        each=("metric",),
+        needs=("checkpoints",),
+        usual=("sizes", "repeats"),
+        regressed=True,
+    ),
     "families": Kind(
         "Families of curves for {metric}: mean error of predicting held-out sizes from the smaller ones, and Akaike "
         "weight from all sizes. The chosen family is filled.",

@@ -14,6 +14,7 @@ from trainsize.figures.by_size import best_last, boxes, gap
 from trainsize.figures.classes import confusion, neurons, per_class, reliability
 from trainsize.figures.data import classes, overlap, overlap_classes, samples
 from trainsize.figures.learning_curve import curve
+from trainsize.figures.limits import limits
 from trainsize.figures.regressions import families, line, residuals, spread, variance
 from trainsize.figures.saving import STYLE, save
 from trainsize.figures.source import Tables
@@ -61,6 +62,7 @@ DRAW: dict[str, Callable[..., Figure]] = {
     "surface": surface,
     "training": training,
     "best-last": best_last,
+    "limits": limits,
     "families": families,
     "line": line,
     "residuals": residuals,

@@ -8,7 +8,7 @@ import pandas as pd
 from trainsize.audit.tables import FINDINGS
 from trainsize.metrics.tables import RUNS
 from trainsize.overlap.tables import OVERLAP
-from trainsize.regressions.tables import FITS
+from trainsize.regressions.tables import FITS, LIMITS
 from trainsize.runs.metrics import METRICS, RECORDED
 from trainsize.runs.status import only_finished
 from trainsize.statistics.intervals import share_interval, size_interval
@@ -81,6 +81,7 @@ def study_tables(
     tables = (
         ShownTable("sizes", "Test metrics by model and size", _SIZES, by_size(runs), RUNS.path),
         ShownTable("lines", "Straight lines in log10 n", _LINES, lines(regressions), FITS.path),
+        ShownTable("limits", "What limits each size", _LIMITS, limit_rows(regressions["limits"]), LIMITS.path),
         ShownTable("findings", "Remarks by the auditor", _FINDINGS, remarks.to_dict("records"), FINDINGS.path),
         ShownTable("overlap", "Images shared by draws of one size", _OVERLAP, overlap_rows(overlap), OVERLAP.path),
         ShownTable("runs", "Every run", _RUNS, runs.to_dict("records") if len(runs) <= MOST_RUNS else [], RUNS.path),
@@ -109,6 +110,17 @@ _LINES = (
     ShownColumn("r2", "R²", "number"),
     ShownColumn("durbin_watson", "Durbin-Watson", "number"),
     ShownColumn("status", "status"),
+)
+_LIMITS = (
+    _MODEL,
+    ShownColumn("metric", "metric"),
+    _N,
+    ShownColumn("verdict", "limit"),
+    ShownColumn("error", "test error", "number"),
+    ShownColumn("train_error", "training error", "number"),
+    ShownColumn("gain", "saved per doubling of the updates", "signed"),
+    ShownColumn("check", "share of the budget (%)", "percent"),
+    ShownColumn("why", "signs"),
 )
 _FINDINGS = (
     ShownColumn("table", "model"),
@@ -162,6 +174,15 @@ def lines(regressions: dict[str, pd.DataFrame]) -> list[dict]:
     slopes = parameters.loc[parameters["term"] == "log10_n", [*key, "estimate", "low", "high"]]
     rows = fits.merge(slopes, on=key, how="left").to_dict("records")
     return [{**row, "slope": (row["estimate"], row["low"], row["high"])} for row in rows]
+
+
+def limit_rows(limits: pd.DataFrame) -> list[dict]:
+    """Return one row per model, metric and size: what limits it, and what shows that, with intervals."""
+    rows = limits.to_dict("records")
+    intervals = ("gain", "check")
+    return [
+        {**row, **{name: (row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in intervals}} for row in rows
+    ]
 
 
 def overlap_rows(pairs: pd.DataFrame) -> list[dict]:
