@@ -24,6 +24,7 @@ from trainsize.regressions.limits import (
 )
 from trainsize.regressions.options import UNKNOWN, Options
 from trainsize.regressions.stage import analyse
+from trainsize.regressions.words import sentences, short_answers
 from trainsize.runs.metrics import METRICS
 from trainsize.statistics.intervals import mean_interval
 
@@ -318,3 +319,15 @@ def test_without_histories_nothing_is_said():
     frames = {"limits": pd.DataFrame(columns=["model", "metric", "n", "verdict"])}
     assert limit_sentences(frames, "a", METRICS["accuracy"]) == []
     assert budget_limits(frames, "a", METRICS["accuracy"]) is False
+
+
+def test_never_is_not_said_of_networks_that_were_not_trained_to_the_end():
+    frames = tables(simulate(falling, narrow, spread=0.0005))
+    assert np.isinf(frames["targets"].query("chosen")["estimate"]).all()
+    text = "\n".join(sentences(frames, "a", "accuracy"))
+    assert "To reach 99.90 %: unknown, because these networks need more training first." in text
+    assert text.startswith("These networks were not trained to the end")
+    assert short_answers(frames, "a", "accuracy")["enough"].startswith("These networks were not trained to the end")
+    assert not any(word in text for word in ("never", "not within 10,000 times"))
+    level = tables(simulate(stuck, lambda n: 0.0, spread=0.0005))
+    assert "not within 10,000 times the largest size" in "\n".join(sentences(level, "a", "accuracy"))

@@ -9,6 +9,7 @@ import pandas as pd
 from trainsize.common.errors import plural
 from trainsize.curves.choosing import ALONE, HELD_OUT, KNOWN_AIC, LACK_OF_FIT
 from trainsize.curves.families import BASELINE
+from trainsize.regressions.limit_words import budget_limits, limit_sentences
 from trainsize.runs.metrics import METRICS, Metric
 
 
@@ -71,17 +72,12 @@ def sentences(
 ) -> list[str]:
     """Return the answers about one model and metric, a sentence or two for each question."""
     answers = answers_of(frames, model, metrics[name])
+    lines = [_question(answers), *limit_sentences(frames, model, metrics[name])]
     if answers.chosen is None:
-        lines = [_question(answers), _no_curve(answers), _why_left_out(answers), _spread(answers)]
+        lines += [_no_curve(answers), _why_left_out(answers), _spread(answers)]
     else:
-        lines = [
-            _question(answers),
-            _choice(answers),
-            _at_largest(answers),
-            *_targets(answers),
-            _saturation(answers),
-            _shape(answers),
-        ]
+        targets = _targets(answers, budget_limits(frames, model, metrics[name]))
+        lines += [_choice(answers), _at_largest(answers), *targets, _saturation(answers), _shape(answers)]
         lines += [_spread(answers), _next_runs(answers), _left_out(answers)]
     return [line for line in lines if line]
 
@@ -89,14 +85,16 @@ def sentences(
 def short_answers(frames: dict[str, pd.DataFrame], model: str, name: str) -> dict[str, str]:
     """Return a sentence each on the next doubling, the first target, saturation, and how certain these are.
 
-    Without a curve, `enough` says why there is none and the others are empty.
+    If the training budget limits the largest size, `enough` says that first. Without a curve, it says why there is none
+    and the others are empty.
     """
-    answers = answers_of(frames, model, METRICS[name])
+    answers, limited = answers_of(frames, model, METRICS[name]), budget_limits(frames, model, METRICS[name])
+    first = limit_sentences(frames, model, METRICS[name])[:1] if limited else []
     if answers.chosen is None:
-        return {"doubling": "", "enough": _no_curve(answers), "saturation": "", "sure": ""}
+        return {"doubling": "", "enough": " ".join([*first, _no_curve(answers)]), "saturation": "", "sure": ""}
     return {
         "doubling": f"According to the curve, {_lower(gain)}" if (gain := _gain(answers)) else "",
-        "enough": " ".join(_targets(answers)[:1]),
+        "enough": " ".join([*first, *_targets(answers, limited)[:1]]),
         "saturation": _saturation(answers),
         "sure": f"{_capital(answers.chosen['intervals'])}.",
     }
@@ -165,16 +163,25 @@ def _gain(answers: Answers) -> str:
     return f"{text}."
 
 
-def _targets(answers: Answers) -> list[str]:
+def _targets(answers: Answers, budget_limited: bool = False) -> list[str]:
+    """Return the images for each target; a target that a curve never reaches is unknown where the budget limits."""
     fits, targets = answers.fits, answers.targets
     if not len(targets):
         return ["No target: the runs of the largest size make no errors."]
     as_good = fits.loc[fits["as_good"].eq(True), "method"]
     others = targets[targets["family"].isin(as_good) & ~targets["chosen"]]
-    return [
-        target_sentence(row, answers.metric) + _other_families(others[others["target"] == row["target"]])
-        for _, row in targets[targets["chosen"].eq(True)].iterrows()
-    ]
+    lines = []
+    for _, row in targets[targets["chosen"].eq(True)].iterrows():
+        also = others[others["target"] == row["target"]]
+        sizes = [row["estimate"], row["high"], *also["estimate"]]
+        unknown = budget_limited and (np.isinf(sizes).any() or row["p_never"] > 0)
+        sentence = _unknown_target if unknown else target_sentence
+        lines.append(sentence(row, answers.metric) + ("" if unknown else _other_families(also)))
+    return lines
+
+
+def _unknown_target(row: pd.Series, metric: Metric) -> str:
+    return f"To reach {metric.value(row['target'])}: unknown, because these networks need more training first."
 
 
 def _other_families(rows: pd.DataFrame) -> str:
@@ -276,10 +283,13 @@ def _why_left_out(answers: Answers) -> str:
 def comparison_sentences(frames: dict[str, pd.DataFrame], metrics: Mapping[str, Metric] = METRICS) -> list[str]:
     """Return how every two models differ at the largest size they share."""
     pairs = frames["comparisons"].groupby(["metric", "model_a", "model_b"], sort=False)
-    return [_comparison(rows.loc[rows["n"].idxmax()], metrics[name]) for (name, _, _), rows in pairs]
+    return [
+        _comparison(rows.loc[rows["n"].idxmax()], metrics[name], budget_limits(frames, b, metrics[name]))
+        for (name, _, b), rows in pairs
+    ]
 
 
-def _comparison(row: pd.Series, metric: Metric) -> str:
+def _comparison(row: pd.Series, metric: Metric, budget_limited: bool) -> str:
     a, b = row["model_a"], row["model_b"]
     better, worse, sign = (b, a, 1) if row["difference"] >= 0 else (a, b, -1)
     text = f"{metric.words}: {better} has {metric.change(abs(row['difference']))} less error than {worse}"
@@ -289,7 +299,7 @@ def _comparison(row: pd.Series, metric: Metric) -> str:
         text += f", p = {row['p_holm']:.2g} (paired t-test, Holm-corrected)"
     if np.isfinite(row["ratio"]):
         text += f"; {b} needs {row['ratio']:.2g} times as many images as {a} for the same error"
-    elif np.isinf(row["ratio"]):
+    elif np.isinf(row["ratio"]) and not budget_limited:
         text += f"; {b} never reaches the error of {a}"
     return f"{text}."
 
