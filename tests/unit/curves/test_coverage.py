@@ -9,6 +9,7 @@ from trainsize.curves.confidence import confidence_of
 from trainsize.curves.curve import Curve
 from trainsize.curves.delta_method import delta_errors
 from trainsize.curves.families import DEFAULT_FAMILIES
+from trainsize.curves.forecast import forecast
 from trainsize.curves.targets import target_size
 from trainsize.runs.metrics import SCORE
 
@@ -75,3 +76,19 @@ def test_intervals_after_the_choice_of_a_family(seeds):
     print(seeds, shares)
     assert shares["error at 12,000"] >= 0.88
     assert shares["error at 48,000"] >= 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_intervals_of_the_damped_trend_where_a_family_is_true(seeds):
+    """The trend knows no family, so in worlds of one its intervals are wide: at least 90 % of them hold."""
+    held = []
+    for number in range(200):
+        curve = world(number, seeds)
+        found = forecast(curve, 1000)
+        low, high = np.quantile(found.resampled_errors(AHEAD), [0.025, 0.975], axis=0)
+        size = target_size(found, curve, TARGET, confidence_of(curve, 0.95, allow_few=False))
+        held.append([*((low <= error(AHEAD)) & (error(AHEAD) <= high)), size.low <= NEEDED <= size.high])
+    shares = np.mean(held, axis=0)
+    print(seeds, shares)
+    assert (shares >= 0.9).all(), shares

@@ -368,7 +368,7 @@ def test_families_have_their_hold_out_error_and_weight(ax):
             "method": ["pow3", "exp3"],
             "holdout_error": [0.1, 0.2],
             "akaike_weight": [0.7, np.nan],
-            "chosen": [True, False],
+            "chosen_by": ["hold-out", None],
         }
     )
     family_errors(ax, fits, "accuracy")

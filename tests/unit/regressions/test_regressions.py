@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from trainsize.curves import comparisons, next_runs, shape
 from trainsize.curves.bootstrap import inflation, interval, resampled_means
 from trainsize.curves.choosing import criteria, p_fit
 from trainsize.curves.curve import Response, clean, make_curve
-from trainsize.curves.families import DEFAULT_FAMILIES, FAMILIES
+from trainsize.curves.families import CHOSEN_FAMILY, DEFAULT_FAMILIES, FAMILIES, TREND
 from trainsize.curves.fitting import fit
 from trainsize.curves.problem import Problem, problem_of
 from trainsize.metrics.tables import HISTORY, RUNS
@@ -42,6 +43,7 @@ GA_SIZES = [12_000, 6_000, 4_000, 3_000, 2_400, 2_000, 1_500, 1_200, 1_000, 800,
 DOUBLING = [100 * 2**k for k in range(9)]
 ACCURACY = Response("accuracy", METRICS["accuracy"])
 FAST = ["--families", "log2", "pow3", "--bootstrap", "100"]
+one_family = partial(Options, extrapolation=CHOSEN_FAMILY)
 QUICK = Options(bootstrap=400, families=("last1", "log2", "pow3", "exp3"))
 
 
@@ -286,7 +288,7 @@ def test_aicc_is_as_defined():
 
 
 def test_the_family_that_made_the_curve_is_chosen():
-    options = Options(bootstrap=400, families=DEFAULT_FAMILIES)
+    options = one_family(bootstrap=400, families=DEFAULT_FAMILIES)
     for errors, name in ((power, "pow3"), (lambda n: 0.05 + 0.5 * np.exp(-n / 700), "exp3")):
         fits = tables(made(errors, noise=0.002), options)["fits"].set_index("method")
         assert fits.index[fits["chosen"].eq(True)].tolist() == [name]
@@ -319,7 +321,7 @@ def test_a_family_that_made_the_curve_goes_through_its_means(seeds):
 
 def test_five_sizes_are_enough_to_tell_a_floor_from_a_line():
     """Too few to hold some out: AIC decides, and four times the largest size is foretold."""
-    options = Options(bootstrap=200, families=DEFAULT_FAMILIES, targets={"accuracy": [0.9]})
+    options = one_family(bootstrap=200, families=DEFAULT_FAMILIES, targets={"accuracy": [0.9]})
     held = 0
     for seed in range(12):
         found = tables(made(lambda n: 0.05 + 3 * n**-0.4, [250 * 2**k for k in range(5)], 5, 0.008, seed), options)
@@ -338,7 +340,7 @@ def test_a_tail_is_believed_where_nothing_goes_through_all_sizes():
 
     for seed in range(3):
         sizes = [125 * 2**k for k in range(10)]
-        found = tables(made(late, sizes, noise=0.004, seed=seed), Options(bootstrap=200, families=DEFAULT_FAMILIES))
+        found = tables(made(late, sizes, noise=0.004, seed=seed), one_family(bootstrap=200, families=DEFAULT_FAMILIES))
         fits = found["fits"].set_index("method")
         assert fits.index[fits["chosen"].eq(True)].tolist() == ["pow3_tail"]
         assert fits.loc[["log2", "pow3", "pow4"], "p_fit"].max() < 0.001 < fits.loc["pow3_tail", "p_fit"]
@@ -347,7 +349,7 @@ def test_a_tail_is_believed_where_nothing_goes_through_all_sizes():
 
 
 def test_what_decided_the_choice_is_said():
-    few = Options(bootstrap=200, families=DEFAULT_FAMILIES)
+    few = one_family(bootstrap=200, families=DEFAULT_FAMILIES)
     four = answers(made(power, DOUBLING[:4]), few)
     assert "Curve: log2, the only family that could be fitted. This curve has no floor, so larger targets may" in four
     assert "Curve: pow3, chosen by AIC because there are too few sizes to hold any out." in answers(
@@ -356,14 +358,14 @@ def test_what_decided_the_choice_is_said():
     assert "Curve: pow3, which predicted held-out larger sizes with a mean error of" in answers(made(power), few)
     assert chosen_fit(made(power, DOUBLING[:5], seeds=1), few)["chosen_by"] == "AICc"  # no spread to judge by
     missed = answers(
-        made(lambda n: 0.3 if n < 1000 else 0.1, noise=0.001), Options(bootstrap=200, families=("log2", "exp3"))
+        made(lambda n: 0.3 if n < 1000 else 0.1, noise=0.001), one_family(bootstrap=200, families=("log2", "exp3"))
     )
     assert "No family fits the means of the sizes: any statement beyond the measured sizes is a guess." in missed
 
 
 def test_families_that_few_sizes_do_not_tell_apart_are_named():
     narrow = made(lambda n: 0.05 + 3 * n**-0.4, [1000 * k for k in range(1, 8)], 5, 0.008, seed=1)
-    options = Options(bootstrap=200, families=DEFAULT_FAMILIES, targets={"accuracy": [0.88]})
+    options = one_family(bootstrap=200, families=DEFAULT_FAMILIES, targets={"accuracy": [0.88]})
     fits = tables(narrow, options)["fits"]
     assert fits.loc[fits["as_good"].eq(True), "method"].tolist() == ["log2", "pow3"]
     assert "Families that do as well give: log2" in answers(narrow, options)
@@ -396,7 +398,7 @@ def test_equal_means_are_no_rise():
 
 def test_an_impossible_gain_is_not_reported():
     runs = made(lambda n: 0.5 - 0.118 * np.log10(n), noise=0.001)  # 1.8 % of errors left, and 3.6 points per doubling
-    options = Options(bootstrap=200, families=("log2",))
+    options = one_family(bootstrap=200, families=("log2",))
     last = tables(runs, options)["saturation"].iloc[-1]
     assert np.isnan(last["gain"]) and np.isnan(last["gain_low"])
     assert "Doubling the images" not in answers(runs, options)
@@ -421,15 +423,15 @@ def test_a_line_that_leaves_0_to_1_is_refused():
     ("p_never", "text"),
     [
         (0.0, ""),
-        (0.003, "; less than 1 % of the resampled curves never reach it"),
-        (0.25, "; 25 % of the resampled curves never reach it"),
-        (0.997, "; more than 99 % of the resampled curves never reach it"),
-        (1.0, "; 100 % of the resampled curves never reach it"),
+        (0.003, "; with a probability of less than 1 %, 32 times the largest size are not enough"),
+        (0.25, "; with a probability of 25 %, 32 times the largest size are not enough"),
+        (0.997, "; with a probability of more than 99 %, 32 times the largest size are not enough"),
+        (1.0, "; with a probability of 100 %, 32 times the largest size are not enough"),
     ],
 )
 def test_few_curves_are_not_none(p_never, text):
     row = {"target": 0.9, "origin": "stated", "median": 500.0, "low": 400.0, "high": 600.0, "confidence": 0.95}
-    row |= {"low_80": 450.0, "high_80": 550.0, "p_never": p_never, "status": "within the measured sizes"}
+    row |= {"low_80": 450.0, "high_80": 550.0, "p_never": p_never, "reach": 32.0, "status": "within the measured sizes"}
     interval = "95 % interval: 400 to 600; 80 % interval: 450 to 550"
     expected = f"To reach 90.00 %: about 500 images ({interval}){text}. Within the measured sizes."
     assert words.target_sentence(pd.Series(row), METRICS["accuracy"]) == expected
@@ -444,7 +446,7 @@ def test_no_errors_have_no_default_target():
 
 def test_images_for_a_target():
     n_for_8_percent = (2.5 / 0.05) ** 2
-    options = Options(bootstrap=400, families=("pow3",), targets={"accuracy": [0.92, 0.98]})
+    options = one_family(bootstrap=400, families=("pow3",), targets={"accuracy": [0.92, 0.98]})
     found = tables(made(power, noise=0.002), options)["targets"].set_index("target")
     row = found.loc[0.92]
     assert row["low"] < n_for_8_percent < row["high"]
@@ -460,7 +462,7 @@ def test_images_for_a_target():
 
 
 def test_far_targets_are_flagged():
-    options = Options(bootstrap=400, families=("pow2",), targets={"accuracy": [0.996]})
+    options = one_family(bootstrap=400, families=("pow2",), targets={"accuracy": [0.996]})
     row = tables(made(lambda n: 2.5 * n**-0.5, noise=0.001), options)["targets"].iloc[0]
     assert row["beyond"]
     assert row["p_beyond"] == 1
@@ -478,7 +480,7 @@ def test_saturation_is_recognised_and_growth_is_not():
 
 
 def test_gain_and_exponent_are_the_curves():
-    rows = tables(made(power, noise=0.0005), Options(bootstrap=400, families=("pow3",)))["saturation"]
+    rows = tables(made(power, noise=0.0005), one_family(bootstrap=400, families=("pow3",)))["saturation"]
     for row in rows.itertuples():
         assert row.gain == pytest.approx(power(row.n) - power(2 * row.n), rel=0.05)
         assert row.exponent == pytest.approx(0.5, abs=0.05)
@@ -681,7 +683,8 @@ def test_runs_that_are_left_out_are_counted():
 def test_what_cannot_be_made_says_why(runs, method, status):
     fits = tables(runs)["fits"].set_index("method")
     assert fits.loc[method, "status"] == status
-    assert set(fits.index) == {"published", "ols_cluster", "ols_hc3", "wls", "rlm", "mixed", "anova", *QUICK.families}
+    of_lines = {"published", "ols_cluster", "ols_hc3", "wls", "rlm", "mixed", "anova"}
+    assert set(fits.index) - {TREND} == of_lines | set(QUICK.families)
 
 
 @pytest.mark.parametrize(
@@ -821,7 +824,7 @@ def test_the_stage_reads_predictions(tmp_path):
     write_text(tmp_path / "manifest.json", json.dumps(facts))
     settings = {"grid": grid, "metrics": ["accuracy"], "families": ["log2", "pow3"], "targets": {}, "leave_out": []}
     settings |= {"equivalence_margin": {"accuracy": 0.005}, "confidence": 0.95, "bootstrap": 200}
-    settings |= {"allow_few_seeds": False, "robust": False, "planning": {"purpose": "curve"}}
+    settings |= {"allow_few_seeds": False, "robust": False, "extrapolation": TREND, "planning": {"purpose": "curve"}}
     training = {"decays": False, "stops_early": False, "softened": False, "check": None}
     settings["training"] = {"a": training, "b": training}
     regress(settings, tmp_path, tmp_path / "manifest.json")

@@ -43,10 +43,17 @@ def _drawn(values: Array, count: int, rng: np.random.Generator) -> Array:
 
 
 @cache
-def inflation(units: int, level: float) -> float:
+def inflation(units: float, level: float) -> float:
     """Return by how much the half-widths of a percentile interval from `units` units are widened."""
+    if np.isinf(units):
+        return 1.0
     tail = 0.5 + level / 2
     return float(np.sqrt(units / (units - 1)) * stats.t.ppf(tail, units - 1) / stats.norm.ppf(tail))
+
+
+def t_inflation(freedom: int) -> float:
+    """Return by how much a variance with these degrees of freedom is inflated, so that z gives a t-interval (95 %)."""
+    return float((stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)) ** 2) if freedom > 0 else 1.0
 
 
 def quantile(samples: Array, share: float | Array) -> Array:
@@ -54,7 +61,7 @@ def quantile(samples: Array, share: float | Array) -> Array:
     return np.quantile(samples, share, axis=0, method="inverted_cdf")
 
 
-def interval(samples: Array, units: int, level: float, log: bool = False) -> tuple[Array, Array, Array]:
+def interval(samples: Array, units: float, level: float, log: bool = False) -> tuple[Array, Array, Array]:
     """Return the median of bootstrap samples (B, ...) and the ends of the interval widened about it.
 
     With `log` that is done for the logarithm, where the samples are positive. Samples may be infinite: where the median
@@ -76,6 +83,6 @@ def interval(samples: Array, units: int, level: float, log: bool = False) -> tup
     return median, np.where(finite, wide_low, far_low)[()], np.where(finite, wide_high, far_high)[()]
 
 
-def upper_quantile(samples: Array, units: int, share: float, log: bool = False) -> Array:
+def upper_quantile(samples: Array, units: float, share: float, log: bool = False) -> Array:
     """Return the widened quantile `share`, above one half, of the samples."""
     return interval(samples, units, 2 * share - 1, log)[2]

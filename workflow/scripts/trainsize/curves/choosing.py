@@ -6,12 +6,13 @@ import numpy as np
 from scipy import stats
 
 from trainsize.curves.curve import Curve
-from trainsize.curves.families import BASELINE, TAIL, Array, Family, family_of, predict, size_for
+from trainsize.curves.families import BASELINE, TAIL, Array, Family, Range, family_of, predict, size_for
 from trainsize.curves.fitting import Fit, fit
 from trainsize.curves.holdout import CUTS, Holdout, best_start, hold_out
 from trainsize.curves.problem import problem_of
 from trainsize.curves.search import fit_many
 
+REACH = 1e4  # sizes for targets are searched up to this many times the largest
 LACK_OF_FIT = 0.001  # p-value below which a family does not fit the means
 SAME_AIC = 2  # families closer than this are not distinguished (Burnham and Anderson 2002)
 # What decided the choice.
@@ -37,6 +38,9 @@ class Candidate:
     as_good: bool = False  # whether it does as well as the best by the criterion that decided
     resampled: Array | None = field(default=None, repr=False)
 
+    reach = REACH
+    whole = False
+
     @property
     def smallest(self) -> float:
         """The smallest size in the fit; the curve does not describe smaller ones."""
@@ -51,6 +55,12 @@ class Candidate:
         """Whether the curve misses the means by more than chance allows."""
         return self.p_fit < LACK_OF_FIT
 
+    @property
+    def floor(self) -> float | None:
+        """The error that the fitted curve approaches; None where the family has no floor."""
+        index = self.family.floor_index
+        return None if index is None else float(self.fit.curve[index])
+
     def errors(self, n: Array) -> Array:
         """Return the fitted errors (m,) at sizes `n`."""
         return self.fit.predict(n)
@@ -59,10 +69,22 @@ class Candidate:
         """Return the errors (B, m) at sizes `n` of the resampled curves."""
         return predict(self.family, self.resampled, n, self.fit.problem.n0, self.fit.problem.chance)
 
-    def sizes_for(self, error: float | Array, limits: tuple[float, float]) -> Array:
+    def sizes_for(self, error: float | Array, limits: Range) -> Array:
         """Return the size (1 + B,) at which the fitted and the resampled curves reach `error`, a number or (1 + B,)."""
-        curves = np.vstack([self.fit.curve, self.resampled])
-        return size_for(self.family, curves, error, self.fit.problem.n0, self.fit.problem.chance, limits)
+        return size_for(self.family, self._curves, error, self.fit.problem.n0, self.fit.problem.chance, limits)
+
+    def exponents(self, near: Range) -> Array:
+        """Return the local exponent -d ln(e - c) / d ln n (1 + B,) between two sizes; c is 0 without a floor."""
+        curves, index, problem = self._curves, self.family.floor_index, self.fit.problem
+        c = 0.0 if index is None else curves[:, index, None]
+        excess = predict(self.family, curves, np.array(near), problem.n0, problem.chance) - c
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -np.diff(np.log(excess), axis=1)[:, 0] / np.log(near[1] / near[0])
+
+    @property
+    def _curves(self) -> Array:
+        """The fitted curve and the resampled ones, (1 + B, 2 + q)."""
+        return self.fit.curve[None] if self.resampled is None else np.vstack([self.fit.curve, self.resampled])
 
 
 def candidates(

@@ -6,11 +6,10 @@ import numpy as np
 from scipy import stats
 
 from trainsize.curves.bootstrap import interval, quantile
-from trainsize.curves.choosing import Candidate
 from trainsize.curves.confidence import Confidence
 from trainsize.curves.curve import Curve
 from trainsize.curves.families import Array
-from trainsize.curves.targets import REACH
+from trainsize.curves.predictor import Predictor, units_of
 from trainsize.statistics.hypotheses import has_spread
 
 
@@ -92,18 +91,17 @@ def p_improvement(a: Array, b: Array) -> float:
     return float((b[:, None] < a).mean() + 0.5 * (b[:, None] == a).mean())
 
 
-def efficiency(a: Candidate, b: Candidate, n: float, curves: tuple[Curve, Curve], confidence: Confidence) -> Efficiency:
+def efficiency(a: Predictor, b: Predictor, n: float, curves: tuple[Curve, Curve], confidence: Confidence) -> Efficiency:
     """Return how many times a's images b needs to be as good as a with `n`."""
     size = np.array([n])
     smallest, largest = curves[1].sizes[[0, -1]]
-    errors = [float(a.errors(size)[0])]
-    limits = (smallest / REACH, REACH * largest)
+    limits = (smallest / b.reach, b.reach * largest)
+    errors = a.errors(size)
     if not confidence.allowed or curves[0].units != curves[1].units:
-        estimate = b.sizes_for(errors[0], limits)[0] / n if b.resampled is not None else np.nan
-        return Efficiency(float(estimate))
-    errors = np.array([*errors, *a.resampled_errors(size)[:, 0]])
-    ratios = b.sizes_for(errors, limits) / n
-    _, low, high = interval(ratios[1:], confidence.units, confidence.level, log=True)
+        return Efficiency(float(b.sizes_for(float(errors[0]), limits)[0] / n))
+    ratios = b.sizes_for(np.concatenate([errors, a.resampled_errors(size)[:, 0]]), limits) / n
+    units = max(units_of(a, confidence), units_of(b, confidence))
+    _, low, high = interval(ratios[1:], units, confidence.level, log=True)
     return Efficiency(float(quantile(ratios[1:], 0.5)), low, high, float(np.isinf(ratios[1:]).mean()))
 
 

@@ -116,6 +116,20 @@ class Curve:
         few = self.replicates
         return share.T @ share * (few / (few - 1))
 
+    def correlation(self) -> float:
+        """Return how alike a unit's deviations from the means are at different sizes, from 0 to 1.
+
+        It is the covariance over that of a correlation of 1, over all pairs of sizes: high where a good seed is good
+        everywhere.
+        """
+        if not self.crossed:
+            return 0.0
+        deviations = np.nan_to_num(self.values - self.means)
+        products = deviations.T @ deviations
+        lengths = np.sqrt(np.diag(products))
+        pairs, most = (table.sum() - np.trace(table) for table in (products, np.outer(lengths, lengths)))
+        return float(np.clip(pairs / most, 0.0, 1.0)) if most > 0 else 0.0
+
     def shown(self, errors: np.ndarray) -> np.ndarray:
         """Return errors as values of the metric itself; it is its own inverse."""
         return 1 - errors if self.kind == SCORE else errors

@@ -57,6 +57,11 @@ class Family:
         return len(self.bounds(1.0, 10.0))
 
     @property
+    def fewest_sizes(self) -> int:
+        """The number of sizes that a fit needs: two more than parameters."""
+        return len(self.terms) + 2
+
+    @property
     def estimated(self) -> tuple[int, ...]:
         """The indices into (c, a, shape ...) of the parameters it estimates, in the order of its terms."""
         linear = () if self.curve else {Floor.ZERO: (1,), Floor.LAST: (0,)}.get(self.floor, (0, 1))
@@ -217,6 +222,8 @@ FAMILIES = {
 }
 
 TAIL = "pow3_tail"  # pow3 on the sizes from one on, which the hold-out chooses
+# What answers come from: a curve that assumes no family, or the family that the hold-out chooses.
+TREND, CHOSEN_FAMILY = "damped_trend", "chosen_family"
 BASELINE = "last1"  # not a law of learning: what a family must predict better than
 DEFAULT_FAMILIES = (BASELINE, "log2", "pow3", TAIL, "pow4", "exp3", "mmf4")
 ALL_FAMILIES = (*FAMILIES, TAIL)

@@ -50,9 +50,8 @@ class Fit:
 
 def fit(family: Family, problem: Problem, errors: Array, rng: np.random.Generator, robust: bool = False) -> Fit:
     """Fit one curve to `errors` (m,). Raises ValueError, with the reason, for errors that no curve can be fitted to."""
-    needed = len(family.terms) + 2
-    if len(problem.sizes) < needed:
-        raise ValueError(f"{plural(len(problem.sizes), 'size')}, {family.name} needs at least {needed}")
+    if len(problem.sizes) < family.fewest_sizes:
+        raise ValueError(f"{plural(len(problem.sizes), 'size')}, {family.name} needs at least {family.fewest_sizes}")
     if np.ptp(errors) == 0:
         raise ValueError("the metric is the same at every size")
     if family.curve and not problem.chance > errors.max():

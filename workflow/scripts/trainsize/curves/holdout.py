@@ -44,7 +44,7 @@ def hold_out(curve: Curve, family: Family, kept: Array, means: Array | None) -> 
     for cut in CUTS:
         seen = kept & (curve.sizes <= curve.sizes[-1] / cut * (1 + 1e-9))
         rest = curve.sizes > curve.sizes[seen].max(initial=0)
-        if seen.sum() < len(family.terms) + 2 or not rest.any():
+        if seen.sum() < family.fewest_sizes or not rest.any():
             continue
         problem = problem_of(curve, seen)
         if family.curve and not problem.chance > rows[:, seen].max():

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
+from trainsize.curves.choosing import REACH
 from trainsize.curves.curve import Curve
 from trainsize.curves.families import Array, predict, size_for
 from trainsize.curves.fitting import Fit, derivative, replaced
-from trainsize.curves.targets import REACH
+from trainsize.curves.forecast import Forecast
+from trainsize.curves.trend import PRIOR, variances_with
 
 NEW_SIZES = (2.0, 4.0)  # times the largest: sizes offered beside the measured ones
 STEPS = 200  # parts of a large budget: runs are added one at a time only where one costs more than a part
@@ -35,17 +37,22 @@ def seconds_model(n: Array, seconds: Array) -> tuple[float, float]:
 
 
 def best_next(
-    fit: Fit, curve: Curve, seconds: tuple[float, float], budget: float, error: float | None, most: float = np.inf
+    found: Fit | Forecast,
+    curve: Curve,
+    seconds: tuple[float, float],
+    budget: float,
+    error: float | None,
+    most: float = np.inf,
 ) -> list[Step]:
     """Spend `budget` seconds on runs, a few at a time, each time where the answer's variance falls most per second.
 
     The answer is ln n for `error` or, without one, the mean over the sizes of the variance of ln e (a narrower curve).
-    Variances follow from the linear approximation: information sum_n S_n / s²(n) J_n J_n', J being the derivatives by
-    the fit's free parameters. Sizes are those of the fit. Twice and four times the largest are offered too, where they
-    are at most `most`. A run added is a new draw with one seed: where the curve's draws have several, it counts for
-    less than one of them, by the ratio of the variance of their means to that of a single run.
+    Twice and four times the largest size are offered beside the measured ones, where they are at most `most`. A run
+    added is a new draw with one seed: where the curve's draws have several, it counts for less than one of them, by the
+    ratio of the variance of their means to that of a single run.
     """
-    sizes = curve.sizes[curve.sizes >= fit.problem.sizes[0]]
+    smallest = found.smallest if isinstance(found, Forecast) else found.problem.sizes[0]
+    sizes = curve.sizes[curve.sizes >= smallest]
     offered = np.array([*sizes, *(factor * sizes[-1] for factor in NEW_SIZES if factor * sizes[-1] <= most)])
     counts = dict(zip(curve.sizes, curve.counts, strict=True))
     units = np.array([counts.get(n, 0) for n in offered], dtype=float)
@@ -54,16 +61,14 @@ def best_next(
         for by_size in (curve.variances(), curve.run_variances())
     )
     costs = seconds[0] + seconds[1] * offered
-    jacobian = _derivatives(fit, lambda c: predict(fit.family, c, offered, fit.problem.n0, fit.problem.chance))
-    answer = _answer_derivatives(fit, sizes, error)
-    scale = np.linalg.norm(jacobian, axis=0)
-    if not np.isfinite(answer).all() or not scale.all() or not (costs > 0).all():
+    uncertainty = _of_forecast if isinstance(found, Forecast) else _of_fit
+    variance = uncertainty(found, offered, sizes, error)
+    if variance is None or not (costs > 0).all():
         return []
-
-    jacobian, answer, worth = jacobian / scale, answer / scale, variances / of_runs
+    worth = variances / of_runs
 
     def variance_with(added: Array) -> float:
-        return _variance(jacobian, (units + worth * added) / variances, answer)
+        return variance((units + worth * added) / variances)
 
     before = variance_with(np.zeros(len(offered)))
     if not (np.isfinite(before) and before > 0):  # a flat curve: more runs would narrow nothing
@@ -71,6 +76,40 @@ def best_next(
     added, after = _spend(budget, costs, variance_with, before)
     width = float(np.sqrt(after / before))
     return [Step(float(n), int(k), float(k * c), width) for n, k, c in zip(offered, added, costs, strict=True) if k]
+
+
+def _of_fit(fit: Fit, offered: Array, sizes: Array, error: float | None) -> Callable[[Array], float] | None:
+    """Return the variance of a family's answer as a function of the weights at the offered sizes, units over variance.
+
+    It follows from the linear approximation: information sum_n S_n / s²(n) J_n J_n', J being the derivatives by the
+    fit's free parameters. It is None where the answer does not depend on them.
+    """
+    if not fit.free:
+        return None
+    jacobian = _derivatives(fit, lambda c: predict(fit.family, c, offered, fit.problem.n0, fit.problem.chance))
+    answer = _answer_derivatives(fit, sizes, error)
+    scale = np.linalg.norm(jacobian, axis=0)
+    if not np.isfinite(answer).all() or not scale.all():
+        return None
+    return lambda weights: _variance(jacobian / scale, weights, answer / scale)
+
+
+def _of_forecast(
+    forecast: Forecast, offered: Array, sizes: Array, error: float | None
+) -> Callable[[Array], float] | None:
+    """Return the same for a forecast; the variance of ln n for a target is taken as that of ln e at the size for it."""
+    limits = (sizes[0], forecast.reach * sizes[-1])
+    at = sizes if error is None else forecast.sizes_for(error, limits)[:1]
+    if not np.isfinite(at).all():
+        return None
+    errors = forecast.errors(offered)
+
+    def variance(weights: Array) -> float:
+        had = weights > 0
+        noise = np.diag(1 / (weights[had] * errors[had] ** 2))
+        return float(forecast.weights @ variances_with(PRIOR, forecast.drifts, offered[had], noise, at).mean(1))
+
+    return variance
 
 
 def _spend(budget: float, costs: Array, variance_with: Callable[[Array], float], before: float) -> tuple[Array, float]:

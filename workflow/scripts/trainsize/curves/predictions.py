@@ -10,11 +10,12 @@ from trainsize.curves.confidence import Confidence
 from trainsize.curves.curve import Curve
 from trainsize.curves.delta_method import delta_errors
 from trainsize.curves.families import Array
+from trainsize.curves.predictor import Predictor, units_of
 
 
-def predictions(candidate: Candidate, curve: Curve, n: Array, confidence: Confidence) -> pd.DataFrame:
+def predictions(predictor: Predictor, curve: Curve, n: Array, confidence: Confidence) -> pd.DataFrame:
     """Return a row per size in `n`: the metric, its interval, and a band for one new run; impossible values are nan."""
-    errors = candidate.errors(n)
+    errors = predictor.errors(n)
     possible = (errors >= 0) & (errors <= curve.highest)
     table = pd.DataFrame(
         {
@@ -26,12 +27,14 @@ def predictions(candidate: Candidate, curve: Curve, n: Array, confidence: Confid
     )
     ends = dict.fromkeys(("", "_run", "_delta"), (np.full(len(n), np.nan),) * 2)
     if confidence.allowed:
-        median, low, high = interval(candidate.resampled_errors(n), confidence.units, confidence.level, log=True)
+        units = units_of(predictor, confidence)
+        median, low, high = interval(predictor.resampled_errors(n), units, confidence.level, log=True)
         t = stats.t.ppf(0.5 + confidence.level / 2, confidence.units - 1)
         spread = t * np.sqrt(_new_run_variance(curve, n, errors))
         ends[""] = low, high
         ends["_run"] = median - np.hypot(median - low, spread), median + np.hypot(high - median, spread)
-        ends["_delta"] = delta_errors(candidate, curve, n, confidence)
+        if isinstance(predictor, Candidate):
+            ends["_delta"] = delta_errors(predictor, curve, n, confidence)
     for name, pair in ends.items():
         shown = curve.shown(np.clip(np.stack(pair), 0, curve.highest))
         table[f"low{name}"], table[f"high{name}"] = (np.where(possible, end, np.nan) for end in np.sort(shown, axis=0))

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trainsize.curves.bootstrap import interval, upper_quantile
-from trainsize.curves.choosing import Candidate
 from trainsize.curves.confidence import Confidence
 from trainsize.curves.curve import Curve
-from trainsize.curves.families import Array, predict
+from trainsize.curves.families import Array
+from trainsize.curves.predictor import Predictor, units_of
 from trainsize.statistics.hypotheses import holm, tost
 from trainsize.statistics.intervals import mean_interval
 
@@ -28,7 +28,7 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class Returns:
-    """What more images bring at a size, by the chosen curve; nan where that is unknown.
+    """What more images bring at a size, by the curve of the answers; nan where that is unknown.
 
     `gain` is the error saved by doubling the size, `images_per_point` the images for 0.01 less error, and `remaining`
     the share (e(n) - c) / (chance - c) of all there is to learn that is left.
@@ -70,55 +70,45 @@ def equivalence_to_largest(curve: Curve, margin: float) -> list[Equivalence]:
     ]
 
 
-def returns_at(candidate: Candidate | None, curve: Curve, n: float, margin: float, confidence: Confidence) -> Returns:
-    """Return the gain of doubling n, with the local exponent and the images per point, by the candidate's curve."""
-    if candidate is None or n < candidate.smallest:
+def returns_at(predictor: Predictor | None, curve: Curve, n: float, margin: float, confidence: Confidence) -> Returns:
+    """Return the gain of doubling n, with the local exponent and the images per point, by the predictor's curve."""
+    if predictor is None or n < predictor.smallest:
         return Returns()
-    pair, near = np.array([n, 2 * n]), np.array([n * 0.999, n * 1.001])
-    first, second = candidate.errors(pair)
+    pair, near = np.array([n, 2 * n]), (max(n * 0.999, predictor.smallest), n * 1.001)
+    first, second = predictor.errors(pair)
     if second < 0:  # an impossible error has no gain
         return Returns()
-    slope = float(np.diff(candidate.errors(near))[0] / np.diff(near)[0])
+    slope = float(np.diff(predictor.errors(np.array(near)))[0] / np.diff(near)[0])
+    exponent, *exponents = predictor.exponents(near)
     estimates = Returns(
         gain=float(first - second),
-        exponent=float(_exponent(candidate.fit.curve[None], candidate, near)[0]),
+        exponent=float(exponent),
         images_per_point=0.01 / -slope if slope < 0 else float("inf"),
-        remaining=remaining(candidate, curve, n),
+        remaining=remaining(predictor, curve, n),
     )
-    return _with_intervals(estimates, candidate, pair, near, margin, confidence) if confidence.allowed else estimates
+    if not confidence.allowed:
+        return estimates
+    return _with_intervals(estimates, predictor, pair, np.array(exponents), margin, confidence)
 
 
 def _with_intervals(
-    returns: Returns, candidate: Candidate, pair: Array, near: Array, margin: float, confidence: Confidence
+    returns: Returns, predictor: Predictor, pair: Array, exponents: Array, margin: float, confidence: Confidence
 ) -> Returns:
-    errors = candidate.resampled_errors(pair)
+    errors, units = predictor.resampled_errors(pair), units_of(predictor, confidence)
     gains = errors[:, 0] - errors[:, 1]
-    _, low, high = map(float, interval(gains, confidence.units, confidence.level))
-    below = bool(upper_quantile(gains, confidence.units, 0.95) < margin)
+    _, low, high = map(float, interval(gains, units, confidence.level))
+    below = bool(upper_quantile(gains, units, 0.95) < margin)
     returns = replace(returns, gain_low=low, gain_high=high, gain_below_margin=below)
-    exponents = _exponent(candidate.resampled, candidate, near)
     if not np.isfinite(exponents).all():
         return returns
-    _, low, high = map(float, interval(exponents, confidence.units, confidence.level))
+    _, low, high = map(float, interval(exponents, units, confidence.level))
     return replace(returns, exponent_low=low, exponent_high=high)
 
 
-def _exponent(curves: Array, candidate: Candidate, near: Array) -> Array:
-    """Return the local exponent -d ln(e - c) / d ln n (B,) between the two sizes `near`; c is 0 without a floor."""
-    problem, floor = candidate.fit.problem, candidate.family.floor_index
-    c = 0.0 if floor is None else curves[:, floor]
-    excess = predict(candidate.family, curves, near, problem.n0, problem.chance) - np.reshape(c, (-1, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return -np.diff(np.log(excess), axis=1)[:, 0] / np.diff(np.log(near))[0]
-
-
-def remaining(candidate: Candidate, curve: Curve, n: float) -> float:
+def remaining(predictor: Predictor, curve: Curve, n: float) -> float:
     """Return (e(n) - c) / (chance - c), the share of all there is to learn that is left at n; nan without a floor."""
-    floor = candidate.family.floor_index
-    if floor is None:
-        return np.nan
-    c = candidate.fit.curve[floor]
-    return float((candidate.errors(np.array([n]))[0] - c) / (curve.chance - c))
+    c = predictor.floor
+    return np.nan if c is None else float((predictor.errors(np.array([n]))[0] - c) / (curve.chance - c))
 
 
 def _paired_differences(curve: Curve, a: int, b: int) -> Array:

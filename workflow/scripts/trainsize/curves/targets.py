@@ -10,9 +10,9 @@ from trainsize.curves.choosing import Candidate
 from trainsize.curves.confidence import Confidence
 from trainsize.curves.curve import Curve
 from trainsize.curves.delta_method import delta_size
-from trainsize.curves.families import size_for
+from trainsize.curves.families import Range
+from trainsize.curves.predictor import Predictor, units_of
 
-REACH = 1e4  # sizes are searched up to this many times the largest
 FAR = 10  # beyond this many times the largest size an answer is flagged
 FEWER_ERRORS = {0.25: "a quarter fewer errors than at the largest size", 0.5: "half the errors of the largest size"}
 
@@ -33,13 +33,16 @@ class Target:
 class TargetSize:
     """The images that a target needs: of the fitted curve, and the resampled curves' median and intervals (else nan).
 
-    Sizes are infinite where the curve never reaches the target. `planning` is enough with 90 % confidence.
+    Sizes are infinite where the target is not reached within `reach` times the largest size. `planning` is enough with
+    90 % confidence. `p_never` is the share of the curves that do not reach it, `p_beyond` that of those that need more
+    than ten times the largest size.
     """
 
     estimate: float
     confidence: float
     status: str
     beyond: bool
+    reach: float
     median: float = np.nan
     low: float = np.nan
     high: float = np.nan
@@ -60,32 +63,33 @@ def targets_of(curve: Curve, stated: Iterable[float]) -> list[Target]:
     return [Target(float(curve.shown((1 - share) * curve.means[-1])), text) for share, text in FEWER_ERRORS.items()]
 
 
-def limits_of(candidate: Candidate, curve: Curve) -> tuple[float, float]:
+def limits_of(predictor: Predictor, curve: Curve) -> Range:
     """Return the sizes between which targets are searched."""
-    return candidate.smallest, float(REACH * curve.sizes[-1])
+    return predictor.smallest, float(predictor.reach * curve.sizes[-1])
 
 
-def fitted_size(candidate: Candidate, curve: Curve, error: float) -> float:
-    """Return the size at which the fitted curve reaches `error`; infinite where it does not."""
-    fit, limits = candidate.fit, limits_of(candidate, curve)
-    return float(size_for(fit.family, fit.curve[None], error, fit.problem.n0, fit.problem.chance, limits)[0])
+def fitted_size(predictor: Predictor, curve: Curve, error: float) -> float:
+    """Return the size at which the curve itself reaches `error`; infinite where it does not."""
+    return float(predictor.sizes_for(error, limits_of(predictor, curve))[0])
 
 
-def target_size(candidate: Candidate, curve: Curve, error: float, confidence: Confidence) -> TargetSize:
-    """Return how many images the candidate needs for `error`."""
-    smallest, largest = limits = limits_of(candidate, curve)
-    largest /= REACH
-    estimate = fitted_size(candidate, curve, error)
-    size = TargetSize(estimate, confidence.level, _reached(estimate, smallest, largest), estimate > FAR * largest)
+def target_size(predictor: Predictor, curve: Curve, error: float, confidence: Confidence) -> TargetSize:
+    """Return how many images are needed for `error`."""
+    limits, largest = limits_of(predictor, curve), float(curve.sizes[-1])
+    estimate, *resampled = predictor.sizes_for(error, limits)
+    of = {"smallest": limits[0], "largest": largest}
+    size = TargetSize(estimate, confidence.level, _reached(estimate, **of), estimate > FAR * largest, predictor.reach)
     if not confidence.allowed:
         return replace(size, status=f"{size.status}; {confidence.reason}")
-    resampled, units = candidate.sizes_for(error, limits)[1:], confidence.units
+    resampled, units = np.array(resampled), units_of(predictor, confidence)
     median, low, high = _limited(interval(resampled, units, confidence.level, log=True), limits)
     _, low_80, high_80 = _limited(interval(resampled, units, 0.8, log=True), limits)
-    low_delta, high_delta = delta_size(candidate, curve, error, limits, confidence)
+    delta = dict.fromkeys(("low_delta", "high_delta"), np.nan)
+    if isinstance(predictor, Candidate):
+        delta = dict(zip(delta, delta_size(predictor, curve, error, limits, confidence), strict=True))
     return replace(
         size,
-        status=_reached(median, smallest, largest),
+        status=_reached(median, **of),
         beyond=median > FAR * largest,
         median=median,
         low=low,
@@ -95,8 +99,7 @@ def target_size(candidate: Candidate, curve: Curve, error: float, confidence: Co
         planning=_limited((upper_quantile(resampled, units, 0.9, log=True),), limits)[0],
         p_never=float(np.isinf(resampled).mean()),
         p_beyond=float((resampled > FAR * largest).mean()),
-        low_delta=low_delta,
-        high_delta=high_delta,
+        **delta,
     )
 
 

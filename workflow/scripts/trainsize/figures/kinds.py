@@ -99,7 +99,7 @@ FIGURES = {
     ),
     "families": Kind(
         "Families of curves for {metric}: mean error of predicting held-out sizes from the smaller ones, and Akaike "
-        "weight from all sizes. The chosen family is filled.",
+        "weight from all sizes. The family that the hold-out prefers is filled.",
         each=("metric",),
         needs=("sizes",),
         regressed=True,

@@ -15,7 +15,7 @@ BEYOND = 2.001  # curves are drawn to this multiple of the largest size, or to t
 
 
 def curve(tables: Tables, metric: str) -> Figure:
-    """Draw the metric by size: all models' runs and chosen curves, the level of chance, and the first targets.
+    """Draw the metric by size: all models' runs and curves, the level of chance, and the first targets.
 
     A model without a curve is drawn as a line through its means.
     """
@@ -34,7 +34,7 @@ def curve(tables: Tables, metric: str) -> Figure:
         if not len(of_model):
             continue
         if len(fitted):
-            label = f"{model}: {fitted['family'].iloc[0]} ({runs_per_size(of_model)})"
+            label = f"{model}: {fitted['family'].iloc[0].replace('_', ' ')} ({runs_per_size(of_model)})"
             fitted_curve(ax, of_model, fitted[fitted["n"] <= end], column, label, style)
             for row in targets[targets["model"] == model].itertuples():
                 target_interval(ax, row.target, row.estimate, row.low, row.high, end, style["color"])

@@ -53,11 +53,14 @@ def families(tables: Tables, metric: str) -> Figure:
 
 
 def family_errors(ax: Axes, fits: pd.DataFrame, metric: str) -> Axes:
-    """Draw the mean error of each family on held-out sizes, the chosen one filled; rows from the bottom up."""
+    """Draw the mean error of each family on held-out sizes, the preferred one filled; rows from the bottom up."""
     if not fits["holdout_error"].notna().any():
         return empty(ax, "too few sizes to hold any out")
     for height, row in enumerate(fits.itertuples()):
-        look = {"markerfacecolor": colours()[0] if row.chosen else "white", "markeredgecolor": colours()[0]}
+        look = {
+            "markerfacecolor": colours()[0] if pd.notna(row.chosen_by) else "white",
+            "markeredgecolor": colours()[0],
+        }
         ax.plot(row.holdout_error, height, marker="o", linestyle="", markersize=7, **look)
     ax.set_yticks(range(len(fits)), fits["method"])
     ax.set_ylim(-0.6, len(fits) - 0.4)
@@ -69,8 +72,8 @@ def family_errors(ax: Axes, fits: pd.DataFrame, metric: str) -> Axes:
 
 
 def family_weights(ax: Axes, fits: pd.DataFrame) -> Axes:
-    """Draw the Akaike weight of each family, the chosen one filled; rows from the bottom up."""
-    filled = [colours()[0] if chosen else "white" for chosen in fits["chosen"]]
+    """Draw the Akaike weight of each family, the preferred one filled; rows from the bottom up."""
+    filled = [colours()[0] if preferred else "white" for preferred in fits["chosen_by"].notna()]
     ax.barh(range(len(fits)), fits["akaike_weight"].fillna(0), color=filled, edgecolor=colours()[0], height=0.6)
     ax.set_yticks(range(len(fits)), fits["method"])
     ax.set_ylim(-0.6, len(fits) - 0.4)

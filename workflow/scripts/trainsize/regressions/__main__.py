@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trainsize.common.arguments import whole_number
 from trainsize.common.errors import UserError, exit_on_user_error
-from trainsize.curves.families import ALL_FAMILIES, DEFAULT_FAMILIES
+from trainsize.curves.families import ALL_FAMILIES, CHOSEN_FAMILY, DEFAULT_FAMILIES, TREND
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse, write
 from trainsize.regressions.table_input import check_left_out, make_folder, read_curves, responses_of, stated_targets
@@ -43,6 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--confidence", type=float, default=0.95, help="level of the intervals (default: 0.95)")
     parser.add_argument("--bootstrap", type=int, default=2000, help="resamples (default: 2000)")
     parser.add_argument("--allow-few-seeds", action="store_true", help="give intervals with only two seeds as well")
+    parser.add_argument(
+        "--extrapolation",
+        choices=(TREND, CHOSEN_FAMILY),
+        default=TREND,
+        help="what answers beyond the measured sizes come from (default: damped_trend)",
+    )
     parser.add_argument("--robust", action="store_true", help="fit the curves with Huber's loss")
     parser.add_argument(
         "--classes",
@@ -83,6 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
             bootstrap=given.bootstrap,
             allow_few_seeds=given.allow_few_seeds,
             robust=given.robust,
+            extrapolation=given.extrapolation,
             purpose=given.purpose,
             hours=given.hours,
         )

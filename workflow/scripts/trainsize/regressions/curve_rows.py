@@ -1,4 +1,4 @@
-"""The rows of curves: the families' fits, what they predict, the images for targets, and saturation."""
+"""The rows of curves: the fits, what they predict, the images for targets, and saturation."""
 
 from dataclasses import dataclass, replace
 
@@ -8,9 +8,11 @@ from trainsize.curves.bootstrap import resampled_means
 from trainsize.curves.choosing import SAME_AIC, Candidate, candidates, usable
 from trainsize.curves.confidence import Confidence, confidence_of
 from trainsize.curves.curve import Curve
-from trainsize.curves.families import Array, family_of
+from trainsize.curves.families import TREND, Array, family_of
+from trainsize.curves.forecast import Forecast, forecast
 from trainsize.curves.parameters import parameters
 from trainsize.curves.predictions import average, predictions
+from trainsize.curves.predictor import Predictor
 from trainsize.curves.saturation import equivalence_to_largest, returns_at
 from trainsize.curves.shape import changes_by_size, is_flat, p_monotone
 from trainsize.curves.targets import target_size, targets_of
@@ -23,12 +25,12 @@ AHEAD = 4  # times the largest size: how far curves are predicted
 
 @dataclass(frozen=True)
 class CurveAnalysis:
-    """The analysed curve of one model and metric: its resampled means, if any, and the family chosen, if any."""
+    """The analysed curve of one model and metric: its resampled means and what the answers come from, if any."""
 
     curve: Curve
     confidence: Confidence
     means: Array | None = None
-    chosen: Candidate | None = None
+    chosen: Predictor | None = None
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,38 @@ def add_curves(rows: Rows, subject: Subject, curve: Curve, options: Options) -> 
         return CurveAnalysis(curve, confidence)
     means = resampled_means(curve, options.bootstrap) if confidence.allowed else None
     tried = candidates(curve, options.families, means, options.robust)
-    analysis = CurveAnalysis(curve, confidence, means, next((c for c in tried if c.chosen), None))
+    chosen = next((c for c in tried if c.chosen), None)
+    if options.extrapolation == TREND:
+        tried = [replace(c, chosen=False) for c in tried]
+        chosen = _forecast(curve, options.bootstrap if confidence.allowed else 0)
+    analysis = CurveAnalysis(curve, confidence, means, chosen)
     _add_fits(rows, subject, tried, analysis)
     for candidate in tried:
         if candidate.fit is not None:
             for parameter in parameters(candidate, curve, confidence):
                 rows.add("parameters", subject.coordinates, parameter, method=candidate.name, left_out="")
-        if usable(candidate):
-            _add_predictions(rows, subject, candidate, analysis)
-            _add_targets(rows, subject, candidate, analysis, options)
+    for predictor in [*filter(usable, tried), *([chosen] if isinstance(chosen, Forecast) else [])]:
+        _add_predictions(rows, subject, predictor, analysis)
+        _add_targets(rows, subject, predictor, analysis, options)
     _add_average(rows, subject, tried, curve)
     _add_saturation(rows, subject, analysis, options)
     return analysis
+
+
+def _forecast(curve: Curve, count: int) -> Forecast | None:
+    try:
+        return forecast(curve, count)
+    except ValueError:  # too few sizes, or nothing that changes with them: the families' fits say so
+        return None
 
 
 def _add_fits(rows: Rows, subject: Subject, tried: list[Candidate], analysis: CurveAnalysis) -> None:
     curve = analysis.curve
     whole = {"p_monotone": p_monotone(curve), "flat": is_flat(curve), "intervals": analysis.confidence.note}
     whole["question"] = subject.question
+    if isinstance(analysis.chosen, Forecast):
+        counts = replace(subject.counts, n_sizes=len(curve.sizes))
+        rows.add("fits", subject.coordinates, counts, whole, method=TREND, left_out="", status="fitted", chosen=True)
     lowest = min((c.aicc for c in tried if usable(c) and np.isfinite(c.aicc)), default=np.nan)
     for c in tried:
         counts = replace(subject.counts, n_sizes=len(c.fit.problem.sizes)) if c.fit else subject.counts
@@ -114,8 +130,8 @@ def _quality(c: Candidate, lowest: float) -> dict:
     return columns
 
 
-def _add_predictions(rows: Rows, subject: Subject, c: Candidate, analysis: CurveAnalysis) -> None:
-    sizes, of = analysis.curve.sizes, _family_curve(subject, c)
+def _add_predictions(rows: Rows, subject: Subject, c: Predictor, analysis: CurveAnalysis) -> None:
+    sizes, of = analysis.curve.sizes, _family_curve(subject, c, analysis)
     between = np.geomspace(c.smallest, AHEAD * sizes[-1], CURVE_POINTS)
     own = np.append(sizes[sizes >= c.smallest], 2 * sizes[-1])
     n = np.unique(np.concatenate([own, between[~np.isclose(between[:, None], own).any(1)]]))
@@ -123,12 +139,13 @@ def _add_predictions(rows: Rows, subject: Subject, c: Candidate, analysis: Curve
         rows.add("predictions", of, row)
 
 
-def _family_curve(subject: Subject, c: Candidate) -> FamilyCurve:
-    return FamilyCurve(subject.model, subject.response.metric.name, c.name, c.chosen)
+def _family_curve(subject: Subject, c: Predictor, analysis: CurveAnalysis) -> FamilyCurve:
+    chosen = analysis.chosen is not None and c.name == analysis.chosen.name
+    return FamilyCurve(subject.model, subject.response.metric.name, c.name, chosen)
 
 
-def _add_targets(rows: Rows, subject: Subject, c: Candidate, analysis: CurveAnalysis, options: Options) -> None:
-    curve, of = analysis.curve, _family_curve(subject, c)
+def _add_targets(rows: Rows, subject: Subject, c: Predictor, analysis: CurveAnalysis, options: Options) -> None:
+    curve, of = analysis.curve, _family_curve(subject, c, analysis)
     for target in targets_of(curve, options.targets.get(of.metric, ())):
         size = target_size(c, curve, target.error(curve), analysis.confidence)
         rows.add("targets", of, size, target=target.value, origin=target.origin)

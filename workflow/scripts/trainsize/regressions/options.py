@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trainsize.curves.families import DEFAULT_FAMILIES
+from trainsize.curves.families import DEFAULT_FAMILIES, TREND
 from trainsize.runs.metrics import Metric
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the analysis; `targets` and `margins` are by metric, in the metric's own unit."""
+    """The options of the analysis; `targets` and `margins` are by metric, in the metric's own unit.
+
+    The answers come from the `extrapolation`: damped_trend, or chosen_family.
+    """
 
     families: tuple[str, ...] = DEFAULT_FAMILIES
     targets: dict[str, list[float]] = field(default_factory=dict)
@@ -19,6 +22,7 @@ class Options:
     bootstrap: int = 2000
     allow_few_seeds: bool = False
     robust: bool = False
+    extrapolation: str = TREND
     purpose: str = "target"
     hours: float | None = None
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from trainsize.curves.choosing import Candidate
 from trainsize.curves.next_runs import best_next, seconds_model
 from trainsize.curves.targets import fitted_size, targets_of
 from trainsize.regressions.curve_rows import CurveAnalysis
@@ -12,7 +13,7 @@ from trainsize.regressions.rows import Rows, Subject
 def add_next_runs(rows: Rows, subject: Subject, analysis: CurveAnalysis, options: Options, data: Data) -> None:
     """Add the runs to train next, where the measured runs show how long one takes."""
     chosen, runs = analysis.chosen, subject.runs
-    if chosen is None or not analysis.confidence.allowed or "seconds_total" not in runs or not chosen.fit.free:
+    if chosen is None or not analysis.confidence.allowed or "seconds_total" not in runs:
         return
     timed = runs[np.isfinite(runs["seconds_total"]) & (runs["seconds_total"] > 0)]
     if not len(timed):
@@ -22,7 +23,8 @@ def add_next_runs(rows: Rows, subject: Subject, analysis: CurveAnalysis, options
     seconds = seconds_model(timed["n"].to_numpy(), timed["seconds_total"].to_numpy())
     budget = 3600 * options.hours if options.hours else float(timed["seconds_total"].sum())
     purpose = "curve" if error is None else "target"
-    for step in best_next(chosen.fit, analysis.curve, seconds, budget, error, data.n_train or np.inf):
+    found = chosen.fit if isinstance(chosen, Candidate) else chosen
+    for step in best_next(found, analysis.curve, seconds, budget, error, data.n_train or np.inf):
         rows.add("planning", step, model=subject.model, metric=metric, purpose=purpose, budget=budget)
 
 

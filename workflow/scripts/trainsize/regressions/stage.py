@@ -57,6 +57,7 @@ def _options(settings: dict) -> Options:
         bootstrap=settings["bootstrap"],
         allow_few_seeds=settings["allow_few_seeds"],
         robust=settings["robust"],
+        extrapolation=settings["extrapolation"],
         purpose=settings["planning"]["purpose"],
         hours=settings["planning"].get("hours"),
     )

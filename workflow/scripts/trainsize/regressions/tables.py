@@ -6,8 +6,8 @@ from trainsize.common.tables import FLAG, INT, REAL, TEXT, Column, Table
 _CURVE = (Column("model", TEXT, "name of the model"), Column("metric", TEXT, "name of the metric"))
 _FAMILY = (
     *_CURVE,
-    Column("family", TEXT, "family of curves, or average: the families by their Akaike weights"),
-    Column("chosen", FLAG, "whether this family was chosen"),
+    Column("family", TEXT, "damped_trend, a family of curves, or average: the families by their Akaike weights"),
+    Column("chosen", FLAG, "whether the answers come from this curve"),
 )
 _FIT = (
     Column("model", TEXT, "name of the model"),
@@ -17,7 +17,7 @@ _FIT = (
         "method",
         TEXT,
         "a line in log10 n: published (least squares through the size means), ols_cluster, ols_hc3, wls, rlm or mixed "
-        "(all over the runs), or anova (over the sizes); or a family of curves",
+        "(all over the runs), or anova (over the sizes); damped_trend; or a family of curves",
     ),
     Column("left_out", TEXT, "sizes left out of the fit, as listed in the study"),
 )
@@ -51,8 +51,8 @@ FITS = Table(
             REAL,
             "of the design matrix; of a curve, that of its normal equations, columns of length 1",
         ),
-        Column("chosen", FLAG, "whether this family was chosen"),
-        Column("chosen_by", TEXT, "what decided the choice: hold-out, AIC, AICc, or alone"),
+        Column("chosen", FLAG, "whether the answers come from this curve"),
+        Column("chosen_by", TEXT, "of the family to prefer: what decided that (hold-out, AIC, AICc, or alone)"),
         Column("as_good", FLAG, "whether it does as well: within one standard error at held-out sizes, or 2 of AIC"),
         Column(
             "p_fit", REAL, "p-value that the means deviate from the curve by chance; below 0.001 the curve misses them"
@@ -107,7 +107,7 @@ PREDICTED = Table(
         Column("high", REAL, "upper end"),
         Column("low_run", REAL, "lower end of the band for one new run, on another test set of the same size"),
         Column("high_run", REAL, "upper end"),
-        Column("low_delta", REAL, "lower end of the interval by the cluster-robust delta method, a check"),
+        Column("low_delta", REAL, "lower end of a family's interval by the cluster-robust delta method"),
         Column("high_delta", REAL, "upper end"),
     ),
 )
@@ -122,21 +122,22 @@ TARGETS = Table(
         Column(
             "estimate",
             REAL,
-            "images the fitted curve needs; infinite: more than 10,000 times the largest size",
+            "images the fitted curve needs; infinite: more than `reach` times the largest size",
             "images",
         ),
-        Column("median", REAL, "median over the resampled curves", "images"),
+        Column("median", REAL, "median over the drawn or resampled curves", "images"),
         Column("confidence", REAL, "level of the interval from low to high", "fraction"),
         Column("low", REAL, "lower end of the interval", "images"),
         Column("high", REAL, "upper end", "images"),
         Column("low_80", REAL, "lower end of the 80 % interval", "images"),
         Column("high_80", REAL, "upper end", "images"),
         Column("planning", REAL, "size to plan with: enough with 90 % confidence", "images"),
-        Column("p_never", REAL, "share of the resampled curves that never reach it", "fraction"),
+        Column("p_never", REAL, "share of these curves that do not reach it", "fraction"),
         Column("p_beyond", REAL, "share that need more than ten times the largest size, or never reach it", "fraction"),
         Column("beyond", FLAG, "whether the median is more than ten times the largest size: a guess"),
-        Column("low_delta", REAL, "lower end of the interval by the cluster-robust delta method, a check", "images"),
+        Column("low_delta", REAL, "lower end of a family's interval by the cluster-robust delta method", "images"),
         Column("high_delta", REAL, "upper end", "images"),
+        Column("reach", REAL, "up to how many times the largest size the target was searched"),
     ),
 )
 SATURATION = Table(
@@ -144,7 +145,7 @@ SATURATION = Table(
     "a size of a test curve",
     (
         *_CURVE,
-        Column("family", TEXT, "the chosen family, from which gain, exponent, images per point and remaining follow"),
+        Column("family", TEXT, "the curve from which gain, exponent, images per point and remaining follow"),
         Column("n", REAL, "size: training images", "images"),
         Column("margin", REAL, "what counts as no difference, in the metric's unit"),
         Column("difference", REAL, "mean error at this size minus that at the largest, paired"),
@@ -157,11 +158,16 @@ SATURATION = Table(
         Column("gain_low", REAL, "lower end of its interval"),
         Column("gain_high", REAL, "upper end"),
         Column("gain_below_margin", FLAG, "whether the gain is below the margin with 95 % confidence"),
-        Column("exponent", REAL, "local exponent -d ln(e - c) / d ln n"),
+        Column("exponent", REAL, "local exponent -d ln(e - c) / d ln n; c = 0 without a floor"),
         Column("exponent_low", REAL, "lower end of its interval"),
         Column("exponent_high", REAL, "upper end"),
         Column("images_per_point", REAL, "additional images for 0.01 less error", "images"),
-        Column("remaining", REAL, "share of what can be learnt that is left, (e - c) / (chance - c)", "fraction"),
+        Column(
+            "remaining",
+            REAL,
+            "share of what can be learnt that is left, (e - c) / (chance - c), with a floor c",
+            "fraction",
+        ),
         Column("change", REAL, "mean change of the error from the size before"),
         Column(
             "p_worse", REAL, "p-value that it did not rise, Holm-corrected: small where more images increased the error"

@@ -8,9 +8,11 @@ import pandas as pd
 
 from trainsize.common.errors import plural
 from trainsize.curves.choosing import ALONE, HELD_OUT, KNOWN_AIC, LACK_OF_FIT
-from trainsize.curves.families import BASELINE
+from trainsize.curves.families import BASELINE, TREND
 from trainsize.regressions.limit_words import budget_limits, limit_sentences
 from trainsize.runs.metrics import METRICS, Metric
+
+FEW_SIZES, NARROW_RANGE = 5, 8  # sizes, and times the smallest: with less, an answer beyond them is a range
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,32 @@ def _no_curve(answers: Answers) -> str:
 
 
 def _choice(answers: Answers) -> str:
+    """Say what the answers come from and what their intervals rest on; which families fit, and which fits best."""
+    fit = answers.chosen
+    text = _trend(answers) if fit["method"] == TREND else _family(answers)
+    return f"{text} {_capital(fit['intervals'])}."
+
+
+def _trend(answers: Answers) -> str:
+    """Say what the intervals of the damped trend cover, and of which sizes they can say little."""
+    text, ends = "Curve: a damped trend, which assumes no family of curves", answers.predictions["low"]
+    certain = bool(ends[answers.predictions["chosen"].eq(True)].notna().any())
+    if certain:
+        text += (
+            "; its intervals cover that none is known to be true (on real curves of image classifiers, 95 % intervals "
+            "held in 95 to 96 %)"
+        )
+    n = answers.saturation["n"]
+    if len(n) < FEW_SIZES or n.max() < NARROW_RANGE * n.min():
+        span = f"{plural(len(n), 'size')} over a factor of {n.max() / n.min():.2g}"
+        text += f". {span} say little about larger ones: take the answers as {'ranges' if certain else 'guesses'}"
+    text += "."
+    for row in answers.families[answers.families["chosen_by"].eq(HELD_OUT)].itertuples():
+        text += f" Of the families, {row.method} predicts held-out sizes best, to {row.holdout_error:.2g} on average."
+    return text
+
+
+def _family(answers: Answers) -> str:
     """Say which family is chosen, why, whether it fits the means, and which others AICc does not distinguish."""
     fit, families = answers.chosen, answers.families
     text = _reason(fit, families)
@@ -126,7 +154,7 @@ def _choice(answers: Answers) -> str:
         text += f" AICc does not distinguish between {_enumerated(alike)}."
     elif fit["chosen_by"] == HELD_OUT and alike and alike != [fit["method"]]:
         text += f" AICc prefers {alike[0]}."
-    return f"{text} {_capital(fit['intervals'])}."
+    return f"{text} The intervals are those of this family as if it were known to be true."
 
 
 def _reason(fit: pd.Series, families: pd.DataFrame) -> str:
@@ -168,7 +196,7 @@ def _targets(answers: Answers, budget_limited: bool = False) -> list[str]:
     fits, targets = answers.fits, answers.targets
     if not len(targets):
         return ["No target: the runs of the largest size make no errors."]
-    as_good = fits.loc[fits["as_good"].eq(True), "method"]
+    as_good = fits.loc[fits["as_good"].eq(True) & (answers.chosen["method"] != TREND), "method"]
     others = targets[targets["family"].isin(as_good) & ~targets["chosen"]]
     lines = []
     for _, row in targets[targets["chosen"].eq(True)].iterrows():
@@ -194,12 +222,15 @@ def target_sentence(row: pd.Series, metric: Metric) -> str:
     """Say how many images a target needs, and how certain that is."""
     origin = "" if row["origin"] == "stated" else f" ({row['origin']})"
     size = row["median"] if not np.isnan(row["median"]) else row["estimate"]
-    text = f"about {images(size)} images" if np.isfinite(size) else "not within 10,000 times the largest size"
-    if not np.isnan(row["low"]):
-        level, ends = f"{100 * row['confidence']:g}", between(row["low"], row["high"])
-        text += f" ({level} % interval: {ends}; 80 % interval: {between(row['low_80'], row['high_80'])})"
+    far = f"{row['reach']:,.0f} times the largest size"
+    text = f"about {images(size)} images" if np.isfinite(size) else f"more than {far}"
+    if np.isinf(row["low"]):
+        text += f", with a probability of {_per_cent(row['p_never'])}"
+    elif not np.isnan(row["low"]):
+        ends, ends_80 = between(row["low"], row["high"]), between(row["low_80"], row["high_80"])
+        text += f" ({100 * row['confidence']:g} % interval: {ends}; 80 % interval: {ends_80})"
         if row["p_never"] > 0:
-            text += f"; {_per_cent(row['p_never'])} of the resampled curves never reach it"
+            text += f"; with a probability of {_per_cent(row['p_never'])}, {far} are not enough"
     return f"To reach {metric.value(row['target'])}{origin}: {text}. {_capital(row['status'])}."
 
 
@@ -313,10 +344,10 @@ def images(number: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """Return an interval of numbers of images."""
+    """Return an interval of numbers of images, whose low end may be infinite too."""
     if np.isinf(low):
-        return "never"
-    return f"{images(low)} to {images(high)}" if np.isfinite(high) else f"{images(low)} or more, possibly never"
+        return "more than all that was searched"
+    return f"{images(low)} to {images(high)}" if np.isfinite(high) else f"{images(low)} or more"
 
 
 def _per_cent(p: float) -> str:
