@@ -152,6 +152,21 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 
 
 @pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Project]:
+    """Return a project, by its name, whose stated study has run to its end; to be looked at or copied."""
+
+    def trained(name: str, study: str) -> Project:
+        def make(folder: Path) -> None:
+            project = make_project(folder)
+            project.study.write_text(study)
+            project.snakemake("--cores", "2")
+
+        return Project(made_once(tmp_path_factory, name, make))
+
+    return trained
+
+
+@pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose tiny study has run to its end; to be looked at or copied, never changed."""
     return Project(made_once(tmp_path_factory, "finished", lambda f: make_project(f).snakemake("--cores", "2")))

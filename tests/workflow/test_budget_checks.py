@@ -4,7 +4,6 @@ import json
 
 import pandas as pd
 import pytest
-from conftest import Project, made_once, make_project
 
 STUDY = """\
 title: Which network needs more training, and which more images?
@@ -28,18 +27,11 @@ CHECK = ("budget: {updates: 30}", "budget: {updates: 30, check: 2}")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Project:
-    """A project whose study has run to its end; to be looked at or copied, never changed."""
-
-    def make(folder):
-        project = make_project(folder)
-        project.study.write_text(STUDY)
-        project.snakemake("--cores", "2")
-
-    return Project(made_once(tmp_path_factory, "limits", make))
+def trained(trained_once):
+    return trained_once("limits", STUDY)
 
 
-def limits(project: Project) -> pd.DataFrame:
+def limits(project) -> pd.DataFrame:
     table = pd.read_parquet(project.results / "regressions" / "limits.parquet")
     return table[table["metric"] == "accuracy"].set_index(["model", "n"])
 
@@ -91,7 +83,7 @@ def test_a_check_trains_only_its_own_runs_and_tells_the_budgets_share(trained, t
     assert "NOT" not in project.tool("verify", "--runs", "21")
 
 
-def archived(project: Project) -> str:
+def archived(project) -> str:
     """Return the path of an archive of the study."""
     project.tool("archive")
     return str(project.folder / "results" / "tiny.tar.gz")
