@@ -17,7 +17,7 @@ PYTHON_FILES := workflow/scripts tests benchmarks docs/conf.py
 RULE_FILES := Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures verify archive licences report reproduction docs site bench bench-gpu lock clean
+.PHONY: help setup demo test test-slow test-slurm lint format plan costs failures verify archive licences report reproduction docs site bench bench-gpu calibration lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -97,6 +97,9 @@ bench: setup ## measure the speed of training and of Snakemake (a quarter of an 
 
 bench-gpu: ## the same for training on a GPU, with whatever PyTorch PYTHON has
 	$(PYTHON) benchmarks/speed.py step run roofline study letters --device cuda --share 1
+
+calibration: setup ## measure how often the intervals hold on real curves (CURVES=runs.csv)
+	$(BIN)/python benchmarks/real_curves.py $(if $(CURVES),--curves $(CURVES) --calibrate)
 
 lock: ## choose the versions anew (needs uv)
 	{ echo "# Exact versions with hashes of everything .venv holds, for Python 3.11 and later; made from requirements.in by 'make lock'."; \

@@ -26,6 +26,7 @@ docs/reliability
 docs/report
 docs/tables
 docs/methods
+docs/calibration
 docs/audit
 docs/studies/README
 published/README
