@@ -128,8 +128,8 @@ def _trend(answers: Answers) -> str:
     certain = bool(ends[answers.predictions["chosen"].eq(True)].notna().any())
     if certain:
         text += (
-            "; its intervals cover that none is known to be true (on real curves of image classifiers, 95 % intervals "
-            "held in 95 to 96 %)"
+            "; its intervals cover that none is known to be true (95 % intervals of error rates held in 95 to 96 % on "
+            "real curves of image classifiers)"
         )
     n = answers.saturation["n"]
     if len(n) < FEW_SIZES or n.max() < NARROW_RANGE * n.min():
@@ -201,8 +201,7 @@ def _targets(answers: Answers, budget_limited: bool = False) -> list[str]:
     lines = []
     for _, row in targets[targets["chosen"].eq(True)].iterrows():
         also = others[others["target"] == row["target"]]
-        sizes = [row["estimate"], row["high"], *also["estimate"]]
-        unknown = budget_limited and (np.isinf(sizes).any() or row["p_never"] > 0)
+        unknown = budget_limited and np.isinf([row["estimate"], row["median"]]).any()
         sentence = _unknown_target if unknown else target_sentence
         lines.append(sentence(row, answers.metric) + ("" if unknown else _other_families(also)))
     return lines
