@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 import numpy as np
 import pandas as pd
 
-from trainsize.curves.curve import make_curve
-from trainsize.curves.forecast import Forecast, forecast
+from trainsize.curves.curve import Curve, make_curve
+from trainsize.curves.families import Array
+from trainsize.curves.forecast import forecast
 from trainsize.curves.next_runs import best_next
 
 SIZES, SHARES, AHEAD = (4, 6, 8), (0.1, 0.25, 0.5), (4, 8)
@@ -30,9 +31,19 @@ Run = tuple[int, int]  # its size and seed
 Design = Callable[[pd.DataFrame, float, float], list[Run]]
 
 
-def foretold(pool: pd.DataFrame, bought: list[Run]) -> Forecast:
+def runs_of(pool: pd.DataFrame) -> list[Run]:
+    return [(int(n), int(seed)) for n, seed in pool[["n", "seed"]].to_numpy()]
+
+
+def curve_of(pool: pd.DataFrame, bought: list[Run]) -> Curve:
+    """Return the curve of the runs bought from the pool."""
     runs = pool.set_index(["n", "seed"]).loc[bought].reset_index()
-    return forecast(make_curve(runs.assign(draw=runs["seed"]), "error", "error", TEST_IMAGES), 0)
+    return make_curve(runs.assign(draw=runs["seed"]), "error", "error", TEST_IMAGES)
+
+
+def predicted(pool: pd.DataFrame, bought: list[Run], n: Array) -> float:
+    """Return the error that the runs bought predict at the one size in `n`."""
+    return float(forecast(curve_of(pool, bought), 0).errors(n)[0])
 
 
 def planned(pool: pd.DataFrame, budget: float, ahead: float) -> list[Run]:
@@ -58,11 +69,10 @@ def planned(pool: pd.DataFrame, budget: float, ahead: float) -> list[Run]:
 
 def proposed(pool: pd.DataFrame, bought: list[Run], money: float, ahead: float) -> list[tuple[int, int]]:
     """Return the sizes and numbers of runs that narrow the answer at `ahead` images most."""
-    found = foretold(pool, bought)
-    runs = pool.set_index(["n", "seed"]).loc[bought].reset_index()
-    curve = make_curve(runs.assign(draw=runs["seed"]), "error", "error", TEST_IMAGES)
+    curve = curve_of(pool, bought)
     if money < curve.sizes[0]:
         return []
+    found = forecast(curve, 0)
     error = float(found.errors(np.array([min(ahead, found.sizes[-1])]))[0])
     steps = best_next(found, curve, (0.0, 1.0), money, error, most=curve.sizes[-1])
     return [(int(step.n), step.seeds) for step in steps]
@@ -70,13 +80,12 @@ def proposed(pool: pd.DataFrame, bought: list[Run], money: float, ahead: float) 
 
 def whole_seeds(pool: pd.DataFrame, budget: float, ahead: float) -> list[Run]:
     seeds = max(1, round(budget / pool.drop_duplicates("n")["n"].sum()))
-    return [(int(n), int(seed)) for n, seed in pool.loc[pool["seed"] < seeds, ["n", "seed"]].to_numpy()]
+    return runs_of(pool[pool["seed"] < seeds])
 
 
 def at_random(pool: pd.DataFrame, budget: float, ahead: float) -> list[Run]:
     shuffled = pool.sample(frac=1, random_state=0)
-    kept = shuffled[shuffled["n"].cumsum() <= budget]
-    return [(int(n), int(seed)) for n, seed in kept[["n", "seed"]].to_numpy()]
+    return runs_of(shuffled[shuffled["n"].cumsum() <= budget])
 
 
 DESIGNS: dict[str, Design] = {"planned": planned, "whole seeds": whole_seeds, "at random": at_random}
@@ -91,13 +100,13 @@ def outcomes(curve: pd.DataFrame, sizes: int) -> list[dict]:
         if ahead not in measured.index:
             continue
         at = np.array([float(ahead)])
-        of_all = foretold(pool, [(n, s) for n, s in pool[["n", "seed"]].to_numpy()]).errors(at)[0]
+        of_all = predicted(pool, runs_of(pool), at)
         for share in SHARES:
             for name, design in DESIGNS.items():
                 bought = design(pool, share * pool["n"].sum(), ahead)
                 if len({n for n, _ in bought}) < FEWEST - 1:
                     continue
-                error = foretold(pool, bought).errors(at)[0]
+                error = predicted(pool, bought, at)
                 gaps = {"truth": np.log(error / measured[ahead]), "all runs": np.log(error / of_all)}
                 rows.append({"share": share, "design": name, "runs": len(bought), **gaps})
         rows.append({"share": 1.0, "design": "all runs", "runs": len(pool), "truth": np.log(of_all / measured[ahead])})

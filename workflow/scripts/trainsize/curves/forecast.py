@@ -19,7 +19,7 @@ from trainsize.curves.search import fit_many
 from trainsize.curves.trend import FEWEST_RECENT, PRIOR, Prior, drifts, posterior
 from trainsize.runs.metrics import LOSS
 
-REACH = 32.0  # times the largest size: as far as real curves could show how well it foretells
+REACH = 32.0  # times the largest size: as far as real curves could show how well it predicts
 POINTS = 96  # sizes at which a trend is drawn, beside the measured ones
 FAMILIES_OF_CENTRE = ("pow3", "pow4", "mmf4")
 SHARE_OF_FAMILIES = 0.5
@@ -28,7 +28,7 @@ SMALLEST_ERROR = 1e-9
 
 @dataclass(frozen=True)
 class Forecast:
-    """A foretold curve: ln e of its `centre` (k,) and of drawn curves, `paths` (B, k), at the ascending `sizes` (k,).
+    """A predicted curve: ln e of its `centre` (k,) and of drawn curves, `paths` (B, k), at the ascending `sizes` (k,).
 
     Between the sizes it is a straight line on log-log axes. `weights` (G,) are those of the exponent's `drifts` (G,).
     """
