@@ -124,7 +124,7 @@ def write_run(state: Path, run: Run, labels: np.ndarray, wrong: np.ndarray, abou
     history = {name: [value] * len(rows) for name, value in (coordinates | scores).items()}
     history |= {"step": [step for step, _ in rows], "split": [split for _, split in rows]}
     history |= {"samples_seen": [16 * step for step, _ in rows], "epoch": [16 * step / run.n for step, _ in rows]}
-    history["loss_batches"] = [None if split == "test" else 0.5 for _, split in rows]
+    history |= {"sampled": [False] * len(rows), "loss_batches": [None if split == "test" else 0.5 for _, split in rows]}
     write_table(state / "history.parquet", RUN_HISTORY, history)
     first = np.where(wrong, (labels + 1) % 10, labels)
     predictions = {"index": np.arange(len(labels)), "label": labels}

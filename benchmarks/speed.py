@@ -55,6 +55,11 @@ def recipe(**changes) -> dict:
     return with_defaults(given, schema["$defs"]["recipe"], schema)
 
 
+def everything(points: int) -> dict:
+    """Return an evaluation of all images at every checkpoint, as the plain loop makes it."""
+    return {"points": points, "every": None, "images": "all", "train_images": "all"}
+
+
 def images(count: int, seed: int, device: torch.device) -> Images:
     pixels, labels = (torch.from_numpy(array) for array in plain.letters(count, seed))
     mean, std = (torch.full((1, 1, 1), value, device=device) for value in (plain.MEAN, plain.STD))
@@ -64,7 +69,7 @@ def images(count: int, seed: int, device: torch.device) -> Images:
 def trainer(splits: dict[str, Images], updates: int, points: int, **changes) -> Trainer:
     given = recipe(**changes)
     model = build(given, SHAPE, plain.CLASSES, 0).to(splits["train"].pixels.device)
-    settings = {"model": given, "budget": {"updates": updates}, "evaluation": {"points": points, "every": None}}
+    settings = {"model": given, "budget": {"updates": updates}, "evaluation": everything(points)}
     return Trainer(model, [splits], settings, 0, ALONE)
 
 
@@ -233,7 +238,7 @@ def _job(
     settings = {
         "subset": {"dataset": "random", "method": "stratified", "validation": 0, "header_row_lost": False},
         "budget": {"updates": updates},
-        "evaluation": {"points": points, "every": None},
+        "evaluation": everything(points),
         "model": recipe(**changes),
     }
     with tempfile.TemporaryDirectory(dir=data.parent) as folder:

@@ -14,6 +14,12 @@ LIBRARY = "workflow/scripts/trainsize"
 PATIENCE = 1800  # seconds that a command may take: only one that hangs should fail, on however slow a host
 
 
+def evaluation(**settings) -> dict:
+    """Return the settings of an evaluation with their defaults, but on all images unless `settings` say otherwise."""
+    schema = study_schema()
+    return with_defaults({"images": "all", **settings}, schema["properties"]["evaluation"], schema)
+
+
 def recipe(architecture="mlp", **settings) -> dict:
     """Return the recipe of a model with every default written out."""
     schema = study_schema()

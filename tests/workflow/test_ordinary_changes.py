@@ -237,10 +237,10 @@ print("works" if profile["default-resources"]["constraint"] == "nvme" else profi
         {
             f"{LIBRARY}/runs/budget.py": [
                 (
-                    '    if "epochs" in budget:\n',
-                    '    if "thousands" in budget:\n'
-                    '        return total_updates({"samples": 1000 * budget["thousands"]}, n, batch_size)\n'
-                    '    if "epochs" in budget:\n',
+                    "        if self.last == PARTIAL:\n            passes",
+                    '        if "thousands" in budget:\n'
+                    '            return self.updates({"samples": 1000 * budget["thousands"]})\n'
+                    "        if self.last == PARTIAL:\n            passes",
                 )
             ],
             STUDY_SCHEMA: [
@@ -254,8 +254,8 @@ print("works" if profile["default-resources"]["constraint"] == "nvme" else profi
         },
         LOAD
         + """
-from trainsize.runs.budget import total_updates
-print("works" if total_updates(study.budgets["cnn"], 20, 16) == 100 else study.budgets)
+from trainsize.runs.budget import Batches
+print("works" if Batches.of(study.models["cnn"], 20).updates(study.budgets["cnn"]) == 63 else study.budgets)
 """,
     ),
     "a method of drawing subsets": Change(

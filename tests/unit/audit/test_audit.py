@@ -618,7 +618,7 @@ def test_own_runs_are_audited_model_by_model(tmp_path):
     table = pd.concat([own, last]).assign(status="finished", draw=1)
     (tmp_path / "metrics").mkdir()
     written(tmp_path / "metrics" / "runs.parquet", table)
-    written(tmp_path / "metrics" / "history.parquet", pd.concat([table] * 7).assign(split="test"))
+    written(tmp_path / "metrics" / "history.parquet", pd.concat([table] * 7).assign(split="test", sampled=False))
     models = {
         "whole": {"batch_size": 64, "selection": "validation"},
         "last": {"batch_size": 64, "selection": "best"},

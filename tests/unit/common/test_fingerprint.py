@@ -105,7 +105,7 @@ def test_renaming_a_definition_makes_nothing_stale(scripts):
         ("training/trainer.py", "= 0, [], 0", "= 0, list(), 0", {"training"}),
         ("training/evaluation.py", "support > 0", "support > 1", {"training"}),
         ("training/networks.py", "outputs, 3, padding=1", "outputs, 3, padding=2", {"training"}),
-        ("runs/streams.py", '"evaluation")', '"evaluation", "order")', {"training", "subsets", "figures"}),
+        ("runs/streams.py", '"sample")', '"sample", "other")', {"training", "subsets", "figures"}),
         ("figures/learning_curve.py", "s=9", "s=8", {"figures"}),
         ("regressions/lines.py", "FEWEST_SIZES = 3", "FEWEST_SIZES = 4", {"regressions", "reproduction"}),
         ("curves/fitting.py", "SAME_COST = ", "SAME_COST = 2 * ", {"regressions"}),

@@ -688,14 +688,14 @@ def test_learning_rates_are_those_of_the_updates(diverged):
 
 
 def test_updates_are_those_of_the_images_that_runs_are_trained_on(diverged):
-    """Rounding per class gives a size of 80 images 81: six batches to a pass where there would be five."""
+    """Rounding per class gives a size of 80 images 81, whose two passes fill ten batches and begin an eleventh."""
     diverged.settings["budgets"]["other"] = {"epochs": 2}
     assert len(learning_rates(diverged, "other", 80)[0]) == 10
     diverged.__dict__["history"] = pd.DataFrame(
-        {"model": "other", "n": 80, "split": "test", "step": [6, 12], "samples_seen": [81, 162], "epoch": [1.0, 2.0]}
+        {"model": "other", "n": 80, "split": "test", "step": [5, 11], "samples_seen": [81, 162], "epoch": [1.0, 2.0]}
     )
     assert diverged.trained_on("other", 80) == 81
-    assert len(learning_rates(diverged, "other", 80)[0]) == 12
+    assert len(learning_rates(diverged, "other", 80)[0]) == 11
 
 
 def test_rates_of_models_differ_in_their_markers(diverged):

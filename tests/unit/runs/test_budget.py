@@ -2,48 +2,61 @@
 
 import pytest
 
-from trainsize.runs.budget import checkpoints, samples_seen, total_updates
+from trainsize.runs.budget import LAST_BATCHES, Batches, checkpoints
 
 
-def simulated(n: int, batch_size: int, updates: int) -> int:
+def simulated(batches: Batches, updates: int) -> int:
     """Count the images of `updates` updates by going through the batches."""
-    seen, left = 0, 0
+    seen, left, size = 0, 0, batches.size
     for _ in range(updates):
-        left = left or n
-        taken = min(batch_size, left)
+        if batches.last == "rollover":
+            left += 0 if left >= min(size, batches.n) else batches.n
+        elif left == 0 or (batches.last == "drop" and left < min(size, batches.n)):
+            left = batches.n
+        taken = min(size, left, batches.n)
         seen, left = seen + taken, left - taken
     return seen
 
 
-@pytest.mark.parametrize("n", [1, 7, 64, 65, 1000])
+@pytest.mark.parametrize("last", LAST_BATCHES)
+@pytest.mark.parametrize("n", [1, 7, 64, 65, 127, 1000])
 @pytest.mark.parametrize("updates", [1, 2, 15, 16, 17, 100])
-def test_samples_seen(n, updates):
-    assert samples_seen(updates, n, 64) == simulated(n, 64, updates)
+def test_images_of_so_many_updates(last, n, updates):
+    batches = Batches(n, 64, last)
+    assert batches.images(updates) == simulated(batches, updates)
 
 
 @pytest.mark.parametrize(
-    ("budget", "n", "batch_size", "expected"),
+    ("budget", "n", "batch_size", "partial", "rollover", "drop"),
     [
-        ({"updates": 7}, 1000, 10, 7),
-        ({"epochs": 3}, 100, 32, 3 * 4),
-        ({"epochs": 1}, 5, 32, 1),
-        ({"samples": 250}, 100, 32, 2 * 4 + 2),
-        ({"samples": 200}, 100, 32, 2 * 4),
-        ({"samples": 1}, 100, 32, 1),
+        ({"updates": 7}, 1000, 10, 7, 7, 7),
+        ({"epochs": 3}, 100, 32, 3 * 4, 10, 3 * 3),
+        ({"epochs": 3}, 96, 32, 9, 9, 9),
+        ({"epochs": 1}, 5, 32, 1, 1, 1),
+        ({"samples": 250}, 100, 32, 2 * 4 + 2, 8, 8),
+        ({"samples": 200}, 100, 32, 2 * 4, 7, 7),
+        ({"samples": 1}, 100, 32, 1, 1, 1),
         # ga-letters: every size sees 144,000 images in batches of 72
-        ({"samples": 144_000}, 12_000, 72, 2004),
-        ({"samples": 144_000}, 750, 72, 2112),
-        ({"samples": 144_000}, 800, 72, 2160),
+        ({"samples": 144_000}, 12_000, 72, 2004, 2000, 2000),
+        ({"samples": 144_000}, 750, 72, 2112, 2000, 2000),
+        ({"samples": 144_000}, 800, 72, 2160, 2000, 2000),
     ],
 )
-def test_total_updates(budget, n, batch_size, expected):
-    assert total_updates(budget, n, batch_size) == expected
+def test_updates_of_a_budget(budget, n, batch_size, partial, rollover, drop):
+    expected = {"partial": partial, "rollover": rollover, "drop": drop}
+    assert {last: Batches(n, batch_size, last).updates(budget) for last in LAST_BATCHES} == expected
 
 
-def test_a_samples_budget_is_reached_and_not_passed_by_a_batch():
+@pytest.mark.parametrize("last", LAST_BATCHES)
+def test_a_samples_budget_is_reached_and_not_passed_by_a_batch(last):
     for n in (3, 50, 64, 77):
-        updates = total_updates({"samples": 1000}, n, 64)
-        assert 1000 <= samples_seen(updates, n, 64) < 1000 + 64
+        batches = Batches(n, 64, last)
+        assert 1000 <= batches.images(batches.updates({"samples": 1000})) < 1000 + 64
+
+
+def test_with_rollover_every_size_sees_equally_many_images_in_equally_many_updates():
+    assert {Batches(n, 64, "rollover").images(300) for n in (64, 65, 100, 1000, 60_000)} == {300 * 64}
+    assert len({Batches(n, 64, "partial").images(300) for n in (64, 65, 100, 1000)}) == 4
 
 
 def points(count: int) -> dict:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from support import recipe
+from support import evaluation, recipe
 
 from trainsize.common.errors import UserError
 from trainsize.common.files import read_json, write_json, write_with_checksum
@@ -28,7 +28,7 @@ SUBSET = {"dataset": "digits", "method": "nested", "validation": 0, "header_row_
 SETTINGS = {
     "subset": SUBSET,
     "budget": {"updates": 4},
-    "evaluation": {"points": 2, "every": None},
+    "evaluation": evaluation(points=2),
     "model": recipe({"name": "mlp", "hidden": [8]}, neurons={"layer": "1", "images": 50}),
 }
 DRAWS = (1, 2)

@@ -10,7 +10,7 @@ from support import ROOT
 
 from trainsize.common import yaml_files
 from trainsize.common.errors import UserError
-from trainsize.runs.budget import total_updates
+from trainsize.runs.budget import Batches
 from trainsize.runs.run import Run, grid_runs, packs
 from trainsize.study.reader import load_study
 from trainsize.study.recipes import _idle
@@ -272,11 +272,12 @@ def test_every_variant_of_every_study_can_be_read_and_put_together_with_another(
 def test_the_letters_study_is_as_published():
     study = load_study("ga-letters", STUDIES)
     assert study.seeds == [101 * i for i in range(10)]
-    updates = {n: total_updates(study.budgets["cnn"], n, 72) for n in study.sizes}
+    updates = {n: Batches.of(study.models["cnn"], n).updates(study.budgets["cnn"]) for n in study.sizes}
     assert min(updates.values()) == updates[12000] == 2004
     assert max(updates.values()) == updates[800] == 2160
     corrected = load_study("ga-letters+corrected", STUDIES)
-    assert {total_updates(corrected.budgets["cnn"], n, 72) for n in study.sizes} == {2000}
+    of_sizes = [Batches.of(corrected.models["cnn"], n) for n in study.sizes]
+    assert {(b.updates(corrected.budgets["cnn"]), b.images(2000)) for b in of_sizes} == {(2000, 144_000)}
 
 
 def test_packs_hold_every_pair_once():
@@ -350,6 +351,15 @@ def test_a_run_is_read_back_from_its_folder():
             "validation: found 0.01%, which rounds to 0 of 1297 images; use a larg",
         ),
         ({"evaluation": {"points": 3, "every": 5}}, "evaluation: found both points and every, expected only one"),
+        (
+            {"evaluation": {"images": "all", "train_images": 5}},
+            "evaluation.train_images: no effect beside `images",
+        ),
+        ({"evaluation": {"images": 0}}, "evaluation.images: found 0, must be at least 1"),
+        (
+            {"base": {"last_batch": "dropped"}},
+            "base.last_batch: found 'dropped' .text., allowed: rollover, partial",
+        ),
         ({"base": {"selection": {"name": "last", "patience": 3}}}, "base.selection: unknown key 'patience'"),
     ],
 )

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from support import recipe
+from support import evaluation, recipe
 
 from trainsize.common import files
 from trainsize.common.errors import UserError
@@ -48,7 +48,7 @@ def settings(architecture, **model) -> dict:
     return {
         "subset": {"dataset": "digits", "method": "nested", "validation": 0},
         "budget": {"updates": 4},
-        "evaluation": {"points": 2, "every": None},
+        "evaluation": evaluation(points=2),
         "model": recipe(architecture, **model),
     }
 
@@ -114,10 +114,11 @@ def test_a_loss_that_is_no_number_is_a_row(run, faults):
 
 def test_a_batch_of_one_that_cannot_be_normalised_is_a_failed_row(run, faults):
     """ResNet's last features of a small image are one pixel: batch normalisation has no spread to divide by."""
-    record = run(settings("resnet18", batch_size=4), n=5)
+    record = run(settings("resnet18", batch_size=4, last_batch="partial"), n=5)
     faults("runs at the edge")
     assert record["status"] == "failed"
     assert record["reason"].startswith("a batch too small to be normalised after update 1: Expected more than 1 value")
+    assert run(settings("resnet18", batch_size=4), n=5)["status"] == "finished", "every batch is full by default"
 
 
 @pytest.mark.parametrize("architecture", [{"name": "cnn", "channels": [4]}, "ga_cnn", "mlp"])

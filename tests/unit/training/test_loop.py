@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from support import recipe
+from support import evaluation, recipe
 
 from trainsize.common.errors import Interrupted, UserError
 from trainsize.common.fingerprint import SCRIPTS
 from trainsize.datasets.prepared import Prepared
+from trainsize.runs.budget import Batches
 from trainsize.subsets.methods import draw_subsets
 from trainsize.training.architectures import build
 from trainsize.training.average import Average
@@ -23,9 +24,10 @@ from trainsize.training.evaluation import clipped_loss
 from trainsize.training.images import Images, normalised_by
 from trainsize.training.interruption import Interruption
 from trainsize.training.neurons import check_layer, correlations, summary
+from trainsize.training.order import batch_rows
 from trainsize.training.selection import Plateau, Selection
 from trainsize.training.stage import train_runs
-from trainsize.training.trainer import Trainer, batches
+from trainsize.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SUBSET = {"dataset": "digits", "method": "nested", "validation": 100, "header_row_lost": False}
@@ -35,7 +37,7 @@ def settings(subset=(), updates=60, points=6, architecture=None, **model) -> dic
     return {
         "subset": {**SUBSET, **dict(subset)},
         "budget": {"updates": updates},
-        "evaluation": {"points": points, "every": None},
+        "evaluation": evaluation(points=points),
         "model": recipe(
             architecture or {"name": "mlp", "hidden": [16]},
             **{"batch_size": 16, "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9}, **model},
@@ -136,7 +138,7 @@ def test_an_average_over_few_updates_is_of_trained_weights(train):
 
 
 def test_repeated_augmentation_puts_each_image_into_its_batch_several_times():
-    rows = [part.tolist() for _, part in zip(range(3), batches(40, 16, 4, 1, CPU), strict=False)]
+    rows = [part.tolist() for _, part in zip(range(3), batch_rows(Batches(40, 16, "partial"), 4, 1, CPU), strict=False)]
     assert [len(part) for part in rows] == [16, 16, 8]
     assert [len(set(part)) for part in rows] == [4, 4, 2]
     assert len({row for part in rows for row in part}) == 10
@@ -369,7 +371,12 @@ def test_a_network_carried_through_the_folds_has_seen_its_validation_images(trai
 
     def by_fold(carried):
         given = settings(
-            folds, updates=200, points=1, carried_through_folds=carried, optimizer={"name": "adam", "lr": 0.01}
+            folds,
+            updates=200,
+            points=1,
+            carried_through_folds=carried,
+            last_batch="partial",
+            optimizer={"name": "adam", "lr": 0.01},
         )
         return [train(given, f"m/n900/draw{k}/seed1")[1]["final"]["validation"]["accuracy"] for k in range(4)]
 
@@ -549,7 +556,7 @@ def recorded(monkeypatch):
 @pytest.mark.parametrize("size", [1, 3])
 def test_what_is_replayed_is_what_would_be_computed(digits, tmp_path, monkeypatch, request, change, size):
     """Bit for bit, with a smaller last batch in every pass (80 images in batches of 33)."""
-    given = settings(updates=24, points=3, batch_size=33, **change)
+    given = settings(updates=24, points=3, batch_size=33, last_batch="partial", **change)
     expected = _three_runs(digits, tmp_path / "computed", given, monkeypatch, size)
     request.getfixturevalue("recorded")
     found = _three_runs(digits, tmp_path / "replayed", given, monkeypatch, size)

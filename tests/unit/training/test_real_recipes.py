@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from support import ROOT
+from support import ROOT, evaluation
 
 from trainsize.common.files import read_json
 from trainsize.datasets.prepared import Prepared, write_manifest
@@ -57,7 +57,7 @@ def test_a_published_recipe_learns(part, tmp_path, name, model):
         **settings,
         "subset": {**settings["subset"], **held},
         "budget": {"updates": STUDIES[name]},
-        "evaluation": {"points": 1, "every": None},
+        "evaluation": evaluation(points=1),
         "model": {**settings["model"], "batch_size": min(32, settings["model"]["batch_size"])},
     }
     record = tmp_path / "s" / "runs" / model / "n600" / "draw1" / "seed1" / "run.json"

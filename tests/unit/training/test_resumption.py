@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from support import recipe
+from support import evaluation, recipe
 
 from trainsize.common.fingerprint import SCRIPTS
 from trainsize.jobs.job import INTERRUPTED
@@ -19,7 +19,7 @@ from trainsize.training.checkpoint import Checkpoints
 SETTINGS = {
     "subset": {"dataset": "digits", "method": "nested", "validation": 100},
     "budget": {"updates": 400},
-    "evaluation": {"points": 8, "every": None},
+    "evaluation": evaluation(points=8),
     "model": recipe(
         {"name": "cnn", "channels": [4, 8], "dropout": 0.3},
         batch_size=16,

@@ -7,22 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from support import recipe
+from support import evaluation, recipe
 
 from trainsize.common.errors import UserError
 from trainsize.datasets.prepared import Prepared
+from trainsize.runs.budget import LAST_BATCHES, Batches
 from trainsize.runs.streams import STREAMS, generator, torch_seed
 from trainsize.subsets.methods import draw_subsets
 from trainsize.training.architectures import build
 from trainsize.training.images import Images
 from trainsize.training.optimisation import rate_factor
+from trainsize.training.order import batch_rows
 from trainsize.training.stage import train_runs
-from trainsize.training.trainer import Trainer, batches
+from trainsize.training.trainer import Trainer
 
 SETTINGS = {
     "subset": {"dataset": "digits", "method": "nested", "validation": 50},
     "budget": {"updates": 12},
-    "evaluation": {"points": 3, "every": None},
+    "evaluation": evaluation(points=3),
     "model": recipe(
         architecture={"name": "cnn", "channels": [4, 8], "dropout": 0.3},
         initialisation="default",
@@ -86,7 +88,7 @@ def test_history_holds_every_split_on_all_its_images(train):
         "train": [40],
         "validation": [50],
     }
-    assert list(history.loc[history["split"] == "test", "samples_seen"]) == [40 + 16, 2 * 40 + 32, 4 * 40]
+    assert list(history.loc[history["split"] == "test", "samples_seen"]) == [4 * 16, 8 * 16, 12 * 16]
 
 
 def test_it_learns(train):
@@ -166,18 +168,35 @@ def test_initialisation_has_a_stream_of_its_own():
 
 def test_order_does_not_hang_on_dropout(digits):
     """The batches of a run are the same whatever the network draws for its dropout."""
-    pair = [batches(40, 16, 1, 1, torch.device("cpu")) for _ in range(2)]
+    pair = [batch_rows(Batches(40, 16, "partial"), 1, 1, torch.device("cpu")) for _ in range(2)]
     for _ in range(7):
         first = next(pair[0])
         torch.rand(1000)
         assert torch.equal(first, next(pair[1]))
 
 
-def test_every_pass_sees_every_image_once():
-    passes = batches(40, 16, 1, 1, torch.device("cpu"))
-    for _ in range(3):
-        rows = torch.cat([next(passes) for _ in range(3)])
-        assert sorted(rows.tolist()) == list(range(40))
+@pytest.mark.parametrize(("last", "sizes"), [("rollover", [16] * 5), ("partial", [16, 16, 8] * 2)])
+def test_every_pass_sees_every_image_once(last, sizes):
+    batches = batch_rows(Batches(40, 16, last), 1, 1, torch.device("cpu"))
+    rows = [next(batches) for _ in sizes]
+    assert [len(part) for part in rows] == sizes
+    for of_pass in torch.cat(rows).split(40):
+        assert sorted(of_pass.tolist()) == list(range(40))
+
+
+def test_a_dropped_batch_holds_other_images_in_every_pass():
+    batches = batch_rows(Batches(40, 16, "drop"), 1, 1, torch.device("cpu"))
+    passes = [torch.cat([next(batches), next(batches)]) for _ in range(5)]
+    assert all(len(set(rows.tolist())) == 32 for rows in passes)
+    assert len({frozenset(rows.tolist()) for rows in passes}) == 5
+
+
+@pytest.mark.parametrize("last", LAST_BATCHES)
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_fewer_images_than_a_batch_are_one_batch(last, repeats):
+    batches = batch_rows(Batches(10, 16, last), repeats, 1, torch.device("cpu"))
+    assert all(len(next(batches)) == 10 for _ in range(3))
+    assert len(set(next(batches).tolist())) == 10 / repeats
 
 
 def test_validation_images_are_never_trained_on(digits):

@@ -25,6 +25,8 @@ from trainsize.audit.sheet import Sheet, sheet_of_numbers
 from trainsize.audit.tables import FINDINGS
 from trainsize.audit.training import check_unequal_training, check_unused_option
 from trainsize.common.tables import read_table, write_table
+from trainsize.runs.history import read_checkpoints
+from trainsize.runs.run import COORDINATES
 from trainsize.runs.status import only_finished
 
 ALPHA = 0.01  # false-alarm rate of all tests together
@@ -75,10 +77,9 @@ def audit_study(settings: dict, results: Path) -> None:
     of a cross-validation (`folds`), the `f1` that the study reports, and for each model its `batch_size` and its
     `selection`: best (on the test set), validation or last.
     """
-    runs, history = (read_table(results / "metrics" / f"{name}.parquet") for name in ("runs", "history"))
-    key = ["model", "n", "draw", "seed"]
-    evaluations = history[history["split"] == "test"].groupby(key).size().rename("evaluations").reset_index()
-    runs = only_finished(runs).merge(evaluations, on=key)
+    runs, history = read_table(results / "metrics" / "runs.parquet"), read_checkpoints(results)
+    evaluations = history[history["split"] == "test"].groupby(COORDINATES).size().rename("evaluations").reset_index()
+    runs = only_finished(runs).merge(evaluations, on=COORDINATES)
     runs = runs.rename(columns={f"{split}_{settings['f1']}": f"{split}_f1" for split in SPLITS})
     if settings["folds"]:
         runs = runs.assign(fold=runs["draw"])

@@ -19,8 +19,9 @@ from trainsize.figures.axes import (
     runs_per_size,
     size_axis,
 )
-from trainsize.figures.source import COORDINATES, Tables
+from trainsize.figures.source import Tables
 from trainsize.runs.metrics import METRICS, SCORE, metric_of
+from trainsize.runs.run import COORDINATES
 from trainsize.statistics.intervals import share_interval, size_interval
 
 

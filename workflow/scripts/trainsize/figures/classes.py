@@ -19,7 +19,8 @@ from trainsize.figures.axes import (
     per_cent,
     size_colours,
 )
-from trainsize.figures.source import COORDINATES, Tables
+from trainsize.figures.source import Tables
+from trainsize.runs.run import COORDINATES
 
 CALIBRATION_BINS = 15  # the same number as for the calibration error
 NUMBERED_CELLS = 12  # most classes, or units, of a matrix whose cells show their numbers

@@ -9,7 +9,7 @@ from matplotlib.ticker import NullFormatter
 from trainsize.figures.axes import line_styles, mark_every, updates_axis
 from trainsize.figures.data import mosaic
 from trainsize.figures.source import Tables
-from trainsize.runs.budget import total_updates, updates_per_pass
+from trainsize.runs.budget import Batches
 from trainsize.runs.streams import torch_seed
 from trainsize.training.augmentation import Augmentation
 from trainsize.training.optimisation import rate_factor
@@ -53,12 +53,12 @@ def learning_rates(tables: Tables, model: str, n: int) -> tuple[np.ndarray, np.n
     With a plateau schedule, the reductions are those of the first run of the size.
     """
     recipe, images = tables.settings["recipes"][model], tables.trained_on(model, n)
-    total = total_updates(tables.settings["budgets"][model], images, recipe["batch_size"])
+    batches = Batches.of(recipe, images)
+    total = batches.updates(tables.settings["budgets"][model])
     steps = np.unique(np.linspace(0, total - 1, MOST_STEPS).astype(int))
     reductions = _reductions(tables, model, n, recipe["schedule"], steps)
-    per_pass = updates_per_pass(images, recipe["batch_size"])
     factors = [
-        rate_factor(recipe["schedule"], int(step), total, per_pass, count)
+        rate_factor(recipe["schedule"], int(step), total, batches.per_pass, count)
         for step, count in zip(steps, reductions, strict=True)
     ]
     return steps, recipe["optimizer"]["lr"] * np.array(factors)

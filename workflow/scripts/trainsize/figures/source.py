@@ -7,11 +7,11 @@ import pandas as pd
 
 from trainsize.common.tables import read_table
 from trainsize.datasets.prepared import Prepared
+from trainsize.runs.history import read_checkpoints
 from trainsize.runs.metrics import METRICS
-from trainsize.runs.run import Run
+from trainsize.runs.run import COORDINATES, Run
 from trainsize.runs.status import only_finished
 
-COORDINATES = ["model", "n", "draw", "seed"]
 LONGEST_NAME = 24  # characters of a class name; longer names would leave no room for the figure
 
 
@@ -41,8 +41,8 @@ class Tables:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """The checkpoints of the finished runs."""
-        rows = read_table(self.results / "metrics" / "history.parquet")
+        """The checkpoints of the finished runs, each run's on the same images."""
+        rows = read_checkpoints(self.results)
         return rows.merge(self.runs[COORDINATES], on=COORDINATES)
 
     def table(self, folder: str, name: str) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from trainsize.figures.axes import (
     updates_axis,
 )
 from trainsize.figures.source import Tables, run_means
-from trainsize.runs.budget import total_updates
+from trainsize.runs.budget import Batches
 from trainsize.runs.metrics import METRICS
 
 SPLITS = {"train": "training images", "validation": "validation images", "test": "test images"}
@@ -123,7 +123,7 @@ def training(tables: Tables, metric: str, model: str) -> Figure:
             run_lines(ax, rows[(rows["n"] == n) & (rows["split"] == split)], metric, look)
         mark_selected(ax, rows[(rows["n"] == n) & (rows["split"] == held_out)], of_size, metric, recipe["selection"])
         if recipe["restart"]:
-            total = total_updates(budget, tables.trained_on(model, n), recipe["batch_size"])
+            total = Batches.of(recipe, tables.trained_on(model, n)).updates(budget)
             ax.axvline(round(recipe["restart"]["at"] * total), color="0.2", linestyle=":", linewidth=1.2)
         ax.set_title(f"n = {n:,} ({plural(len(of_size))})")
         updates_axis(ax)

@@ -24,10 +24,11 @@ class Terminal:
 def report_progress(history: list[dict], step: int, total: int, seconds: dict[str, float]) -> None:
     """Report the latest scores on the test images, the speed and the time left (`seconds` by activity, so far)."""
     test = next(row for row in reversed(history) if row["split"] == "test")
+    of = f" (of {test['n_evaluated']} images)" if test["sampled"] else ""
     rate = test["samples_seen"] / seconds["train"]
     left = (seconds["train"] + seconds["evaluate"]) * (total - step) / step
     line = (
-        f"update {step}/{total}: test loss {test['loss']:.4f}, accuracy {test['accuracy']:.4f}; "
+        f"update {step}/{total}: test loss {test['loss']:.4f}, accuracy {test['accuracy']:.4f}{of}; "
         f"{rate:,.0f} images/s, {left:.0f} s left"
     )
     print(f"  {line}", flush=True)

@@ -134,7 +134,7 @@ def _neurons(record: Record, folder: Path) -> dict:
 
 def _row(run: RunResults) -> dict:
     """Return a run's row of the runs table; what a run lacks is None."""
-    record, evaluated = run.record, run.history.filter(pc.field("split") == "test")["n_evaluated"].to_pylist()
+    record = run.record
     scores = {
         f"{split}_{name}": value
         for split, values in record.final.items()
@@ -142,8 +142,20 @@ def _row(run: RunResults) -> dict:
     }
     seconds = {f"seconds_{phase}": record.seconds.get(phase, 0.0) for phase in ("train", "evaluate", "total")}
     renamed = {"settings": record.settings_hash, "subset": record.subset_content, "device": record.device.name}
-    row = {**vars(record), **scores, **seconds, **renamed, "test_images": evaluated[-1] if evaluated else None}
+    row = {
+        **vars(record),
+        **scores,
+        **seconds,
+        **renamed,
+        **{f"{split}_images": _scored(run, split) for split in ("test", "train")},
+    }
     return {name: row.get(name) for name in RUNS.schema.names}
+
+
+def _scored(run: RunResults, split: str) -> int | None:
+    """Return how many images of a split the final scores are of."""
+    images = run.history.filter(pc.field("split") == split)["n_evaluated"]
+    return images[-1].as_py() if len(images) else None
 
 
 def _columns(table: Table, rows: list[dict]) -> dict:

@@ -24,6 +24,7 @@ RUNS = Table(
         Column(
             "test_images", INT, "test images that its test scores are computed on; empty where it has none", "images"
         ),
+        Column("train_images", INT, "the same of training images", "images"),
         *(
             Column(f"{split}_{c.name}", c.type, f"{c.meaning}; {split} split at the selected checkpoint", c.unit)
             for split in ("test", "train", "validation")

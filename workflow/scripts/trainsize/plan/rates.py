@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from trainsize.runs.budget import checkpoints, samples_seen, total_updates
+from trainsize.runs.budget import Batches, checkpoints
 from trainsize.runs.record import Record
+from trainsize.runs.samples import images_evaluated
 from trainsize.study.study import Study
 
 # Assumed speed of hardware without recorded runs: a laptop's core, and a data centre's GPU that small networks keep
@@ -66,13 +67,13 @@ def work_of(study: Study, model: str, n: int, flops_per_image: int) -> Work:
     An update costs as much as three forward passes: the backward pass takes two.
     """
     recipe = study.models[model]
-    updates = total_updates(study.budgets[model], n, recipe["batch_size"])
-    points = len(checkpoints(updates, study.evaluation))
+    batches = Batches.of(recipe, n)
+    updates = batches.updates(study.budgets[model])
     folds = max(study.draws) + 1 if recipe["carried_through_folds"] else 1
-    images = folds * samples_seen(updates, n, recipe["batch_size"])
-    updates *= folds
-    evaluated = points * (study.dataset.n_test + n + study.subset["validation"])
-    return Work(updates, images, evaluated, flops_per_image * (3.0 * images + evaluated))
+    images = folds * batches.images(updates)
+    splits = {"train": n, "validation": study.subset["validation"], "test": study.dataset.n_test}
+    evaluated = images_evaluated(len(checkpoints(updates, study.evaluation)), splits, study.evaluation, recipe)
+    return Work(folds * updates, images, evaluated, flops_per_image * (3.0 * images + evaluated))
 
 
 def recorded_rates(records: Iterable[Record], device: str) -> Rates | None:

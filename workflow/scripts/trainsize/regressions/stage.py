@@ -24,6 +24,7 @@ from trainsize.regressions.rows import Rows, Subject, subject_of
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.regressions.variance import add_spread
 from trainsize.regressions.words import all_answers
+from trainsize.runs.history import read_checkpoints
 from trainsize.runs.metrics import METRICS, Metric
 
 SPLITS = ("test", "train")
@@ -38,7 +39,7 @@ def regress(settings: dict, results: Path, manifest: Path) -> None:
     responses = [
         Response(f"{split}_{metric}", METRICS[metric], split) for split in SPLITS for metric in settings["metrics"]
     ]
-    runs, history = (read_table(results / "metrics" / f"{name}.parquet") for name in ("runs", "history"))
+    runs, history = read_table(results / "metrics" / "runs.parquet"), read_checkpoints(results)
     histories = Histories(history[history["split"] == "test"], settings["training"])
     correctness = read_correctness(grid, results)
     data = Data(facts["n_test"], facts["class_counts"]["test"], facts["n_train"])

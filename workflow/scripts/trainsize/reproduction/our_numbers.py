@@ -11,7 +11,7 @@ import pandas as pd
 from trainsize.common.tables import read_table
 from trainsize.regressions import lines
 from trainsize.reproduction.verdicts import OurNumber
-from trainsize.runs.budget import total_updates, updates_per_pass
+from trainsize.runs.budget import Batches
 from trainsize.runs.status import only_finished
 from trainsize.statistics.intervals import independent_values, mean_interval
 from trainsize.study.study import Study
@@ -61,8 +61,9 @@ def mean_number(artefact: str, quantity: str, values: pd.Series, scale: float = 
 def letters(study: Study, results: Path) -> Iterator[OurNumber]:
     model, runs = study.models["cnn"], finished_runs(results)
     for n in study.sizes:
-        updates = total_updates(study.budgets["cnn"], n, model["batch_size"])
-        passes = updates / updates_per_pass(n, model["batch_size"])
+        batches = Batches.of(model, n)
+        updates = batches.updates(study.budgets["cnn"])
+        passes = updates / batches.per_pass
         yield OurNumber("GA-T1", f"{n} epochs", passes)
         yield OurNumber("GA-T1", f"{n} base epochs", passes / study.evaluation["points"])
         yield OurNumber("GA-T1", f"{n} updates", updates)
@@ -122,14 +123,15 @@ def volume(study: Study, results: Path) -> Iterator[OurNumber]:
     """The schedules follow from the design. A cosine schedule has no steps, so only MobileNetV2 has a step."""
     for model, recipe in study.models.items():
         name = {"mobilenet_v2": "MobileNetV2"}.get(recipe["architecture"]["name"], "ResNet50")
-        schedule, budget, batch_size = recipe["schedule"], study.budgets[model], recipe["batch_size"]
+        schedule = recipe["schedule"]
         for n in study.model_sizes[model]:
             percent = 100 * n / study.dataset.n_train
             nearest = min(PERCENTS, key=lambda printed: abs(printed - percent))
             if abs(nearest - percent) > 0.01 * nearest:
                 continue
             label = f"{name} {nearest:g} %"
-            passes = total_updates(budget, n, batch_size) / updates_per_pass(n, batch_size)
+            batches = Batches.of(recipe, n)
+            passes = batches.updates(study.budgets[model]) / batches.per_pass
             yield OurNumber("CH-T6", f"{label} epochs", passes)
             if schedule["name"] == "step":
                 step = schedule["every_passes"] or passes / schedule["times"]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 
@@ -34,6 +34,9 @@ class Run:
         if match is None:
             raise UserError(f"{folder}: not a run's folder, which ends in {RUN_FOLDER}")
         return cls(match["model"], int(match["n"]), int(match["draw"]), int(match["seed"]))
+
+
+COORDINATES = [field.name for field in fields(Run)]
 
 
 @dataclass(frozen=True)

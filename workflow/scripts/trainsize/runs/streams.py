@@ -3,7 +3,7 @@
 import numpy as np
 
 # A stream is identified by its position in this tuple: append, never reorder.
-STREAMS = ("subset", "initialisation", "order", "augmentation", "dropout", "evaluation")
+STREAMS = ("subset", "initialisation", "order", "augmentation", "dropout", "evaluation", "sample")
 
 
 def sequence(seed: int, stream: str, *key: int) -> np.random.SeedSequence:

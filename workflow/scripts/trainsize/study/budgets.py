@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trainsize.common.schema import split_choice
-from trainsize.runs.budget import checkpoints, total_updates
+from trainsize.runs.budget import Batches, checkpoints
 
 EXTRAS = ("until", "check")  # the keys of a budget besides its amount
 PATIENCE = 5  # evaluations without improvement that end a run, unless its selection has a patience of its own
@@ -74,6 +74,6 @@ def contradictions(recipe: dict, subset: dict) -> Iterator[tuple[tuple, str]]:
         yield ("selection", "patience"), f"{message}; use more than {schedule['patience'] + 1}"
 
 
-def evaluations(budget: dict, sizes: tuple[int, ...], batch_size: int, evaluation: dict) -> int:
+def evaluations(budget: dict, sizes: tuple[int, ...], recipe: dict, evaluation: dict) -> int:
     """Return the number of evaluations that a run has at most, at the size that has the fewest."""
-    return min(len(checkpoints(total_updates(budget, n, batch_size), evaluation)) for n in sizes)
+    return min(len(checkpoints(Batches.of(recipe, n).updates(budget), evaluation)) for n in sizes)

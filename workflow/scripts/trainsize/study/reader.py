@@ -76,8 +76,7 @@ class _Reader:
         dataset = self.dataset(value["dataset"])
         subset = self.subset(value["subset"], dataset)
         sizes = self.sizes(value["sizes"], dataset, subset)
-        if {"points", "every"} <= set(raw.get("evaluation", {})):
-            self.fail("evaluation", "found both points and every, expected only one of them")
+        self.check_evaluation(raw.get("evaluation", {}), value["evaluation"])
         models = {n: self.model(n, value, dataset, subset) for n in self.kept(value["models"])}
         if not models:
             self.fail("models", f"the variants {'+'.join(self.variants)} together leave no model")
@@ -114,6 +113,14 @@ class _Reader:
         self.check_figures(study)
         return study
 
+    def check_evaluation(self, stated: dict, evaluation: dict) -> None:
+        """Reject settings of the evaluation that would have no effect; `evaluation` has the defaults as well."""
+        if {"points", "every"} <= set(stated):
+            self.fail("evaluation", "found both points and every, expected only one of them")
+        if "train_images" in stated and evaluation["images"] == "all":
+            message = "no effect beside `images: all`, with which all training images are evaluated; keep one of them"
+            self.fail("evaluation.train_images", message)
+
     def figures(self, value: dict, models: dict) -> dict:
         """Return the figure settings with the models listed. Without sweeps, all models form one."""
         sweeps = {sweep: self.kept(names) for sweep, names in value["sweeps"].items()}
@@ -134,8 +141,7 @@ class _Reader:
     def check_patience(self, study: Study, model: str) -> None:
         """Reject a model until it has converged whose evaluations are too few to end a run before its ceiling."""
         recipe, patience = study.models[model], study.models[model]["selection"]["patience"]
-        sizes, batch_size = study.model_sizes[model], recipe["batch_size"]
-        found = budgets.evaluations(study.budgets[model], sizes, batch_size, study.evaluation)
+        found = budgets.evaluations(study.budgets[model], study.model_sizes[model], recipe, study.evaluation)
         if found < patience + 2:
             needs = f"a patience of {patience} needs {patience + 2} to end a run before its ceiling"
             self.fail("evaluation", f"{model} has {found}, but {needs}; set more `points`, or a smaller `every`")

@@ -36,7 +36,7 @@ def _groups(model: nn.Module, norm_weight_decay: float | None) -> list[dict]:
     ]
 
 
-def rate_factor(schedule: dict, step: int, total: int, per_pass: int, reductions: int = 0) -> float:
+def rate_factor(schedule: dict, step: int, total: int, per_pass: float, reductions: int = 0) -> float:
     """Return the factor on the learning rate for update `step` (from 0) of `total`, `per_pass` of them to a pass.
 
     A warm-up rises to 1 over a share of all updates. The rest, a share t in [0, 1) of which is done, follows the name:
@@ -53,7 +53,7 @@ def rate_factor(schedule: dict, step: int, total: int, per_pass: int, reductions
     match schedule["name"]:
         case "step":
             passes = schedule["every_passes"]
-            steps = step // (passes * per_pass) if passes else math.floor(done * schedule["times"] + 1e-9)
+            steps = int(step // (passes * per_pass)) if passes else math.floor(done * schedule["times"] + 1e-9)
             return schedule["gamma"] ** steps
         case "exponential":
             return schedule["final"] ** done

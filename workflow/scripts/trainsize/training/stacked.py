@@ -31,7 +31,7 @@ def can_stack(trainers: list[Trainer]) -> bool:
     recipe, model = first.recipe, first.model
     return (
         first.processes.count == 1
-        and len({(trainer.step, trainer.n, trainer.total) for trainer in trainers}) == 1
+        and len({(trainer.step, trainer.batches.n, trainer.total) for trainer in trainers}) == 1
         and recipe["selection"]["name"] == "last"
         and recipe["schedule"]["name"] != "plateau"
         and recipe["scores"] == "whole"
@@ -82,7 +82,11 @@ class Stack(Loop):
         """
         self.saved = saved
         self.train(self.trainers[0].remaining_evaluations())
-        return [self.outcomes.get(i) or trainer.finished() for i, trainer in enumerate(self.trainers)]
+        self._each(self._finish)
+        return [self.outcomes[i] for i in range(len(self.trainers))]
+
+    def _finish(self, i: int) -> None:
+        self.outcomes[i] = self.trainers[i].finished()
 
     def _each(self, call: Callable[[int], None]) -> None:
         """Call for every trainer that has not diverged; one that diverges now is left out from then on."""

@@ -26,7 +26,6 @@ from trainsize.common.provenance import commit, now, processor, versions
 from trainsize.common.tables import write_table
 from trainsize.datasets.prepared import Prepared
 from trainsize.jobs.lock import locked
-from trainsize.runs.budget import samples_seen
 from trainsize.runs.record import (
     NEURONS,
     Device,
@@ -242,7 +241,7 @@ class TrainingJob:
             flops_per_image=self.flops,
             updates=trainer.step,
             selected_step=outcome.selected,
-            images_seen=samples_seen(trainer.step, trainer.n, self.recipe["batch_size"]),
+            images_seen=trainer.batches.images(trainer.step),
             images_evaluated=sum(row["n_evaluated"] for row in outcome.history),
             final={row["split"]: _scores(row) for row in outcome.history if row["step"] == outcome.selected},
             neurons=neurons,

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from trainsize.common.tables import INT, REAL, TEXT, Column, Table
+from trainsize.common.tables import FLAG, INT, REAL, TEXT, Column, Table
 from trainsize.runs.metrics import RECORDED, Metric
 
 RUN = (
@@ -19,7 +19,7 @@ def metric_column(metric: Metric) -> Column:
 
 
 SCORES = (
-    Column("n_evaluated", INT, "images evaluated: all there are, unless `scores: last_batch`", "images"),
+    Column("n_evaluated", INT, "images scored", "images"),
     *map(metric_column, RECORDED),
     Column("margin_correct", REAL, "mean (C1 - C2)/C1 of correct predictions, C1, C2 the largest probabilities"),
     Column("margin_wrong", REAL, "the same of wrong predictions; empty where there is none"),
@@ -30,7 +30,14 @@ CHECKPOINT = (
     Column("step", INT, "optimiser updates done", "updates"),
     Column("samples_seen", INT, "training images seen, repeats counted", "images"),
     Column("epoch", REAL, "passes over the training subset", "passes"),
-    Column("split", TEXT, "test, train (the whole subset, without augmentation or dropout) or validation"),
+    Column("split", TEXT, "test, train (the subset, without augmentation or dropout) or validation"),
+    Column(
+        "sampled",
+        FLAG,
+        "whether these are the scores of the run's fixed random sample of `evaluation.images` images. Such rows are "
+        "comparable along a run; the selected checkpoint has rows of its final scores beside them: of the whole test "
+        "set, and of `evaluation.train_images` training images",
+    ),
     *SCORES,
     Column("loss_batches", REAL, "mean loss of the updates since the checkpoint before; in rows of train only", "nats"),
 )

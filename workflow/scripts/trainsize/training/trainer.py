@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 
@@ -12,7 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from trainsize.jobs.progress import report_progress
-from trainsize.runs.budget import checkpoints, samples_seen, total_updates, updates_per_pass
+from trainsize.runs.budget import Batches, checkpoints
+from trainsize.runs.metrics import SPLITS
+from trainsize.runs.samples import final_size, sample_size
 from trainsize.runs.status import DIVERGED, FAILED, FINISHED
 from trainsize.runs.streams import generator, torch_seed
 from trainsize.training import cuda_graphs
@@ -26,27 +27,15 @@ from trainsize.training.images import Images
 from trainsize.training.interruption import Interruption
 from trainsize.training.loop import Loop
 from trainsize.training.optimisation import make_optimizer, rate_factor
+from trainsize.training.order import batch_rows
 from trainsize.training.processes import ASK_EVERY, Processes
 from trainsize.training.selection import Plateau, Selection
+from trainsize.training.stopwatch import Stopwatch
+
+Labelled = tuple[torch.Tensor, torch.Tensor]  # float64 logits (images × classes) and labels (images)
 
 # PyTorch's error for a batch of one image whose layers have shrunk to one pixel before batch normalisation.
 TOO_SMALL = "Expected more than 1 value per channel"
-
-
-@dataclass
-class Stopwatch:
-    """Seconds spent in each phase of a run."""
-
-    seconds: dict[str, float]
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.add(name, time.perf_counter() - start)
-
-    def add(self, name: str, seconds: float) -> None:
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
 @dataclass
@@ -99,12 +88,26 @@ class Trainer(Loop):
     def _enter(self, fold: int) -> None:
         self.fold, self.splits = fold, self.folds[fold]
         self.train_images = self.splits["train"]
-        self.n = len(self.train_images)
-        self.total = total_updates(self.settings["budget"], self.n, self.batch_size)
+        self.batches = Batches.of(self.recipe, len(self.train_images))
+        self.total = self.batches.updates(self.settings["budget"])
         self.loss_sum, self.loss_count = 0.0, 0
         restart = self.recipe["restart"]
         self.restart_step = round(restart["at"] * self.total) if restart else 0
-        self.rows = self.batches()  # starts at the step of the first call of `next`
+        self.rows = self.order()  # starts at the step of the first call of `next`
+        sizes = {
+            name: sample_size(name, len(images), self.settings["evaluation"], self.recipe)
+            for name, images in self.splits.items()
+        }
+        self.samples = {split: self.some(split, size) for split, size in sizes.items() if size}
+
+    def some(self, split: str, size: int) -> Images:
+        """Return `size` images of a split at random: a run's always the same, more of them containing the fewer.
+
+        They change with the seed, so that their choice is part of the spread between runs.
+        """
+        images = self.splits[split]
+        order = generator(self.seed, "sample", SPLITS.index(split)).permutation(len(images))
+        return images.take(torch.from_numpy(order[:size]).to(images.labels.device))
 
     @property
     def evaluated(self) -> nn.Module:
@@ -202,13 +205,19 @@ class Trainer(Loop):
         return Outcome(self.history, None, status=DIVERGED, reason=str(reason))
 
     def finished(self) -> Outcome:
-        """Put the selected weights into the network, and return its predictions."""
+        """Put the selected weights into the network, score the sampled splits once more, and return its predictions.
+
+        Raises Diverged.
+        """
         logits, selected = self.test_logits, self.step
         if self.selection.step not in (None, self.step):
             logits, selected = None, self.selection.step
             self.evaluated.load_state_dict(self.selection.weights)
-        if logits is None:
-            logits = logits_of(self.evaluated, self.splits["test"], self.recipe["precision"], self.processes)
+        with self.watch.phase("evaluate"):
+            if logits is None:
+                logits = self._logits(self.splits["test"])
+            final = {split: self._final(split, logits) for split in self.samples}
+            self.history += self._history_rows(selected, final)
         stopped = self.selection.stop if self.step < self.total else ""
         return Outcome(self.history, top_predictions(logits), selected, stopped)
 
@@ -233,12 +242,12 @@ class Trainer(Loop):
         if self.processes.first:
             self.saved.save(state)
 
-    def batches(self) -> Iterator[torch.Tensor]:
+    def order(self) -> Iterator[torch.Tensor]:
         """Yield the rows of each update, from the present step on."""
 
         def from_seed(seed: int, start: int, end: int | None) -> Iterator[torch.Tensor]:
             repeats = self.recipe["repeated_augmentation"]
-            return islice(batches(self.n, self.batch_size, repeats, seed, self.train_images.pixels.device), start, end)
+            return islice(batch_rows(self.batches, repeats, seed, self.train_images.pixels.device), start, end)
 
         if self.step < self.restart_step:
             yield from from_seed(self._seed_at(0), self.step, self.restart_step)
@@ -300,8 +309,8 @@ class Trainer(Loop):
 
     def set_rates(self, optimizer: torch.optim.Optimizer) -> None:
         """Set the learning rates of this update in `optimizer`, whose groups are those of this trainer's own."""
-        per_pass = updates_per_pass(self.n, self.batch_size)
-        factor = rate_factor(self.recipe["schedule"], self.step, self.total, per_pass, self.plateau.reductions)
+        schedule, per_pass = self.recipe["schedule"], self.batches.per_pass
+        factor = rate_factor(schedule, self.step, self.total, per_pass, self.plateau.reductions)
         for group, rate in zip(optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
@@ -316,30 +325,52 @@ class Trainer(Loop):
 
     def evaluate(self) -> None:
         """Add a row per split to the history. Raises Diverged."""
-        seen = samples_seen(self.step, self.n, self.batch_size)
-        position = {"step": self.step, "samples_seen": seen, "epoch": seen / self.n}
         with self.watch.phase("evaluate"):
             evaluated = {split: self._scored(split) for split in self.splits}
-            clipped = self.recipe["probabilities"] == "clipped"
-            scores = {split: asdict(score(*pair, clipped)) for split, pair in evaluated.items()}
-        if not all(math.isfinite(values["loss"]) for values in scores.values()):
-            raise Diverged(f"the loss after update {self.step} is not a finite number")
-        batches = {"train": self.loss_sum / max(self.loss_count, 1)}
-        rows = [
-            {**position, "split": split, **values, "loss_batches": batches.get(split)}
-            for split, values in scores.items()
-        ]
+            rows = self._history_rows(self.step, evaluated, self.samples)
+        for row in rows:
+            if row["split"] == "train":
+                row["loss_batches"] = self.loss_sum / max(self.loss_count, 1)
         self.loss_sum, self.loss_count = 0.0, 0
         self.history += rows
-        self.test_logits = evaluated["test"][0] if self.recipe["scores"] == "whole" else None
+        whole = self.recipe["scores"] == "whole" and "test" not in self.samples
+        self.test_logits = evaluated["test"][0] if whole else None
         self.selection.update(self.step, rows, self.evaluated.state_dict())
         self.plateau.update(rows)
         if self.processes.first:
             report_progress(self.history, self.step, self.total, self.watch.seconds)
 
-    def _scored(self, split: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return float64 logits and labels of a split: of all its images, or of those of `scores: last_batch`."""
+    def _history_rows(self, step: int, evaluated: dict[str, Labelled], samples: Container[str] = ()) -> list[dict]:
+        """Return a row of scores per split, of its sample if it is in `samples`. Raises Diverged."""
+        seen = self.batches.images(step)
+        position = {"step": step, "samples_seen": seen, "epoch": seen / self.batches.n}
+        clipped = self.recipe["probabilities"] == "clipped"
+        rows = [
+            {**position, "split": split, "sampled": split in samples, **asdict(score(*pair, clipped))}
+            for split, pair in evaluated.items()
+        ]
+        if not all(math.isfinite(row["loss"]) for row in rows):
+            raise Diverged(f"the loss after update {step} is not a finite number")
+        return [row | {"loss_batches": None} for row in rows]
+
+    def _logits(self, images: Images) -> torch.Tensor:
+        return logits_of(self.evaluated, images, self.recipe["precision"], self.processes)
+
+    def _final(self, split: str, test_logits: torch.Tensor) -> Labelled:
+        """Return the logits and labels that a split is finally scored on."""
         images = self.splits[split]
+        if split == "test":
+            return test_logits, images.labels
+        size = final_size(split, len(images), self.settings["evaluation"])
+        images = images if size is None else self.some(split, size)
+        return self._logits(images), images.labels
+
+    def _scored(self, split: str) -> Labelled:
+        """Return the logits and labels of a split at a checkpoint: of all its images or of its sample.
+
+        With `scores: last_batch` they are those of the last batch.
+        """
+        images = self.samples.get(split, self.splits[split])
         if self.recipe["scores"] == "last_batch":
             if split == "train":
                 logits, labels = self.last_batch
@@ -347,17 +378,4 @@ class Trainer(Loop):
             order = generator(self.seed, "evaluation", self.step).permutation(len(images))
             rest = len(images) % self.batch_size or min(self.batch_size, len(images))
             images = images.take(torch.from_numpy(order[-rest:]).to(images.labels.device))
-        return logits_of(self.evaluated, images, self.recipe["precision"], self.processes), images.labels
-
-
-def batches(n: int, batch_size: int, repeats: int, seed: int, device: torch.device) -> Iterator[torch.Tensor]:
-    """Yield the rows of each update without end: one random order per pass, whose last batch may be smaller.
-
-    With `repeats`, a divisor of the batch size, a batch holds each of its images so many times, and a pass sees that
-    share of the images: repeated augmentation (Hoffer et al. 2020).
-    """
-    order = torch.Generator().manual_seed(torch_seed(seed, "order"))
-    while True:
-        rows = torch.randperm(n, generator=order)[: -(-n // repeats)].to(device)
-        for number, part in enumerate(rows.split(batch_size // repeats)):
-            yield part.repeat(repeats)[: n - number * batch_size]
+        return self._logits(images), images.labels
