@@ -14,6 +14,7 @@ from trainsize.regressions.limits import (
     BOTH,
     BUDGET,
     DATA,
+    LEVEL,
     NOISE,
     RUN,
     Training,
@@ -123,6 +124,26 @@ def test_few_verdicts_are_wrong(name, seeds):
     train, gap, training, expected = WORLDS[name]
     found = Counter(verdicts(world(train, gap, seed, seeds, spread=0.001), training)[-1] for seed in range(40))
     assert found[expected] >= 36, found
+
+
+@pytest.mark.parametrize("name", [name for name in WORLDS if name != "as good as it gets"])
+def test_samples_of_test_images_at_the_checkpoints_still_give_the_verdict(name):
+    """With 200 images a checkpoint is off by about a point; the final error is that of the whole test set."""
+    train, gap, training, expected = WORLDS[name]
+    found = Counter()
+    for seed in range(20):
+        runs, checkpoints = simulate(train, gap, seed, spread=0.001)
+        checkpoints["error"] += np.random.default_rng(seed).normal(0, 0.01, len(checkpoints))
+        found[verdicts(runs.merge(progress(checkpoints), on=RUN), training)[-1]] += 1
+    assert found[expected] >= 18, found
+
+
+def test_a_slope_too_uncertain_to_be_level_says_nothing():
+    runs, checkpoints = simulate(stuck, narrow, spread=0.001)
+    checkpoints["error"] += np.random.default_rng(1).normal(0, 0.05, len(checkpoints))
+    merged = runs.merge(progress(checkpoints), on=RUN)
+    reasons = [verdict(found, CONSTANT, is_share=True).why for found in evidence(merged, 10_000, 0.95)]
+    assert not any(reason.startswith(LEVEL) for reason in reasons)
 
 
 def test_a_falling_rate_is_no_sign_of_a_short_budget():

@@ -29,7 +29,8 @@ class Kind:
     """A kind of figure: its caption, which may contain {metric}, and what there is one figure of `each`.
 
     It needs the features `needs` (of FEATURES). It is drawn by default for studies that also have the features `usual`,
-    or only on request if `usual` is None. A `regressed` kind is drawn only for metrics that are regressed.
+    or only on request if `usual` is None. A `regressed` kind is drawn only for metrics that are regressed. One that
+    shows scores `during` training says if they are those of samples.
     """
 
     caption: str
@@ -37,6 +38,7 @@ class Kind:
     needs: tuple[str, ...] = ()
     usual: tuple[str, ...] | None = None
     regressed: bool = False
+    during: bool = False
 
 
 FIGURES = {
@@ -59,12 +61,14 @@ FIGURES = {
         each=("metric",),
         needs=("checkpoints",),
         usual=("sizes",),
+        during=True,
     ),
     "sweep": Kind(
         "Comparison of models: mean test {metric} of the runs during training, and final scores with a dot per run and "
         "the mean with its 95 % interval.",
         each=("metric", "sweep"),
         usual=("one size",),
+        during=True,
     ),
     "folds": Kind(
         "Validation {metric} on each fold: runs as dots, and a line through their means.",
@@ -76,18 +80,21 @@ FIGURES = {
         "Training and test {metric} by size and update, the mean of the runs. surface.html is interactive.",
         each=("metric",),
         needs=("sizes", "checkpoints"),
+        during=True,
     ),
     "training": Kind(
         "Training and held-out {metric} during training, one panel per size: runs as thin lines, and their mean. "
         "Selected checkpoints, early stops and restarts are marked.",
         each=("metric", "model"),
         needs=("checkpoints",),
+        during=True,
     ),
     "best-last": Kind(
         "Test {metric} at the best and at the last checkpoint: runs as dots, and a line through their means with the "
         "95 % interval. The best checkpoint looks too good, because it is chosen on the test set.",
         each=("metric",),
         needs=("checkpoints",),
+        during=True,
     ),
     "limits": Kind(
         "What limits each size: the training and test {metric} at the end of the training, and the test error that "
@@ -144,6 +151,7 @@ FIGURES = {
         "largest probabilities: the mean of the runs of each size.",
         each=("model",),
         needs=("checkpoints",),
+        during=True,
     ),
     "schedule": Kind("Learning rate over the updates, for the smallest and the largest size if they differ."),
     "confusion": Kind(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from trainsize.common.errors import listing
 from trainsize.common.tables import read_table
 from trainsize.datasets.prepared import Prepared
 from trainsize.runs.history import read_checkpoints
@@ -44,6 +45,12 @@ class Tables:
         """The checkpoints of the finished runs, each run's on the same images."""
         rows = read_checkpoints(self.results)
         return rows.merge(self.runs[COORDINATES], on=COORDINATES)
+
+    @property
+    def sample(self) -> str:
+        """Which images the scores during training are of, where not all of them are scored."""
+        sizes = self.history.loc[self.history["sampled"], "n_evaluated"].unique()
+        return f"during training: random samples of {listing(sizes)} images" if len(sizes) else ""
 
     def table(self, folder: str, name: str) -> pd.DataFrame:
         return read_table(self.results / folder / f"{name}.parquet")

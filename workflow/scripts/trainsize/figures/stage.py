@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from trainsize.figures.by_size import best_last, boxes, gap
 from trainsize.figures.classes import confusion, neurons, per_class, reliability
 from trainsize.figures.data import classes, overlap, overlap_classes, samples
+from trainsize.figures.kinds import FIGURES
 from trainsize.figures.learning_curve import curve
 from trainsize.figures.limits import limits
 from trainsize.figures.regressions import families, line, residuals, spread, variance
@@ -33,12 +34,16 @@ def draw_figures(settings: dict, results: Path, dataset: Path) -> None:
     with plt.rc_context(fname=STYLE):
         for figure in settings["figures"]:
             of = {key: value for key, value in figure.items() if key not in ("name", "kind")}
-            save(DRAW[figure["kind"]](tables, **of), results / "figures" / figure["name"])
+            drawn = DRAW[figure["kind"]](tables, **of)
+            if FIGURES[figure["kind"]].during:
+                drawn.supxlabel(tables.sample, x=0.99, ha="right", fontsize=7, color="0.35")
+            save(drawn, results / "figures" / figure["name"])
     surfaces = [figure["metric"] for figure in settings["figures"] if figure["kind"] == "surface"]
     if surfaces:
         from trainsize.figures.surface_page import write_surfaces  # plotly takes a second to import
 
-        write_surfaces(tables, surfaces, settings["grid"]["study"], results / "figures" / "surface.html")
+        title = ", ".join(filter(None, (settings["grid"]["study"], tables.sample)))
+        write_surfaces(tables, surfaces, title, results / "figures" / "surface.html")
 
 
 def schedule(tables: Tables) -> Figure:

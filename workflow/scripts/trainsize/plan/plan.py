@@ -1,6 +1,6 @@
 """A plan: what a study still needs, and the machine that it would run on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ class Machine:
     jobs: int  # at once
     retries: int = 0  # of a failed job
     limits: slurm.Limits | None = None  # of a cluster
+    is_here: bool = True  # rather than a cluster, whose nodes may have other processors
 
     @property
     def limit(self) -> float | None:
@@ -44,3 +45,4 @@ class Plan:
     rates: dict[str, Rates]  # by model
     wall_hours: float
     warnings: list[str]
+    notes: list[str] = field(default_factory=list)  # what else was found out about the models

@@ -5,6 +5,7 @@ python -m trainsize.plan [STUDY] [--profile slurm] [--format text|json|tsv]
 
 import heapq
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from trainsize.datasets.catalogue import Dataset
 from trainsize.jobs import slurm
 from trainsize.plan.estimates import START_SECONDS, Estimates
 from trainsize.plan.plan import Machine, Plan
+from trainsize.plan.precision import precision_notes
 from trainsize.plan.rates import Rates, Work
 from trainsize.plan.tables import PLAN
 from trainsize.plan.text import as_json, as_tsv, describe
@@ -87,7 +89,14 @@ def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
         warnings += time_warnings(machine, table, runs_per_job, estimates)
     if machine.limits:
         warnings += queue_warnings(machine.limits, min(machine.jobs, int(table["jobs"].sum())))
-    return Plan(study, machine, table, estimates.rates, _makespan(durations, machine.jobs) / 3600, warnings)
+    notes = list(_precision_notes(estimates, results, machine))
+    return Plan(study, machine, table, estimates.rates, _makespan(durations, machine.jobs) / 3600, warnings, notes)
+
+
+def _precision_notes(estimates: Estimates, results: Path, machine: Machine) -> Iterator[str]:
+    if machine.is_here and machine.device == "cpu":
+        study, operations = estimates.study, estimates.operations
+        yield from precision_notes(study, estimates.settings, operations, results, machine.settings["threads"])
 
 
 def _jobs(reasons: list[str], runs_per_job: int) -> list[int]:
@@ -158,7 +167,7 @@ def plan_for(options: dict, results: Path, form: str = "text") -> None:
         limits = requested and slurm.limits(
             *(requested.get(key) for key in ("slurm_partition", "slurm_account", "qos"))
         )
-        machine = Machine(settings, options["jobs"], options["retries"], limits or None)
+        machine = Machine(settings, options["jobs"], options["retries"], limits or None, is_here=requested is None)
         plan = make_plan(study, results, fingerprint("training"), machine)
     write_table(results / study.name / "plan.parquet", PLAN, plan.table)
     print({"text": describe, "json": as_json, "tsv": as_tsv}[form](plan))

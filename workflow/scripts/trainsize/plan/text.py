@@ -24,6 +24,7 @@ def describe(plan: Plan) -> str:
     total = table.select_dtypes("number").sum()
     lines += ["-" * len(header), f"{'all':<25}" + _counts(total), ""]
     lines += [f"{model}: time from {rate.basis}" for model, rate in plan.rates.items()]
+    lines += plan.notes
     lines += _upper_bounds(plan)
     lines += _costs(plan, total)
     lines += [f"WARNING: {warning}" for warning in plan.warnings]
@@ -95,6 +96,7 @@ def as_json(plan: Plan) -> str:
         "wall_hours": plan.wall_hours,
         "limits": plan.machine.limits and asdict(plan.machine.limits),
         "warnings": plan.warnings,
+        "notes": plan.notes,
     }
     return json.dumps(value, indent=1)
 

@@ -219,6 +219,7 @@ def _improves(found: Evidence, training: Training) -> tuple[bool | None, str]:
         return True, IMPROVING
     if found.check.mean < SAVING:
         return False, NOT_HELPED
-    if not training.decays and found.gain.mean < SAVING * found.error:
+    # A slope that is too uncertain, as from small samples of test images, does not show that training has ended.
+    if not training.decays and found.gain.mean < SAVING * found.error and found.gain.high < PART * found.error:
         return False, LEVEL
     return None, ""
