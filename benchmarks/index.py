@@ -30,6 +30,7 @@ def make_tree(root: Path, images: int) -> None:
         for k in range(images * label // CLASSES, images * (label + 1) // CLASSES):
             (folder / f"{name}_{k}.JPEG").touch()
         (root / "val" / name).mkdir(parents=True)
+        (root / "val" / name / f"{name}_test.JPEG").touch()
 
 
 def save(index: Index, path: Path) -> None:

@@ -32,7 +32,7 @@ from trainsize.datasets.described import described
 from trainsize.datasets.folders import list_folder
 from trainsize.datasets.prepared import Prepared
 from trainsize.download.pixels import decode
-from trainsize.download.readers import parquet_columns
+from trainsize.download.readers import parquet_images, parquet_labels
 from trainsize.download.stage import channel_statistics, prepare
 
 SPLITS = ("train", "test")
@@ -139,7 +139,7 @@ def http(request):
 @pytest.mark.parametrize("over_http", [False, True])
 def test_emnist_is_the_readable_way_round_and_counts_from_zero(tmp_path, emnist_mirror, http, name, over_http):
     mirror, images = emnist_mirror
-    card = replace(DATASETS[f"emnist-{name}"], n_train=12, n_test=6)
+    card = replace(DATASETS[f"emnist-{name}"], n_train=12, n_test=6, classes=("first", "second"))
     data = prepared(card, tmp_path / "datasets" / "emnist", http(mirror) if over_http else mirror)
     for split in SPLITS:
         assert (data.images(split)[..., 0] == images[split]).all()
@@ -166,15 +166,15 @@ def test_mnist_like_sets_are_read(tmp_path, monkeypatch):
 def test_usps_is_read(tmp_path, monkeypatch):
     from torchvision import datasets
 
-    levels = np.random.default_rng(0).integers(-10, 11, (8, 256)) / 10
+    levels = np.random.default_rng(0).integers(-10, 11, (10, 256)) / 10
     lines = [f"{k % 10 + 1} " + " ".join(f"{i + 1}:{v}" for i, v in enumerate(row)) for k, row in enumerate(levels)]
     content = bz2.compress(("\n".join(lines) + "\n").encode())
     splits = {split: ["", f"usps.{split}.bz2", md5(content)] for split in SPLITS}
     for _, name, _ in splits.values():
         write(tmp_path / name, content)
     monkeypatch.setattr(datasets.USPS, "split_list", splits)
-    data = prepared(replace(DATASETS["usps"], n_train=8, n_test=8), tmp_path / "out", tmp_path)
-    assert data.labels("train").tolist() == list(range(8))
+    data = prepared(replace(DATASETS["usps"], n_train=10, n_test=10), tmp_path / "out", tmp_path)
+    assert data.labels("train").tolist() == list(range(10))
     np.testing.assert_allclose(data.images("train")[0].ravel(), (levels[0] + 1) / 2 * 255, atol=1)
 
 
@@ -203,8 +203,8 @@ def test_svhn_is_read(tmp_path, monkeypatch):
 def test_cifar_is_read_from_its_archive(tmp_path, monkeypatch):
     from torchvision import datasets
 
-    images = pictures(10, 32, 32, 3)
-    batch = {"data": images.transpose(0, 3, 1, 2).reshape(10, -1), "fine_labels": list(range(10))}
+    images = pictures(100, 32, 32, 3)
+    batch = {"data": images.transpose(0, 3, 1, 2).reshape(100, -1), "fine_labels": list(range(100))}
     members = {"train": batch, "test": batch, "meta": {"fine_label_names": [f"thing {k}" for k in range(100)]}}
     members = {name: pickle.dumps(value) for name, value in members.items()}
     path = write(tmp_path / "cifar-100-python.tar.gz", b"")
@@ -217,7 +217,7 @@ def test_cifar_is_read_from_its_archive(tmp_path, monkeypatch):
     for split in SPLITS:
         monkeypatch.setattr(datasets.CIFAR100, f"{split}_list", [[split, md5(members[split])]])
     monkeypatch.setattr(datasets.CIFAR100, "meta", {**datasets.CIFAR100.meta, "md5": md5(members["meta"])})
-    data = prepared(replace(DATASETS["cifar-100"], n_train=10, n_test=10), tmp_path / "out", tmp_path)
+    data = prepared(replace(DATASETS["cifar-100"], n_train=100, n_test=100), tmp_path / "out", tmp_path)
     assert (data.images("train") == images).all()
     assert data.manifest["classes"][99] == "thing 99"
 
@@ -270,8 +270,10 @@ def test_an_npz_file_is_read(tmp_path):
     data = prepared(describe(format=form), tmp_path / "out")
     assert (data.images("test")[..., 0] == images["test"]).all()
     npz(tmp_path / "mine.npz", images, {**labels, "test": labels["test"] / 2})
-    with pytest.raises(UserError, match=r"mine\.npz: the labels are float64 \(5,\), expected one integer per image"):
-        prepared(describe(format=form), tmp_path / "out")
+    with pytest.raises(
+        UserError, match=r"mine\.npz: the test labels must be one whole number .* labels float64 \(5,\)$"
+    ):
+        describe(format=form)
     with pytest.raises(UserError, match=r"format\.train_images: .*mine\.npz has no array 'x', only i_train, "):
         describe(format={**form, "train_images": "x"})
 
@@ -286,7 +288,7 @@ def test_arrays_with_the_channels_first_are_refused_unless_their_shape_is_stated
     for shape in ((1, 8, 8), (3, 32, 32), (4, 6, 5)):
         with pytest.raises(UserError, match=re.escape(f"mine.npz: the training images have the shape {(4, *shape)}")):
             card(shape)
-    with pytest.raises(UserError, match=r"looks like channels first; transpose .* or set `shape: \[3, 32, 32\]`"):
+    with pytest.raises(UserError, match=r"looks like channels first, .*; transpose .* or set `shape: \[3, 32, 32\]`"):
         card((3, 32, 32), n_train=4, n_test=4)
     assert card((3, 32, 32), shape=[3, 32, 32]).shape == (3, 32, 32)
     assert card((3, 32, 4)).shape == (3, 32, 4)  # a low image
@@ -294,7 +296,7 @@ def test_arrays_with_the_channels_first_are_refused_unless_their_shape_is_stated
     assert card((3, 32)).shape == (3, 32, 1)
 
 
-def test_the_content_is_another_with_another_shape_or_number_of_classes(tmp_path):
+def test_the_content_is_another_with_another_shape(tmp_path):
     """Else runs of images of another shape would be taken for finished: the bytes are the same."""
     images, labels = small()
     turned = {split: pixels.reshape(len(pixels), 4, 6) for split, pixels in images.items()}
@@ -302,12 +304,10 @@ def test_the_content_is_another_with_another_shape_or_number_of_classes(tmp_path
     cards = [
         describe(format=form),
         describe(format=form, classes=["cat", "dog"]),
-        describe(format=form, classes=3),
         describe(format=npz(tmp_path / "turned.npz", turned, labels)),
     ]
-    first, named, *others = (prepared(card, tmp_path / str(k)).manifest["content"] for k, card in enumerate(cards))
-    assert named == first
-    assert len({first, *others}) == 3
+    first, named, other = (prepared(card, tmp_path / str(k)).manifest["content"] for k, card in enumerate(cards))
+    assert named == first != other
 
 
 def encoded(image, kind):
@@ -359,7 +359,7 @@ def test_images_whose_range_is_unknown_are_refused_or_left_out(tmp_path, kind, f
 
 @pytest.mark.parametrize("nested", [True, False])
 def test_parquet_tables_are_read(tmp_path, nested):
-    images, labels = pictures(6, 8, 8, 3), [0, 1, 2, 0, 1, 2]
+    images, labels = pictures(6, 8, 8, 3), [0, 1, 1, 0, 1, 0]
     files = [{"bytes": png(image), "path": "x.png"} if nested else png(image) for image in images]
     for name, rows in (("train-0", slice(0, 2)), ("train-1", slice(2, 4)), ("test-0", slice(4, 6))):
         table = pa.table({"image": files[rows], "label": labels[rows]})
@@ -367,34 +367,35 @@ def test_parquet_tables_are_read(tmp_path, nested):
     form = {"name": "parquet", "path": str(tmp_path / "in"), "train": "train-*.parquet", "test": "test-*.parquet"}
     form |= {"image": "image", "label": "label", "size": 8, "channels": 3}
     with pytest.raises(UserError, match=r"add n_test:\n  n_test: 2"):
-        describe(classes=3, format=form, n_train=4)
-    data = prepared(describe(classes=3, format=form, n_train=4, n_test=2), tmp_path / "out")
+        describe(format=form, n_train=4)
+    data = prepared(describe(format=form, n_train=4, n_test=2), tmp_path / "out")
     assert (data.images("train") == images[:4]).all()
-    assert data.labels("test").tolist() == [1, 2]
+    assert data.labels("test").tolist() == [1, 0]
 
 
 def test_parquet_tables_stay_in_chunks(tmp_path, monkeypatch):
     """Put together they would be an array of bytes, which ends at 2 GiB."""
     monkeypatch.setattr("trainsize.download.readers._ROWS", 2)
-    images = pictures(8, 4, 4)
+    images = pictures(9, 4, 4)
     files = [{"bytes": png(image), "path": None} for image in images]
     for name, rows in (
         ("train-0", slice(0, 5)),
         ("train-1", slice(5, 5)),
         ("train-2", slice(5, 7)),
-        ("test", slice(7, 8)),
+        ("test", slice(7, 9)),
     ):
-        table = pa.table({"label": pa.array([0, 1] * 4, pa.int8())[rows], "image": pa.array(files)[rows]})
+        table = pa.table({"label": pa.array([0, 1, 0] * 3, pa.int8())[rows], "image": pa.array(files)[rows]})
         parquet.write_table(table, tmp_path / f"{name}.parquet", row_group_size=3)
-    column, labels = parquet_columns(sorted(tmp_path.glob("train-*")), "image", "label")
+    paths = sorted(tmp_path.glob("train-*"))
+    column, labels = parquet_images(paths, "image"), parquet_labels(paths, "label")
     assert column.num_chunks >= 4
-    assert labels.tolist() == [0, 1, 0, 1, 0, 1, 0]
+    assert labels.tolist() == [0, 1, 0, 0, 1, 0, 0]
     form = {"name": "parquet", "path": str(tmp_path), "train": "train-*.parquet", "test": "test.parquet"}
     form |= {"image": "image", "label": "label", "size": 4, "channels": 1}
-    data = prepared(describe(format=form, n_train=7, n_test=1), tmp_path / "out")
+    data = prepared(describe(format=form, n_train=7, n_test=2), tmp_path / "out")
     assert (data.images("train") == images[:7]).all()
-    with pytest.raises(UserError, match=r"train-0\.parquet: cannot be read as columns 'picture' and 'label'"):
-        prepared(describe(format=form | {"image": "picture"}, n_train=7, n_test=1), tmp_path / "out")
+    with pytest.raises(UserError, match=r"train-0\.parquet: cannot be read as a table with the column 'picture'"):
+        prepared(describe(format=form | {"image": "picture"}, n_train=7, n_test=2), tmp_path / "out")
 
 
 def folder_form(path, **options):
@@ -463,11 +464,14 @@ def test_a_name_that_is_not_utf_8_is_named(tmp_path, place):
 def test_a_broken_link_is_named(tmp_path, name):
     tree(tmp_path)
     link = tmp_path / "train" / "dog" / name
-    link.symlink_to(name if name == "loop" else "nowhere")
-    with pytest.raises(UserError, match=rf"/train/dog/{name}: a broken link \([^)]+\); remove it$"):
+    target = name if name == "loop" else "/mnt/not/mounted/lost.png"
+    link.symlink_to(target)
+    with pytest.raises(UserError, match=rf"/train/dog/{name}: a link to {target}, which is not there; "):
         list_folder(tmp_path, "train", "val")
     link.unlink()
-    with pytest.raises(UserError, match=r"/valid: cannot be listed \(No such file or directory\)$"):
+    with pytest.raises(
+        UserError, match=r"/valid: cannot be listed \(No such .*; .* has the folders train, val; did you mean 'val'"
+    ):
         list_folder(tmp_path, "train", "valid")
 
 
@@ -510,11 +514,6 @@ def test_wrong_contents_are_refused(tmp_path):
     refused(tmp_path, lambda images, labels: None, r"mine: found 9 train images, expected 8 \(n_train\)", n_train=8)
     refused(
         tmp_path, lambda images, labels: labels.update(test=np.arange(5)), "test labels are 0 to 4, expected 0 to 1"
-    )
-    refused(
-        tmp_path,
-        lambda images, labels: labels.update(train=np.arange(8) % 2),
-        r"the train images are uint8 \(9, 6, 4, 1\), exp",
     )
 
 
@@ -562,6 +561,7 @@ def test_identical_images_are_found(tmp_path):
         "groups_across_splits": 1,
         "test_images_also_in_training": 1,
         "groups_with_different_labels": 2,
+        "images_with_different_labels": 5,
     }
     table = pd.read_parquet(tmp_path / "out" / "duplicates.parquet")
     groups = {tuple(zip(group["split"], group["index"], strict=True)) for _, group in table.groupby("group")}

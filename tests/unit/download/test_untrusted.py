@@ -15,7 +15,7 @@ from PIL import Image
 from support import ROOT
 
 from trainsize.common.errors import UserError
-from trainsize.datasets.headers import idx_shape, npz_shapes
+from trainsize.datasets.headers import idx_header, npz_headers
 from trainsize.download.pixels import decode
 from trainsize.download.unpack import unpack
 
@@ -73,7 +73,7 @@ def png() -> bytes:
 
 
 def read_npz(path: Path) -> object:
-    return npz_shapes(path)
+    return npz_headers(path)
 
 
 def read_image(path: Path) -> object:
@@ -85,7 +85,7 @@ def read_archive(path: Path) -> object:
 
 
 IDX = b"\0\0\x08\x03" + b"\0\0\0\x02" * 3 + bytes(8)
-KINDS = {"npz": (npz(), read_npz), "idx": (IDX, idx_shape), "png": (png(), read_image), "zip": (npz(), read_archive)}
+KINDS = {"npz": (npz(), read_npz), "idx": (IDX, idx_header), "png": (png(), read_image), "zip": (npz(), read_archive)}
 
 
 @settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
@@ -109,12 +109,12 @@ def test_spoilt_files_are_read_or_named(tmp_path, faults, kind, data):
 def test_an_array_file_that_claims_too_much(tmp_path):
     (tmp_path / "x").write_bytes(b"\0\0\x08\x04" + b"\xff\xff\xff\xff" * 4)
     with pytest.raises(UserError, match=r"not an IDX file of bytes \(its header states 3e\+38 bytes\)"):
-        idx_shape(tmp_path / "x")
+        idx_header(tmp_path / "x")
     header = b"{'shape': " + b"(" * 5000
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
         file.writestr("a.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     with pytest.raises(UserError, match=r"not an \.npz file of arrays"):
-        npz_shapes(tmp_path / "x.npz")
+        npz_headers(tmp_path / "x.npz")
 
 
 # The one place where a file's content becomes code: a network of the user's own, named in the study file.
@@ -141,5 +141,7 @@ def test_no_code_from_data_and_no_shell():
                 assert given_as["weights_only"] == "True", path
             if (owner, name) == ("np", "load"):
                 assert given_as["allow_pickle"] == "False", path
+            if (owner, name) == ("Image", "open"):
+                assert (path.name, given_as["formats"]) == ("pixels.py", "_formats()"), path
             if (owner, name) == ("yaml", "load"):
                 assert ast.unparse(node.args[1]) == "_Loader", path

@@ -136,6 +136,8 @@ def _message(error: ValidationError) -> str:
             return f"found {found}, expected a count such as 500 or a share such as 5%"
         case "pattern" if error.schema.get("pattern", "").startswith(r"^[^\W\d]"):
             return f"found {found}, expected a path such as my_models.Wide: names joined by dots"
+        case "pattern" if error.schema.get("pattern", "").startswith("^(white"):
+            return f"found {found}, allowed: white, black, grey, none, or a colour such as '#3366cc'"
         case "pattern":
             return f"found {found}; use only letters, digits, '.' and '-', and start with a letter or digit"
         case "oneOf":

@@ -5,12 +5,11 @@ Imports nothing heavy, because every cluster job reads the study file again.
 
 from pathlib import Path
 
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, unreadable
+from trainsize.datasets.arrays import ARRAYS, Header, check_arrays, image_shape
 from trainsize.datasets.catalogue import DATASETS, Dataset, numbered
-from trainsize.datasets.folders import list_folder
-from trainsize.datasets.headers import idx_shape, npz_shapes
-
-ARRAYS = tuple(f"{split}_{what}" for split in ("train", "test") for what in ("images", "labels"))
+from trainsize.datasets.folders import list_folder, not_counted
+from trainsize.datasets.headers import idx_header, npz_headers
 
 
 def described(value: dict) -> Dataset:
@@ -29,11 +28,12 @@ def described(value: dict) -> Dataset:
             raise UserError(_missing_counts(value))
         facts["shape"] = (form["size"], form["size"], form["channels"]) if form["size"] else None
     elif len(facts) < 3:
-        shapes = {"idx": _idx_shapes, "npz": _npz_shapes}[form["name"]](form)
-        counts = {"n_train": shapes["train_labels"][0], "n_test": shapes["test_labels"][0]}
-        facts = {**counts, **facts}
-        if "shape" not in facts:
-            facts["shape"] = _image_shape(shapes["train_images"], form["path"])
+        headers = {"idx": _idx_headers, "npz": _npz_headers}[form["name"]](form)
+        classes = value["classes"]
+        number = classes if isinstance(classes, int) else len(classes)
+        check_arrays(headers, form["path"], number, facts.get("shape"))
+        counts = {"n_train": headers["train_labels"].shape[0], "n_test": headers["test_labels"].shape[0]}
+        facts = {**counts, "shape": image_shape(headers["train_images"]), **facts}
     classes = value["classes"]
     return Dataset(
         name=name,
@@ -48,8 +48,8 @@ def described(value: dict) -> Dataset:
     )
 
 
-def _idx_shapes(form: dict) -> dict[str, tuple[int, ...]]:
-    return _checked({name: idx_shape(idx_path(Path(form["path"]), form[name])) for name in ARRAYS}, form["path"])
+def _idx_headers(form: dict) -> dict[str, Header]:
+    return {name: idx_header(idx_path(Path(form["path"]), form[name])) for name in ARRAYS}
 
 
 def idx_path(folder: Path, name: str) -> Path:
@@ -61,35 +61,13 @@ def idx_path(folder: Path, name: str) -> Path:
     raise UserError(f"{folder / name}: no such file (paths are relative to the folder where snakemake is called)")
 
 
-def _npz_shapes(form: dict) -> dict[str, tuple[int, ...]]:
-    shapes = npz_shapes(Path(form["path"]))
+def _npz_headers(form: dict) -> dict[str, Header]:
+    headers = npz_headers(Path(form["path"]))
     for name in ARRAYS:
-        if form[name] not in shapes:
-            found = ", ".join(shapes)
+        if form[name] not in headers:
+            found = ", ".join(headers)
             raise UserError(f"format.{name}: {form['path']} has no array '{form[name]}', only {found}")
-    return _checked({name: shapes[form[name]] for name in ARRAYS}, form["path"])
-
-
-def _checked(shapes: dict[str, tuple[int, ...]], path: str) -> dict[str, tuple[int, ...]]:
-    for name, shape in shapes.items():
-        allowed = (1,) if name.endswith("labels") else (3, 4)
-        if len(shape) not in allowed:
-            expected = "one number per image" if len(allowed) == 1 else "images × height × width (× channels)"
-            raise UserError(f"{path}: the {name.replace('_', ' ')} have the shape {shape}, expected {expected}")
-    return shapes
-
-
-def _image_shape(shape: tuple[int, ...], path: str) -> tuple[int, int, int]:
-    """Return height, width and channels of an array's images. Without a channel axis they are grey.
-
-    Raises UserError if the channels seem to come first, as in PyTorch.
-    """
-    if len(shape) == 4 and shape[1] <= 4 < shape[3]:
-        raise UserError(
-            f"{path}: the training images have the shape {shape}, which looks like channels first; transpose them to "
-            f"images × height × width × channels, or set `shape: {list(shape[1:])}` if the height comes first"
-        )
-    return (*shape[1:], 1)[:3]
+    return {name: headers[form[name]] for name in ARRAYS}
 
 
 def _missing_counts(value: dict) -> str:
@@ -98,24 +76,38 @@ def _missing_counts(value: dict) -> str:
     lacking = [key for key in ("n_train", "n_test") if key not in value]
     message = f"a {form['name']} data set needs its numbers of images; add {' and '.join(lacking)}"
     try:
-        counts = _count_folder(form) if form["name"] == "folder" else _count_parquet(form)
+        counts, remark = _count_folder(form) if form["name"] == "folder" else (_count_parquet(form), "")
     except (UserError, OSError) as error:
+        if isinstance(error, UserError) and Path(form["path"]).exists():
+            raise  # what is wrong with the files comes first: the numbers would change
         return f"{message} (they could not be counted: {error})"
-    return f"{message}:" + "".join(f"\n  {key}: {counts[key]}" for key in lacking)
+    return f"{message}:" + "".join(f"\n  {key}: {counts[key]}" for key in lacking) + remark
 
 
-def _count_folder(form: dict) -> dict[str, int]:
+def _count_folder(form: dict) -> tuple[dict[str, int], str]:
+    """Return the numbers of images, and what is not counted among them."""
     _, splits = list_folder(Path(form["path"]), form["train"], form["test"])
-    return {f"n_{split}": len(index) for split, index in splits.items()}
+    return {f"n_{split}": len(index) for split, index in splits.items()}, not_counted(splits.values())
 
 
 def _count_parquet(form: dict) -> dict[str, int]:
+    tables = {split: parquet_paths(Path(form["path"]), form[split]) for split in ("train", "test")}
+    counts = {f"n_{split}": sum(map(_rows, paths)) for split, paths in tables.items()}
+    if not all(counts.values()):
+        found = f"found {counts['n_train']:,} training and {counts['n_test']:,} test rows"
+        raise UserError(f"{form['path']}: {found}; both need images of every class")
+    return counts
+
+
+def _rows(path: Path) -> int:
+    """Return the number of rows of a Parquet file. Raises UserError if it is not one."""
+    import pyarrow as pa
     from pyarrow import parquet
 
-    tables = {split: parquet_paths(Path(form["path"]), form[split]) for split in ("train", "test")}
-    return {
-        f"n_{split}": sum(parquet.read_metadata(path).num_rows for path in paths) for split, paths in tables.items()
-    }
+    try:
+        return parquet.read_metadata(path).num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(path, error, form="Parquet") from error
 
 
 def parquet_paths(folder: Path, pattern: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Reading the array shapes in IDX and .npz files from their headers, without NumPy, which is slow to import."""
+"""Reading the headers of arrays in IDX and .npz files: shapes and types, without NumPy, which is slow to import."""
 
 import ast
 import gzip
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainsize.common.errors import UserError
+from trainsize.datasets.arrays import Header
 
 _IDX_UINT8 = 8
 _MOST_BYTES = 10**12  # of an IDX file
@@ -20,11 +21,11 @@ def open_idx(path: Path) -> BinaryIO:
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def idx_shape(path: Path) -> tuple[int, ...]:
+def idx_header(path: Path) -> Header:
     """Return the shape of the array of bytes in an IDX file, gzipped or not. Raises UserError if it is not one."""
     try:
         with open_idx(path) as file:
-            return read_idx_header(file)
+            return Header(read_idx_header(file))
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path}: not an IDX file of bytes ({error})") from error
 
@@ -40,17 +41,17 @@ def read_idx_header(file: BinaryIO) -> tuple[int, ...]:
     return shape
 
 
-def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array in a .npz file by name. Raises UserError if it is not one."""
+def npz_headers(path: Path) -> dict[str, Header]:
+    """Return the shape and type of every array in a .npz file by name. Raises UserError if it is not one."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy"): _npy_shape(archive, name) for name in archive.namelist()}
+            return {name.removesuffix(".npy"): _npy_header(archive, name) for name in archive.namelist()}
     # A damaged archive or header can raise any of a dozen exceptions.
     except Exception as error:
         raise UserError(f"{path}: not an .npz file of arrays ({error})") from error
 
 
-def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+def _npy_header(archive: zipfile.ZipFile, name: str) -> Header:
     with archive.open(name) as file:
         magic, major, _ = struct.unpack("<6sBB", file.read(8))
         if magic != b"\x93NUMPY":
@@ -58,7 +59,8 @@ def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
         (length,) = struct.unpack(*(("<H", file.read(2)) if major == 1 else ("<I", file.read(4))))
         if length > _LONGEST_HEADER:
             raise ValueError(f"the header of '{name}' has {length:,} bytes")
-        shape = ast.literal_eval(file.read(length).decode("latin-1"))["shape"]
+        header = ast.literal_eval(file.read(length).decode("latin-1"))
+        shape, kind = header["shape"], header["descr"]
         if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
             raise ValueError(f"the shape of '{name}' is {shape}")
-        return shape
+        return Header(shape, kind if isinstance(kind, str) else "|V")  # a table of several fields has a list

@@ -43,4 +43,5 @@ def count_duplicates(duplicates: pd.DataFrame) -> dict[str, int]:
             ((duplicates["group"].map(splits) > 1) & (duplicates["split"] == "test")).sum()
         ),
         "groups_with_different_labels": int((groups["label"].nunique() > 1).sum()),
+        "images_with_different_labels": int((groups["label"].transform("nunique") > 1).sum()),
     }

@@ -12,12 +12,15 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from trainsize.common.errors import UserError, listing, unreadable
-from trainsize.datasets.catalogue import Dataset, numbered
-from trainsize.datasets.described import ARRAYS, idx_path, parquet_paths
-from trainsize.datasets.folders import Index, checksums, list_folder
+from trainsize.common.errors import UserError, unreadable
+from trainsize.datasets.arrays import ARRAYS, Header, check_arrays
+from trainsize.datasets.catalogue import Dataset
+from trainsize.datasets.described import idx_path, parquet_paths
+from trainsize.datasets.folders import Index, beside, checksums, list_folder, not_counted
 from trainsize.datasets.headers import open_idx, read_idx_header
-from trainsize.download.pixels import decode, decode_all
+from trainsize.datasets.image_files import is_clutter, printable
+from trainsize.download.checks import check_counts, check_labels
+from trainsize.download.pixels import BACKGROUND, Traits, decode, decode_all
 from trainsize.download.torchvision_sets import read_official
 from trainsize.subsets.methods import stratified
 
@@ -30,30 +33,32 @@ class Split:
     """Images (uint8, N × height × width × channels; None if only listed), labels (N), and the list of image files.
 
     `skipped` maps the rows of images that were left out, counted among all, to the reason they could not be read.
+    `listed` has the files of a folder that are no images, and `traits` what is told of those that are.
     """
 
     images: np.ndarray | None
     labels: np.ndarray
     index: pd.DataFrame | None = None
     skipped: dict[int, str] = field(default_factory=dict)
+    listed: Index | None = None
+    traits: Traits = field(default_factory=Traits)
 
     @classmethod
-    def from_arrays(cls, images: np.ndarray, labels: np.ndarray, source: object) -> "Split":
-        """Return a split from raw arrays: grey images may lack the channel axis, labels may be of any integer type.
-
-        Raises UserError naming the `source` if labels are not integers.
-        """
-        if labels.dtype.kind not in "iu" or labels.ndim != 1:
-            raise UserError(f"{source}: the labels are {labels.dtype} {labels.shape}, expected one integer per image")
+    def from_arrays(cls, images: np.ndarray, labels: np.ndarray) -> "Split":
+        """Return a split from raw arrays: grey images may lack the channel axis, labels may be of any integer type."""
         return cls(images[..., None] if images.ndim == 3 else images, labels.astype(np.int64))
 
 
 @dataclass
 class Contents:
-    """The classes of a data set, in the order of the labels, and its splits "train" and "test"."""
+    """The classes of a data set, in the order of the labels, and its splits "train" and "test".
+
+    `beside` names what lies beside the folders of the splits.
+    """
 
     classes: tuple[str, ...]
     splits: dict[str, Split]
+    beside: list[str] = field(default_factory=list)
 
 
 def read(card: Dataset, root: Path, scratch: Path) -> Contents:
@@ -62,17 +67,6 @@ def read(card: Dataset, root: Path, scratch: Path) -> Contents:
     Raises UserError saying what is wrong with the files.
     """
     return READERS[card.format["name"]](card, root, scratch)
-
-
-def check_counts(card: Dataset, classes: tuple[str, ...], counts: dict[str, int]) -> None:
-    """Raise UserError unless the classes and the numbers of images are those of the data set's card."""
-    if len(classes) != len(card.classes):
-        raise UserError(f"{card.name}: found {len(classes)} classes, expected {len(card.classes)} (classes)")
-    if card.classes not in (classes, numbered(len(classes))):
-        raise UserError(f"{card.name}: the classes are {listing(classes)}, expected {listing(card.classes)} (classes)")
-    for split, count in zip(SPLITS, (card.n_train, card.n_test), strict=True):
-        if counts[split] != count:
-            raise UserError(f"{card.name}: found {counts[split]} {split} images, expected {count} (n_{split})")
 
 
 def _read_digits(card: Dataset, root: Path, scratch: Path) -> Contents:
@@ -84,18 +78,26 @@ def _read_digits(card: Dataset, root: Path, scratch: Path) -> Contents:
     test = np.sort(stratified(digits.target, card.n_test, np.random.default_rng(0)))
     train = np.setdiff1d(np.arange(len(images)), test)
     arrays = {split: (images[rows], digits.target[rows]) for split, rows in (("train", train), ("test", test))}
-    return Contents(card.classes, {split: Split.from_arrays(*arrays[split], card.name) for split in SPLITS})
+    return Contents(card.classes, {split: Split.from_arrays(*arrays[split]) for split in SPLITS})
 
 
 def _read_torchvision(card: Dataset, root: Path, scratch: Path) -> Contents:
     classes, arrays = read_official(card, root)
-    return Contents(classes, {split: Split.from_arrays(*arrays[split], card.name) for split in SPLITS})
+    return Contents(classes, {split: Split.from_arrays(*arrays[split]) for split in SPLITS})
 
 
 def _read_idx(card: Dataset, root: Path, scratch: Path) -> Contents:
     folder = root / card.format["path"]
     arrays = {name: _idx(idx_path(folder, card.format[name])) for name in ARRAYS}
-    return Contents(card.classes, _paired(arrays, folder))
+    used = {idx_path(folder, card.format[name]).name for name in ARRAYS}
+    return Contents(card.classes, _paired(card, arrays, folder), _others(folder, used))
+
+
+def _others(folder: Path, used: set[str]) -> list[str]:
+    """Return the names of the files and folders in `folder` that are not used."""
+    return sorted(
+        printable(path.name) for path in folder.iterdir() if path.name not in used and not is_clutter(path.name)
+    )
 
 
 def _idx(path: Path) -> np.ndarray:
@@ -113,73 +115,152 @@ def _read_npz(card: Dataset, root: Path, scratch: Path) -> Contents:
     path = root / card.format["path"]
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return Contents(card.classes, _paired({name: archive[card.format[name]] for name in ARRAYS}, path))
+            arrays = {name: archive[card.format[name]] for name in ARRAYS}
+            others = sorted({*archive.files} - {card.format[name] for name in ARRAYS})
     # A damaged file can raise any of a dozen exceptions.
     except Exception as error:
         raise unreadable(path, error) from error
+    return Contents(card.classes, _paired(card, arrays, path), [printable(name) for name in others])
 
 
-def _paired(arrays: dict[str, np.ndarray], source: Path) -> dict[str, Split]:
-    return {split: Split.from_arrays(arrays[f"{split}_images"], arrays[f"{split}_labels"], source) for split in SPLITS}
+def _paired(card: Dataset, arrays: dict[str, np.ndarray], source: Path) -> dict[str, Split]:
+    """Return the splits of the four arrays. Raises UserError naming the `source` if they do not fit together."""
+    headers = {name: Header(array.shape, array.dtype.str) for name, array in arrays.items()}
+    check_arrays(headers, source, len(card.classes), card.shape)
+    return {split: Split.from_arrays(arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in SPLITS}
 
 
 def _read_parquet(card: Dataset, root: Path, scratch: Path) -> Contents:
-    return Contents(card.classes, {split: _parquet_split(card, root, scratch, split) for split in SPLITS})
+    folder = root / card.format["path"]
+    paths = {split: parquet_paths(folder, card.format[split]) for split in SPLITS}
+    labels = {split: parquet_labels(paths[split], card.format["label"]) for split in SPLITS}
+    _check_before_decoding(card, card.classes, labels)
+    if both := sorted({*paths["train"]} & {*paths["test"]}):
+        raise UserError(f"{both[0]}: both `train` and `test` name this file; its images cannot be in both splits")
+    splits = {split: _parquet_split(card, paths[split], scratch, split, labels[split]) for split in SPLITS}
+    return Contents(
+        card.classes, splits, _others(folder, {path.name for of_split in paths.values() for path in of_split})
+    )
 
 
-def _parquet_split(card: Dataset, root: Path, scratch: Path, split: str) -> Split:
-    paths = parquet_paths(root / card.format["path"], card.format[split])
-    files, labels = parquet_columns(paths, card.format["image"], card.format["label"])
+def _check_before_decoding(card: Dataset, classes: tuple[str, ...], labels: dict[str, np.ndarray]) -> None:
+    """Check the counts and labels of all images, which can take hours to decode. Some may be left out later."""
+    if _unreadable(card) == "fail":
+        check_counts(card, classes, {split: len(of_split) for split, of_split in labels.items()})
+    check_labels(card.name, classes, labels)
+
+
+def _parquet_split(card: Dataset, paths: list[Path], scratch: Path, split: str, labels: np.ndarray) -> Split:
+    files, traits = parquet_images(paths, card.format["image"]), Traits()
 
     def get(row: int) -> np.ndarray:
-        return decode(files[row].as_py() or b"", card.shape, f"{paths[0].parent}, {split} image {row}")
+        name = f"{paths[0].parent}, {split} image {row}"
+        return decode(files[row].as_py() or b"", card.shape, name, _background(card), traits)
 
     images, skipped = decode_all(len(labels), get, card.shape, scratch / f"{split}.npy", _unreadable(card))
-    kept = Split.from_arrays(images, np.delete(labels, list(skipped)), paths[0].parent)
-    return replace(kept, skipped=skipped)
+    kept = Split.from_arrays(images, np.delete(labels, list(skipped)))
+    return replace(kept, skipped=skipped, traits=traits)
 
 
-def parquet_columns(paths: list[Path], image: str, label: str) -> tuple[pa.ChunkedArray, np.ndarray]:
-    """Return the encoded images and the labels. Images are bytes, or {bytes, path} as Hugging Face stores them.
+def parquet_images(paths: list[Path], column: str) -> pa.ChunkedArray:
+    """Return the encoded images: a column of bytes, or of {bytes, path} as Hugging Face stores them.
 
-    Raises UserError for tables without such columns.
+    Raises UserError for tables without such a column. Texts are refused, because Pillow would open them as paths.
     """
+    table = _parquet_column(paths, column)
+    is_struct = pa.types.is_struct(table.type) and table.type.get_field_index("bytes") >= 0
+    files = compute.struct_field(table, "bytes") if is_struct else table
+    if not (pa.types.is_binary(files.type) or pa.types.is_large_binary(files.type)):
+        raise UserError(
+            f"{paths[0]}: the column '{column}' holds {files.type}{_example(files)}, expected the bytes of an image "
+            "file in each row, or {bytes, path}"
+        )
+    return files
+
+
+def parquet_labels(paths: list[Path], column: str) -> np.ndarray:
+    """Return the labels of all rows (int64). Raises UserError for tables without a whole number in each row."""
+    labels = _parquet_column(paths, column)
+    if not pa.types.is_integer(labels.type):
+        raise UserError(
+            f"{paths[0]}: the column '{column}' holds {labels.type}{_example(labels)}, expected a whole number in each "
+            "row: the place of its class among `classes`, counted from 0"
+        )
+    if labels.null_count:
+        first = compute.index(compute.is_null(labels), True).as_py()
+        raise UserError(
+            f"{paths[0]}: {labels.null_count:,} of {len(labels):,} rows have no label in the column '{column}' (the "
+            f"first of all files is row {first}, counted from 0); label or remove them"
+        )
+    return labels.to_numpy().astype(np.int64)
+
+
+def _example(column: pa.ChunkedArray) -> str:
+    """Return the first value of a column for a message."""
+    value = str(column[0].as_py()) if len(column) else ""
+    return f" such as {value[:40]!r}" if value else ""
+
+
+def _parquet_column(paths: list[Path], name: str) -> pa.ChunkedArray:
+    """Return a column of Parquet tables. Raises UserError for tables that cannot be read, or without the column."""
     try:
         opened = [parquet.ParquetFile(path) for path in paths]
-        schema = pa.schema([opened[0].schema_arrow.field(name) for name in (image, label)])
+        schema = pa.schema([opened[0].schema_arrow.field(name)])
         # The chunks must not be combined: a single Arrow array, or a struct column read at once, is limited to 2 GiB.
-        batches = [batch for file in opened for batch in file.iter_batches(_ROWS, columns=[image, label])]
-        table = pa.Table.from_batches([batch.select([image, label]) for batch in batches], schema)
-        files = compute.struct_field(table[image], "bytes") if pa.types.is_struct(table[image].type) else table[image]
-        return files, table[label].to_numpy()
+        batches = [batch for file in opened for batch in file.iter_batches(_ROWS, columns=[name])]
+        return pa.Table.from_batches([batch.select([name]) for batch in batches], schema)[name]
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise unreadable(paths[0], error, form=f"columns '{image}' and '{label}'") from error
+        raise unreadable(paths[0], error, form=f"a table with the column '{name}'") from error
 
 
 def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:
     folder = root / card.format["path"]
     classes, indexes = list_folder(folder, card.format["train"], card.format["test"])
-    if _unreadable(card) == "fail":
-        check_counts(card, classes, {split: len(index) for split, index in indexes.items()})  # before hours of decoding
-    return Contents(classes, {split: _folder_split(card, folder, scratch, split, indexes[split]) for split in SPLITS})
+    labels = {split: np.array(index.labels, dtype=np.int64) for split, index in indexes.items()}
+    try:
+        _check_before_decoding(card, classes, labels)
+    except UserError as error:
+        raise UserError(f"{error}{not_counted(indexes.values())}") from None
+    splits = {split: _folder_split(card, folder, scratch, split, indexes[split]) for split in SPLITS}
+    return Contents(classes, splits, beside(folder, card.format["train"], card.format["test"]))
 
 
 def _unreadable(card: Dataset) -> str:
     return card.format.get("unreadable", "fail")
 
 
+def _background(card: Dataset) -> str:
+    return card.format.get("background", BACKGROUND)
+
+
 def _folder_split(card: Dataset, folder: Path, scratch: Path, split: str, index: Index) -> Split:
     hashes = checksums(folder, index.paths) if card.format.get("checksum") else [None] * len(index)
     table = pd.DataFrame({"path": index.paths, "label": index.labels, "bytes": index.sizes, "sha256": hashes})
 
+    traits = Traits()
+
     def get(row: int) -> np.ndarray:
-        return decode(folder / index.paths[row], card.shape, str(folder / index.paths[row]))
+        path = folder / index.paths[row]
+        return decode(path, card.shape, printable(path), _background(card), traits)
 
     if not card.shape:
-        return Split(None, table["label"].to_numpy(np.int64), table)
+        return _listed_only(card, folder, index, table)
     images, skipped = decode_all(len(index), get, card.shape, scratch / f"{split}.npy", _unreadable(card))
     table = table.drop(index=list(skipped))
-    return Split(images, table["label"].to_numpy(np.int64), table, skipped)
+    return Split(images, table["label"].to_numpy(np.int64), table, skipped, index, traits)
+
+
+def _listed_only(card: Dataset, folder: Path, index: Index, table: pd.DataFrame) -> Split:
+    """Return a split of images that are not decoded. Empty files are no images, whatever their names."""
+    empty = {
+        row: f"{printable(folder / index.paths[row])}: not a complete image: it is empty (0 bytes)"
+        for row, size in enumerate(index.sizes)
+        if size == 0
+    }
+    if empty and _unreadable(card) == "fail":
+        raise UserError(next(iter(empty.values())))
+    table = table.drop(index=list(empty))
+    return Split(None, table["label"].to_numpy(np.int64), table, empty, index)
 
 
 READERS: dict[str, Callable[[Dataset, Path, Path], Contents]] = {

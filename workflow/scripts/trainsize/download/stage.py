@@ -14,14 +14,20 @@ from trainsize.common.errors import UserError
 from trainsize.common.files import atomic_write, digest
 from trainsize.common.tables import write_table
 from trainsize.datasets.catalogue import Dataset, requested
+from trainsize.datasets.image_files import lost_link
 from trainsize.datasets.prepared import write_manifest
+from trainsize.datasets.remarks import MOST_NAMES, notes, remarks
+from trainsize.download.checks import check_counts, check_labels
 from trainsize.download.duplicates import count_duplicates, find_duplicates
 from trainsize.download.fetch import is_address, lay_out, mirror_folder
-from trainsize.download.readers import Contents, Split, check_counts, read
+from trainsize.download.pixels import BACKGROUND
+from trainsize.download.readers import Contents, Split, read
 from trainsize.download.tables import DUPLICATES, INDEX
 from trainsize.download.torchvision_sets import official_files, wanted_member
+from trainsize.jobs.progress import Terminal, print_first
 
 _CHUNK = 4096
+_FEW = 256  # images that are compared with their first pixel at a time
 
 
 def prepare(request: str | dict, folder: Path, mirror: str = "") -> None:
@@ -38,7 +44,17 @@ def prepare(request: str | dict, folder: Path, mirror: str = "") -> None:
             _write_split(folder, split, part)
         arrays = [name for name in card.outputs if name.endswith(".npy")]
         duplicates = {"duplicates": _write_duplicates(folder, contents)} if card.shape else {}
-        write_manifest(folder, {**_manifest(card, contents), **duplicates}, arrays)
+        facts = {**_manifest(card, contents), **duplicates}
+        write_manifest(folder, facts, arrays)
+    tell(facts)
+
+
+def tell(facts: dict) -> None:
+    """Say at the top of the log what a reader must know about the data, and on the terminal the part that matters."""
+    lines = [f"WARNING: {remark}" for remark in remarks(facts)]
+    print_first("\n".join([*lines, *(f"note: {note}" for note in notes(facts))]))
+    for line in lines:
+        Terminal.say(f"{facts['name']}: {line}")
 
 
 @contextmanager
@@ -60,6 +76,8 @@ def _sources(card: Dataset, mirror: str, cache: Path, root: Path) -> Path:
             print(f"{folder / path}: used without copying", flush=True)
             return folder
     if path and not card.files:
+        if lost := lost_link(Path(path)):
+            raise UserError(f"{path}: {lost}")
         place = f"the mirror {mirror}" if mirror else "a mirror, because none is set (data.mirror in config.yaml)"
         raise UserError(f"{path}: no such file or folder where snakemake was called, nor in {place}")
     files = official_files(card) if card.format["name"] == "torchvision" else card.files
@@ -77,15 +95,14 @@ def _ready_folders(card: Dataset, mirror: str) -> list[Path]:
 
 def _check(card: Dataset, contents: Contents) -> None:
     """Raise UserError unless the contents match the data set's card."""
+    labels = {split: part.labels for split, part in contents.splits.items()}
     try:
-        check_counts(card, contents.classes, {split: len(part.labels) for split, part in contents.splits.items()})
+        check_counts(card, contents.classes, {split: len(of_split) for split, of_split in labels.items()})
+        check_labels(card.name, contents.classes, labels)
     except UserError as error:
         counts = [f"{len(part.skipped)} {split}" for split, part in contents.splits.items() if part.skipped]
         raise UserError(f"{error}; left out as unreadable: {' and '.join(counts) or 'none'}") from None
     for split, part in contents.splits.items():
-        if part.labels.min() < 0 or part.labels.max() >= len(card.classes):
-            found = f"{part.labels.min()} to {part.labels.max()}"
-            raise UserError(f"{card.name}: {split} labels are {found}, expected 0 to {len(card.classes) - 1}")
         expected = (len(part.labels), *(card.shape or ()))
         if card.shape and (part.images.shape != expected or part.images.dtype != np.uint8):
             found = f"{part.images.dtype} {part.images.shape}"
@@ -128,12 +145,37 @@ def _manifest(card: Dataset, contents: Contents) -> dict:
             for split, part in contents.splits.items()
         },
     }
-    skipped = {split: list(part.skipped.values()) for split, part in contents.splits.items()}
-    if any(skipped.values()):
-        facts["unreadable"] = skipped
+    facts |= {name: values for name, values in _told(card, contents).items() if any(values.values())}
+    if contents.beside:
+        facts["beside"] = contents.beside
+    if "transparent" in facts:
+        facts["background"] = card.format.get("background", BACKGROUND)
     if card.shape:
         facts["mean"], facts["std"] = channel_statistics(contents.splits["train"].images)
+        facts["flat_channels"] = [channel for channel, spread in enumerate(facts["std"]) if not spread > 0]
+        facts["one_colour"] = {split: count_one_colour(part.images) for split, part in contents.splits.items()}
     return facts
+
+
+def _told(card: Dataset, contents: Contents) -> dict[str, dict[str, object]]:
+    """Return what was left out of each split, and what its image files have beyond their pixels, for the manifest."""
+    splits = contents.splits
+    return {
+        "unreadable": {split: list(part.skipped.values()) for split, part in splits.items()},
+        "left_out": {split: _left_out(part) for split, part in splits.items()},
+        "clutter": {split: part.listed.clutter if part.listed else 0 for split, part in splits.items()},
+        "transparent": {split: len(part.traits.transparent) for split, part in splits.items()},
+        "several_pictures": {split: len(part.traits.several) for split, part in splits.items()},
+    }
+
+
+def _left_out(part: Split) -> dict[str, dict[str, dict]]:
+    """Return the numbers and the first names of the files that are no images, by folder and kind."""
+    folders = part.listed.left_out if part.listed else {}
+    return {
+        folder: {kind: {"files": len(names), "first": names[:MOST_NAMES]} for kind, names in kinds.items()}
+        for folder, kinds in folders.items()
+    }
 
 
 def _parts(contents: Contents) -> list[bytes | memoryview | str]:
@@ -150,6 +192,12 @@ def _parts(contents: Contents) -> list[bytes | memoryview | str]:
             parts += [str(split.images.shape), memoryview(np.ascontiguousarray(split.images)).cast("B")]
         parts.append(split.labels.tobytes())
     return parts
+
+
+def count_one_colour(images: np.ndarray) -> int:
+    """Return how many images have the same colour in all their pixels; images × height × width × channels."""
+    chunks = (images[start : start + _FEW] for start in range(0, len(images), _FEW))
+    return sum(int((chunk == chunk[:, :1, :1]).all(axis=(1, 2, 3)).sum()) for chunk in chunks)
 
 
 def channel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
