@@ -19,7 +19,7 @@ from support import independent_errors
 from trainsize.audit import __main__
 from trainsize.audit.__main__ import main
 from trainsize.audit.facts import Facts, facts_of
-from trainsize.audit.findings import FINDING, QUESTION, UNTESTED, Finding
+from trainsize.audit.findings import CLEAR, FINDING, QUESTION, UNTESTED, Finding
 from trainsize.audit.last_batch import last_batch
 from trainsize.audit.scores import expected_maximum
 from trainsize.audit.sheet import sheet_of_texts
@@ -28,6 +28,7 @@ from trainsize.audit.tables import FINDINGS
 from trainsize.common.errors import UserError
 from trainsize.common.fingerprint import SCRIPTS
 from trainsize.common.tables import PARQUET_OPTIONS, read_table, with_file_metadata
+from trainsize.datasets.prepared import write_manifest
 from trainsize.published import printed
 
 SIZES = "100 200 400 800 1600 3200"
@@ -624,9 +625,20 @@ def test_own_runs_are_audited_model_by_model(tmp_path):
         "last": {"batch_size": 64, "selection": "best"},
     }
     data = {"n_train": 20_000, "n_test": 500, "n_validation": None, "classes": 10}
-    audit_study({**data, "folds": False, "f1": "f1_micro", "models": models}, tmp_path)
+    write_manifest(
+        tmp_path, {"name": "birds", "n_train": 20_000, "n_test": 500, "one_colour": {"train": 3, "test": 0}}, []
+    )
+    settings = {**data, "folds": False, "f1": "f1_micro", "models": models}
+    audit_study(settings, tmp_path, tmp_path / "manifest.json")
     found = read_table(tmp_path / "audit" / "findings.parquet")
     assert list(found.columns) == FINDINGS.schema.names
+    of_data = found[found["check"] == "data"].iloc[0]
+    assert (of_data["status"], of_data["table"], of_data["subject"]) == (QUESTION, "data set", "birds")
+    assert "3 training and 0 test images have a single colour" in of_data["statistic"]
+    write_manifest(tmp_path, {"name": "birds", "n_train": 20_000, "n_test": 500}, [])
+    audit_study(settings, tmp_path, tmp_path / "manifest.json")
+    clear = read_table(tmp_path / "audit" / "findings.parquet").set_index("check").loc["data"]
+    assert (clear["status"], clear["statistic"]) == (CLEAR, "20,000 training and 500 test images")
     found = found[found["status"] == FINDING]
     assert set(found["table"]) == {"last"}
     assert set(found["check"]) == {"last-batch", "seed-spread", "f1-is-accuracy", "best-of-many"}

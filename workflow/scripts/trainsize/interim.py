@@ -56,7 +56,7 @@ def write_interim(study: Study, results: Path) -> Path:
         raise UserError(f"{results / study.name}: {plural(len(records))} finished, but {why}")
     collect(**study.metrics_settings(), manifest=manifest, results=folder)
     regress(study.regressions_settings(), folder, manifest)
-    audit_study(study.audit_settings(), folder)
+    audit_study(study.audit_settings(), folder, manifest)
     draw_figures(study.figure_settings(), folder, prepared.folder)
     if reproduced(study.name):
         write_reproduction(study, results, folder, f"{plural(missing)} missing" if missing else "")

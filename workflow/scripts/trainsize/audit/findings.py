@@ -53,7 +53,12 @@ def judged(findings: Sequence[Finding], alpha: float) -> list[Finding]:
     tests = [finding for finding in findings if finding.p is not None]
     adjusted = holm([test.p for test in tests])
     verdicts = {id(test): _verdict(test, p, alpha) for test, p in zip(tests, adjusted, strict=True)}
-    return sorted((verdicts.get(id(finding), finding) for finding in findings), key=lambda f: STATUSES.index(f.status))
+    return in_order([verdicts.get(id(finding), finding) for finding in findings])
+
+
+def in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """Return findings first, then questions, clear checks, and checks that were not made."""
+    return sorted(findings, key=lambda finding: STATUSES.index(finding.status))
 
 
 def _verdict(test: Finding, p_adjusted: float, alpha: float) -> Finding:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from trainsize.audit.columns import SPLITS
+from trainsize.audit.data import check_data
 from trainsize.audit.facts import Facts
-from trainsize.audit.findings import Finding, judged, summed_up
+from trainsize.audit.findings import Finding, in_order, judged, summed_up
 from trainsize.audit.labels import check_labels
 from trainsize.audit.last_batch import check_last_batch
 from trainsize.audit.lines import check_f1_of_regressions, check_fit_range, check_row_dropout_of_regressions
@@ -24,6 +25,7 @@ from trainsize.audit.scores import (
 from trainsize.audit.sheet import Sheet, sheet_of_numbers
 from trainsize.audit.tables import FINDINGS
 from trainsize.audit.training import check_unequal_training, check_unused_option
+from trainsize.common.files import read_json
 from trainsize.common.tables import read_table, write_table
 from trainsize.runs.history import read_checkpoints
 from trainsize.runs.run import COORDINATES
@@ -70,12 +72,12 @@ def as_frame(findings: Sequence[Finding]) -> pd.DataFrame:
     return pd.DataFrame([asdict(finding) for finding in findings], columns=FINDINGS.schema.names)
 
 
-def audit_study(settings: dict, results: Path) -> None:
+def audit_study(settings: dict, results: Path, manifest: Path) -> None:
     """Audit a study's own runs, model by model, and write the findings to `audit/` in its folder, `results`.
 
     `settings` holds the facts of the data (`n_train`, `n_test`, `n_validation`, `classes`), whether draws are the folds
     of a cross-validation (`folds`), the `f1` that the study reports, and for each model its `batch_size` and its
-    `selection`: best (on the test set), validation or last.
+    `selection`: best (on the test set), validation or last. `manifest` is that of the data set.
     """
     runs, history = read_table(results / "metrics" / "runs.parquet"), read_checkpoints(results)
     evaluations = history[history["split"] == "test"].groupby(COORDINATES).size().rename("evaluations").reset_index()
@@ -89,4 +91,5 @@ def audit_study(settings: dict, results: Path) -> None:
         recipe = settings["models"][model]
         sheet = sheet_of_numbers(rows.drop(columns="model").assign(selection=recipe["selection"]), str(model))
         sheets.append((sheet, replace(facts, batch_size=recipe["batch_size"])))
-    write_table(results / "audit" / "findings.parquet", FINDINGS, as_frame(audit(sheets)))
+    of_data = [replace(finding, table="data set") for finding in check_data(read_json(manifest))]
+    write_table(results / "audit" / "findings.parquet", FINDINGS, as_frame(in_order([*of_data, *audit(sheets)])))

@@ -45,4 +45,6 @@ class Plan:
     rates: dict[str, Rates]  # by model
     wall_hours: float
     warnings: list[str]
-    notes: list[str] = field(default_factory=list)  # what else was found out about the models
+    remarks: list[str] = field(default_factory=list)  # on the prepared data set, for everyone to see
+    notes: list[str] = field(default_factory=list)  # the rest of what was left out or changed
+    precision: list[str] = field(default_factory=list)  # which number format is faster, for models in bfloat16

@@ -16,6 +16,7 @@ from trainsize.common.fingerprint import fingerprint
 from trainsize.common.paths import ROOT
 from trainsize.common.tables import write_table
 from trainsize.datasets.catalogue import Dataset
+from trainsize.datasets.remarks import notes, remarks
 from trainsize.jobs import slurm
 from trainsize.plan.estimates import START_SECONDS, Estimates
 from trainsize.plan.plan import Machine, Plan
@@ -45,16 +46,19 @@ def reason(record: Record | None, settings: str, code: str, data: str | None) ->
     return "code changed" if record.code != code else ""
 
 
-def data_content(card: Dataset, results: Path) -> str | None:
+def data_manifest(card: Dataset, results: Path) -> dict | None:
+    """Return the manifest of the prepared data set, or None where it is not prepared. Raises UserError if damaged."""
+    path = results / "datasets" / card.name / "manifest.json"
+    return read_json(path) if path.exists() else None
+
+
+def data_content(card: Dataset, manifest: dict | None) -> str | None:
     """Return the content hash of the prepared data set, or None where it is not prepared.
 
     The hash is empty where the data set has changed and will be prepared again: then every run has to be trained again.
-    Raises UserError for a damaged manifest.
     """
-    path = results / "datasets" / card.name / "manifest.json"
-    if not path.exists():
+    if manifest is None:
         return None
-    manifest = read_json(path)
     prepared = (manifest["n_train"], manifest["n_test"], len(manifest["classes"]), manifest["shape"])
     stated = (card.n_train, card.n_test, len(card.classes), card.shape and list(card.shape))
     return manifest["content"] if prepared == stated else ""
@@ -65,7 +69,9 @@ def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
     estimates = Estimates(study, results, machine.device)
     if estimates.uncounted():
         estimates.count()
-    data = data_content(study.dataset, results)
+    manifest = data_manifest(study.dataset, results)
+    data = data_content(study.dataset, manifest)
+    told = manifest if data and manifest else {}  # of a data set that has changed nothing is known
     runs_per_job = min(machine.settings["runs_per_job"], len(study.pairs))
     bytes_per_run = _bytes_per_run(study, results, estimates)
     rows, durations = [], []
@@ -89,11 +95,12 @@ def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
         warnings += time_warnings(machine, table, runs_per_job, estimates)
     if machine.limits:
         warnings += queue_warnings(machine.limits, min(machine.jobs, int(table["jobs"].sum())))
-    notes = list(_precision_notes(estimates, results, machine))
-    return Plan(study, machine, table, estimates.rates, _makespan(durations, machine.jobs) / 3600, warnings, notes)
+    hours = _makespan(durations, machine.jobs) / 3600
+    precision = list(_precision(estimates, results, machine))
+    return Plan(study, machine, table, estimates.rates, hours, warnings, remarks(told), notes(told), precision)
 
 
-def _precision_notes(estimates: Estimates, results: Path, machine: Machine) -> Iterator[str]:
+def _precision(estimates: Estimates, results: Path, machine: Machine) -> Iterator[str]:
     if machine.is_here and machine.device == "cpu":
         study, operations = estimates.study, estimates.operations
         yield from precision_notes(study, estimates.settings, operations, results, machine.settings["threads"])

@@ -14,7 +14,9 @@ def describe(plan: Plan) -> str:
     """Return the plan as text for people."""
     table = plan.table
     requests_time = plan.machine.settings["time_margin"] is not None
-    lines = [f"{plan.study.name}: {plan.study.title}", ""]
+    lines = [f"{plan.study.name}: {plan.study.title}"]
+    lines += [f"WARNING: {plan.study.dataset.name}: {remark}" for remark in plan.remarks]
+    lines += [f"note: {plan.study.dataset.name}: {note}" for note in plan.notes] + [""]
     header = f"{'model':<16}{'n':>9}{'runs':>7}{'done':>7}{'to do':>7}{'updates':>13}{'images':>17}{'TFLOP':>13}"
     header += f"{'time':>10}{'jobs':>7}" + (f"{'requests':>10}" if requests_time else "") + "  why"
     lines += [header, "-" * len(header)]
@@ -24,7 +26,7 @@ def describe(plan: Plan) -> str:
     total = table.select_dtypes("number").sum()
     lines += ["-" * len(header), f"{'all':<25}" + _counts(total), ""]
     lines += [f"{model}: time from {rate.basis}" for model, rate in plan.rates.items()]
-    lines += plan.notes
+    lines += plan.precision
     lines += _upper_bounds(plan)
     lines += _costs(plan, total)
     lines += [f"WARNING: {warning}" for warning in plan.warnings]
@@ -96,7 +98,9 @@ def as_json(plan: Plan) -> str:
         "wall_hours": plan.wall_hours,
         "limits": plan.machine.limits and asdict(plan.machine.limits),
         "warnings": plan.warnings,
+        "remarks": plan.remarks,
         "notes": plan.notes,
+        "precision": plan.precision,
     }
     return json.dumps(value, indent=1)
 

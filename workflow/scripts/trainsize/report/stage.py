@@ -12,6 +12,7 @@ import yaml
 from trainsize.common.files import read_json, write_text
 from trainsize.common.provenance import commit, commit_text, now
 from trainsize.common.tables import read_table
+from trainsize.datasets.remarks import notes, remarks
 from trainsize.figures.kinds import FIGURES
 from trainsize.regressions.tables import REGRESSIONS
 from trainsize.regressions.words import comparison_sentences, sentences, short_answers
@@ -99,11 +100,13 @@ def content(settings: dict, results: Path, manifest: Path) -> dict:
     regressions = {name: read_table(results / "regressions" / f"{name}.parquet") for name in REGRESSIONS}
     findings = read_table(results / "audit" / "findings.parquet")
     overlap = read_table(results / "overlap" / "overlap.parquet")
-    done = only_finished(runs)
+    done, data = only_finished(runs), read_json(manifest)
     models = settings["grid"]["models"]
     return {
         "study": settings,
-        "data": read_json(manifest),
+        "data": data,
+        "data_remarks": remarks(data),
+        "data_notes": notes(data),
         "answers": [answer(done[done["model"] == model], model, regressions) for model in models],
         "best": best_score(done),
         "figures": figure_groups(settings["figures"], results / "figures", done[done["model"].isin(models)]),
