@@ -15,8 +15,11 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 class _Loader(yaml.SafeLoader):
     """YAML by the rules of version 1.2: `1e-3` is a number, `0100` is one hundred and `no` is text.
 
-    Keys are text, and a duplicate key is an error.
+    Keys are text, and a duplicate key is an error. The lists of some keys hold names: what looks like a number, a date
+    or true in them is text, as it is written.
     """
+
+    lists_of_names: ClassVar = ("classes",)
 
     yaml_implicit_resolvers: ClassVar = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("bool", "int", "float")]
@@ -24,6 +27,7 @@ class _Loader(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node, deep=False):
+        node.value = [(key, _names(value) if key.value in self.lists_of_names else value) for key, value in node.value]
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         for key in keys:
             if not isinstance(key, str):
@@ -31,6 +35,18 @@ class _Loader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' appears twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def _names(node: yaml.Node) -> yaml.Node:
+    """Return the node of a list of names with its entries as text; empty entries and other nodes stay as they are."""
+    if not isinstance(node, yaml.SequenceNode):
+        return node
+    entries = [_text(entry) if isinstance(entry, yaml.ScalarNode) and entry.value else entry for entry in node.value]
+    return yaml.SequenceNode(node.tag, entries, node.start_mark, node.end_mark)
+
+
+def _text(node: yaml.ScalarNode) -> yaml.ScalarNode:
+    return yaml.ScalarNode("tag:yaml.org,2002:str", node.value, node.start_mark, node.end_mark, node.style)
 
 
 for _tag, _pattern, _first in (

@@ -34,7 +34,8 @@ class Dataset:
     """The card of a data set: numbers of images, the shape (height, width, channels) of an image, and the origin.
 
     `format` names the reader and its options (`trainsize.download.readers`). `files` are downloaded; torchvision has
-    its own list. Images that are only listed, not prepared as pixels, have no shape.
+    its own list. Images that are only listed, not prepared as pixels, have no shape. `named` says that folders must have
+    exactly the names `classes`, in whatever order.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Dataset:
     licence: str
     format: dict
     files: tuple[File, ...] = ()
+    named: bool = False
 
     @property
     def outputs(self) -> list[str]:
@@ -62,7 +64,10 @@ class Dataset:
         """The download stage's setting: a known data set's name, or the card without its descriptive facts."""
         if self.name in DATASETS:
             return self.name
-        return {key: value for key, value in asdict(self).items() if key not in _DESCRIPTIVE}
+        request = {key: value for key, value in asdict(self).items() if key not in _DESCRIPTIVE}
+        if not self.named:  # left out, so that data sets without it are not prepared again
+            del request["named"]
+        return request
 
     @property
     def origin(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from trainsize.common.errors import UserError, unreadable
 from trainsize.datasets.arrays import ARRAYS, Header, check_arrays, image_shape
 from trainsize.datasets.catalogue import DATASETS, Dataset, numbered
+from trainsize.datasets.class_names import check_different, composed
 from trainsize.datasets.folders import list_folder, not_counted
 from trainsize.datasets.headers import idx_header, npz_headers
 
@@ -35,16 +36,19 @@ def described(value: dict) -> Dataset:
         counts = {"n_train": headers["train_labels"].shape[0], "n_test": headers["test_labels"].shape[0]}
         facts = {**counts, "shape": image_shape(headers["train_images"]), **facts}
     classes = value["classes"]
+    if not isinstance(classes, int):
+        check_different(classes, "classes")
     return Dataset(
         name=name,
         title=value["title"] or name,
         n_train=facts["n_train"],
         n_test=facts["n_test"],
-        classes=numbered(classes) if isinstance(classes, int) else tuple(classes),
+        classes=numbered(classes) if isinstance(classes, int) else tuple(map(composed, classes)),
         shape=facts["shape"] and tuple(facts["shape"]),
         source=value["source"],
         licence=value["licence"],
         format=form,
+        named=form["name"] == "folder" and not isinstance(classes, int),
     )
 
 

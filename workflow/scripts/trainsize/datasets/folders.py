@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trainsize.common.errors import UserError, did_you_mean, listing, plural
 from trainsize.common.files import file_hash
+from trainsize.datasets.class_names import check_different, composed
 from trainsize.datasets.image_files import (
     conversion,
     files_in_words,
@@ -52,6 +53,12 @@ class Index:
         if found.others:
             self.left_out[printable(folder)] = {kind: sorted(names) for kind, names in sorted(found.others.items())}
 
+    def relabelled(self, numbers: list[int]) -> "Index":
+        """Return the images with the label `numbers[label]` for each label, in the order of the new labels."""
+        order = sorted(range(len(self)), key=lambda row: numbers[self.labels[row]])
+        lists = {name: [getattr(self, name)[row] for row in order] for name in ("paths", "sizes")}
+        return replace(self, labels=[numbers[self.labels[row]] for row in order], **lists)
+
     def __len__(self) -> int:
         return len(self.paths)
 
@@ -69,14 +76,15 @@ class _Found:
 
 
 def list_folder(root: Path, train: str, test: str) -> tuple[tuple[str, ...], dict[str, Index]]:
-    """Return the classes, which are the folders in `root/train`, and the images of both splits.
+    """Return the classes, which are the folders in `root/train` by name, and the images of both splits.
 
     Images are sorted by class and path. The test images are in folders of the same classes or, as in Tiny ImageNet,
-    in one folder with a `val_annotations.txt`, whose lines start with a file's name and its class. Raises UserError,
-    also for a class without images in either split.
+    in one folder with a `val_annotations.txt`, whose lines start with a file's name and its class. Names of classes are
+    in Unicode's composed form, whatever that of the folders is. Raises UserError, also for a class without images in
+    either split.
     """
     outside = _Found()
-    classes = _folders_in(root, train, outside)
+    classes = tuple(sorted(_class_folders(root, train, outside)))
     if not classes:
         found = f" (found {told_files(outside.others)})" if outside.others else ""
         raise UserError(f"{root / train}: contains no folders; expected one per class with its images{found}")
@@ -152,8 +160,8 @@ def told_files(others: dict[str, list[str]]) -> str:
     return ", ".join(files_in_words(len(names), kind, names) for kind, names in others.items())
 
 
-def _folders_in(root: Path, split: str, found: _Found) -> tuple[str, ...]:
-    """Return the names of the class folders of a split. Files beside them are added to `found`."""
+def _class_folders(root: Path, split: str, found: _Found) -> dict[str, str]:
+    """Return the folders of a split by the names of their classes. Files beside them are added to `found`."""
     names = []
     with _listed(root / split) as entries:
         for entry in entries:
@@ -163,7 +171,9 @@ def _folders_in(root: Path, split: str, found: _Found) -> tuple[str, ...]:
                 names.append(_name(entry))
             else:
                 found.leave_out(entry.name, _kind_outside(entry.name, "outside the class folders"))
-    return tuple(sorted(names))
+    names.sort()
+    check_different(names, str(root / split))
+    return {composed(name): name for name in names}
 
 
 def _kind_outside(name: str, where: str) -> str:
@@ -218,7 +228,8 @@ def _name(entry: os.DirEntry) -> str:
 
 def _by_class(root: Path, split: str, classes: tuple[str, ...]) -> Index:
     outside = _Found()
-    for name in _folders_in(root, split, outside):
+    folders = _class_folders(root, split, outside)
+    for name in folders:
         if name not in classes:
             raise UserError(
                 f"{root / split / name}: no such class among the training images ({listing(classes)})"
@@ -228,7 +239,8 @@ def _by_class(root: Path, split: str, classes: tuple[str, ...]) -> Index:
     index.leave_out(split, outside)
     # In threads, because listing a folder on a network file system is slow.
     with ThreadPoolExecutor(max_workers=8) as pool:
-        for label, found in enumerate(pool.map(lambda name: _class_folder(root, f"{split}/{name}"), classes)):
+        listed = pool.map(lambda name: _class_folder(root, f"{split}/{folders.get(name, name)}"), classes)
+        for label, found in enumerate(listed):
             index.add(sorted(found.images), label)
             index.leave_out(f"{split}/{classes[label]}", found)
     return index
@@ -248,6 +260,7 @@ def _annotated(root: Path, split: str, classes: tuple[str, ...]) -> Index:
     by_class: list[list[tuple[str, int]]] = [[] for _ in classes]
     for count, line in enumerate(_lines(file), start=1):
         image, name, *_ = [*line.split("\t"), ""]
+        name = composed(name)
         if name not in number:
             raise UserError(
                 f"{file}, line {count}: no class '{name}' among the training images{did_you_mean(name, classes)}"

@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from trainsize.common.errors import UserError, unreadable
+from trainsize.common.errors import UserError, listing, unreadable
 from trainsize.datasets.arrays import ARRAYS, Header, check_arrays
 from trainsize.datasets.catalogue import Dataset
+from trainsize.datasets.class_names import in_numbers_order, label_numbers
 from trainsize.datasets.described import idx_path, parquet_paths
 from trainsize.datasets.folders import Index, beside, checksums, list_folder, not_counted
 from trainsize.datasets.headers import open_idx, read_idx_header
@@ -215,7 +216,7 @@ def _parquet_column(paths: list[Path], name: str) -> pa.ChunkedArray:
 
 def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:
     folder = root / card.format["path"]
-    classes, indexes = list_folder(folder, card.format["train"], card.format["test"])
+    classes, indexes = _in_stated_order(card, folder, *list_folder(folder, card.format["train"], card.format["test"]))
     labels = {split: np.array(index.labels, dtype=np.int64) for split, index in indexes.items()}
     try:
         _check_before_decoding(card, classes, labels)
@@ -223,6 +224,29 @@ def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:
         raise UserError(f"{error}{not_counted(indexes.values())}") from None
     splits = {split: _folder_split(card, folder, scratch, split, indexes[split]) for split in SPLITS}
     return Contents(classes, splits, beside(folder, card.format["train"], card.format["test"]))
+
+
+def _in_stated_order(
+    card: Dataset, folder: Path, found: tuple[str, ...], indexes: dict[str, Index]
+) -> tuple[tuple[str, ...], dict[str, Index]]:
+    """Return the classes `found` and their images with the labels that the data set's card gives them.
+
+    Without names in the card, the labels follow the order of the folders' names as text. Raises UserError unless the
+    names are those of the folders.
+    """
+    place = folder / card.format["train"]
+    if not card.named:
+        if not in_numbers_order(found):
+            order = f"the labels follow their order as text ({listing(found)})"
+            print(
+                f"{place}: folders with numbers as names: {order}; name them in dataset.classes for another", flush=True
+            )
+        return found, indexes
+    try:
+        numbers = label_numbers(card.classes, found, place)
+    except UserError as error:
+        raise UserError(f"{card.name}: {error}") from error
+    return card.classes, {split: index.relabelled(numbers) for split, index in indexes.items()}
 
 
 def _unreadable(card: Dataset) -> str:

@@ -61,7 +61,14 @@ def data_content(card: Dataset, manifest: dict | None) -> str | None:
         return None
     prepared = (manifest["n_train"], manifest["n_test"], len(manifest["classes"]), manifest["shape"])
     stated = (card.n_train, card.n_test, len(card.classes), card.shape and list(card.shape))
-    return manifest["content"] if prepared == stated else ""
+    return manifest["content"] if prepared == stated and _in_order(manifest["classes"], card) else ""
+
+
+def _in_order(classes: list[str], card: Dataset) -> bool:
+    """Whether prepared classes are in the order of the card, which for folders gives the labels."""
+    if card.format["name"] != "folder":
+        return True
+    return classes == (list(card.classes) if card.named else sorted(classes))
 
 
 def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
