@@ -4,6 +4,7 @@ Imports only the light part of the library, because every cluster job reads this
 """
 
 import gc
+import os
 import re
 import shlex
 import subprocess
@@ -25,7 +26,7 @@ from trainsize.plan.estimates import MISTAKE, Estimates, device_of, job_megabyte
 from trainsize.common.files import canonical_json
 from trainsize.common.fingerprint import fingerprint
 from trainsize.published.versions import printed_content, reproduced, versions
-from trainsize.study.config import check_config, check_results
+from trainsize.study.config import check_config, check_results, unknown_variables
 from trainsize.runs.run import FILES, RUN_FOLDER, packs
 from trainsize.common.table_names import METRIC_TABLES, REGRESSION_TABLES, REPRODUCTION_TABLES
 from trainsize.study.reader import load_study
@@ -36,6 +37,10 @@ try:
     check_results(Path("results"))
 except UserError as error:
     sys.exit(str(error))
+
+if workflow.is_main_process:
+    for note in (*STUDY.notes, *unknown_variables(os.environ)):
+        print(f"NOTE: {note}", file=sys.stderr)
 
 # Commands find the scripts from any working folder, and run in Snakemake's interpreter unless conda gives each stage its
 # own. None of this is part of a command's text, which Snakemake compares, so moving the checkout reruns nothing.

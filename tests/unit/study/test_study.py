@@ -441,7 +441,7 @@ def test_variants_change_what_they_say_and_can_be_put_together(load, tmp_path):
 def test_a_model_that_a_variant_leaves_out_is_in_no_sweep_and_can_be_extended(load, tmp_path):
     alone = {"models": {"mlp": None, "other": {"extends": "mlp"}}}
     sweeps = {"networks": ["mlp", "cnn"], "one": ["mlp"]}
-    load(variants={**VARIANTS, "alone": alone}, figures={"sweeps": sweeps})
+    load(variants={**VARIANTS, "alone": alone}, figures={"sweeps": sweeps, "also": ["sweep"]})
     study = load_study("s+alone+slow", tmp_path)
     assert list(study.models) == ["cnn", "other"]
     assert study.models["other"] == load_study("s+slow", tmp_path).models["mlp"]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from trainsize.common.errors import UserError, exit_on_user_error, listing
 from trainsize.common.files import atomic_write, file_hash
-from trainsize.common.paths import ROOT
+from trainsize.common.paths import ROOT, user_path
 from trainsize.runs.record import check_files, read_record
 from trainsize.runs.run import FILES
 from trainsize.study.command_line import named_study
@@ -103,12 +103,16 @@ def check(archive: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m trainsize.archive", description="Pack a finished study.")
     parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
-    parser.add_argument("--output", type=Path, help="the archive to write (default: results/STUDY.tar.gz)")
+    parser.add_argument("--output", type=user_path, help="the archive to write (default: results/STUDY.tar.gz)")
     parser.add_argument("--data", action="store_true", help="pack the prepared images too")
-    parser.add_argument("--check", type=Path, metavar="FILE", help="compare an archive's files with their checksums")
+    parser.add_argument(
+        "--check", type=user_path, metavar="FILE", help="compare an archive's files with their checksums"
+    )
     options = parser.parse_args()
     with exit_on_user_error():
         if options.check:
+            if options.study or options.output or options.data:
+                raise UserError("--check FILE: only reads FILE; leave out STUDY, --output and --data")
             print(f"{options.check}: {check(options.check):,} files, all match their checksums")
             return
         study = named_study(options.study)

@@ -8,6 +8,7 @@ they come from Snakemake's benchmark files, which record the last attempt of eve
 
 import re
 import sys
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -147,14 +148,20 @@ def describe(study: Study, table: pd.DataFrame, source: str) -> str:
 def main() -> None:
     parser = study_parser("costs", "Print what jobs requested and used.")
     parser.add_argument("--profile", help="folder of a Snakemake profile, such as slurm: compare with its requests")
-    parser.add_argument("--since", default="2000-01-01", help="first day of SLURM's accounting to use")
+    parser.add_argument(
+        "--since", type=date.fromisoformat, metavar="YYYY-MM-DD", help="first day of SLURM's accounting to use"
+    )
     parser.add_argument("--format", choices=("text", "tsv"), default="text")
     options = parser.parse_args()
     with exit_on_user_error():
         settings, _ = machine_settings(options.study, options.profile)
         study = named_study(settings["study"])
     estimates = Estimates(study, options.results, device_of(settings))
-    jobs, source = from_accounting(study, options.results.resolve().parent, options.since), "SLURM's accounting"
+    since = str(options.since or "2000-01-01")
+    jobs, source = from_accounting(study, options.results.resolve().parent, since), "SLURM's accounting"
+    if jobs is None and options.since:
+        after = f"no job of the study was submitted on or after {since}, as far as SLURM's accounting shows"
+        sys.exit(f"--since {since}: {after}; without --since, Snakemake's benchmark files count too")
     if jobs is None:
         jobs, source = from_benchmarks(study, options.results, settings, estimates), "Snakemake's benchmark files"
     if jobs is None:

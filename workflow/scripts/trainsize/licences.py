@@ -1,5 +1,6 @@
 """The licences of all packages in the lock file, as they state them: `make licences` writes docs/licences.md."""
 
+import argparse
 import re
 from collections.abc import Iterator
 from importlib import metadata
@@ -60,4 +61,5 @@ def rows() -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m trainsize.licences", description=__doc__.splitlines()[0]).parse_args()
     write_text(PAGE, HEAD + "\n".join(rows()) + "\n")

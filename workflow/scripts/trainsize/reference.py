@@ -3,6 +3,7 @@
 python -m trainsize.reference           (rewrites these parts in docs/ and published/README.md)
 """
 
+import argparse
 import json
 from collections.abc import Iterator
 
@@ -198,6 +199,7 @@ _HOLDS = {
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m trainsize.reference", description=__doc__.splitlines()[0]).parse_args()
     for name, generated in pages().items():
         path = DOCS / name
         write_text(path, with_generated(path.read_text(encoding="utf-8"), generated))

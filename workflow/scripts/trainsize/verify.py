@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainsize.common.arguments import whole_number
-from trainsize.common.errors import UserError, exit_on_user_error
+from trainsize.common.errors import UserError, exit_on_user_error, plural
 from trainsize.common.fingerprint import fingerprint
 from trainsize.runs.record import Record, check_files, read_record
 from trainsize.runs.run import Run
@@ -27,6 +27,8 @@ def verify(study: Study, results: Path, count: int, seed: int) -> Iterator[tuple
     finished = [run for run in study.runs if (results / study.name / run.folder / "run.json").exists()]
     if not finished:
         raise UserError(f"{results / study.name}: no run is finished; run snakemake first")
+    if count > len(finished):
+        print(f"--runs {count}: only {plural(len(finished))} finished, all of which are trained again", flush=True)
     for run in random.Random(seed).sample(finished, min(count, len(finished))):
         record = read_record(results / study.name / run.folder, study.name, run)
         check_files(results / study.name / run.folder / "state", record)

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 
 from trainsize.audit.columns import is_known
 from trainsize.audit.facts import Facts, facts_of
@@ -21,6 +20,7 @@ from trainsize.audit.sheet import Sheet, read_sheet, sheet_of_texts
 from trainsize.audit.stage import ALPHA, as_frame, audit
 from trainsize.common.arguments import whole_number
 from trainsize.common.errors import UserError
+from trainsize.common.paths import user_path
 from trainsize.published.printed import PrintedTable, description, read_texts, tables
 
 HEADINGS = {
@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Look for signs of known mistakes in a table of printed numbers.",
         epilog="Exit status: 0 no findings, 1 findings, 2 invalid input. See docs/audit.md for details.",
     )
-    parser.add_argument("tables", nargs="*", type=Path, metavar="TABLE.csv", help="tables of one study")
+    parser.add_argument("tables", nargs="*", type=user_path, metavar="TABLE.csv", help="tables of one study")
     parser.add_argument("--published", metavar="STUDY", help="the tables of a study in published/")
     parser.add_argument("--dataset", metavar="NAME", help="a known data set, which sets the next three options")
     parser.add_argument("--n-test", type=whole_number, metavar="N", help="images in the test set")

@@ -34,8 +34,8 @@ class Dataset:
     """The card of a data set: numbers of images, the shape (height, width, channels) of an image, and the origin.
 
     `format` names the reader and its options (`trainsize.download.readers`). `files` are downloaded; torchvision has
-    its own list. Images that are only listed, not prepared as pixels, have no shape. `named` says that folders must have
-    exactly the names `classes`, in whatever order.
+    its own list. Images that are only listed, not prepared as pixels, have no shape. `named` says that folders have
+    have exactly the names `classes`, in whatever order.
     """
 
     name: str

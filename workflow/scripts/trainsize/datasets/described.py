@@ -3,9 +3,11 @@
 Imports nothing heavy, because every cluster job reads the study file again.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from trainsize.common.errors import UserError, unreadable
+from trainsize.common.paths import user_path
 from trainsize.datasets.arrays import ARRAYS, Header, check_arrays, image_shape
 from trainsize.datasets.catalogue import DATASETS, Dataset, numbered
 from trainsize.datasets.class_names import check_different, composed
@@ -20,10 +22,12 @@ def described(value: dict) -> Dataset:
     and Parquet tables must be stated, because counting in every job of the study would be slow. Raises UserError
     saying what to add.
     """
-    name, form = value["name"], value["format"]
+    name, form = value["name"], value["format"] | {"path": str(user_path(value["format"]["path"]))}
     if name in DATASETS:
         raise UserError(f"name: '{name}' is the name of a built-in data set; choose another name")
     facts = {key: value[key] for key in ("n_train", "n_test", "shape") if key in value}
+    for key, message in _idle(value):
+        raise UserError(f"{key}: {message}")
     if form["name"] in ("folder", "parquet"):
         if not {"n_train", "n_test"} <= facts.keys():
             raise UserError(_missing_counts(value))
@@ -50,6 +54,19 @@ def described(value: dict) -> Dataset:
         format=form,
         named=form["name"] == "folder" and not isinstance(classes, int),
     )
+
+
+def _idle(value: dict) -> Iterator[tuple[str, str]]:
+    """Yield (key, message) for settings that another one leaves without effect."""
+    form = value["format"]
+    if form["name"] in ("folder", "parquet") and "shape" in value:
+        message = f"has no effect: images of a {form['name']} data set are prepared at format.size with format.channels"
+        yield "shape", f"{message}; remove it"
+    if form["name"] == "folder" and not form["size"]:
+        for key, default in (("channels", 3), ("unreadable", "fail"), ("background", "white")):
+            if form.get(key, default) != default:
+                message = f"found {form[key]}, but the images are only listed, not opened, without format.size"
+                yield f"format.{key}", f"{message}; set that, or remove this key"
 
 
 def _idx_headers(form: dict) -> dict[str, Header]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from trainsize.common.errors import UserError
 from trainsize.common.files import WRITE_ERRORS, errors_naming, file_hash
+from trainsize.common.paths import user_path
 from trainsize.datasets.catalogue import File
 from trainsize.download.unpack import PACKED, unpack
 
@@ -77,7 +78,7 @@ def _link(path: Path, link: Path) -> None:
 
 def mirror_folder(mirror: str) -> Path:
     """Return the folder that `mirror` names. Raises UserError if there is none."""
-    folder = Path(mirror).expanduser()
+    folder = user_path(mirror)
     if not folder.is_dir():
         raise UserError(f"data.mirror: found '{mirror}', which is neither an existing folder nor an http address")
     return folder

@@ -97,7 +97,7 @@ def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
             minutes = machine.minutes(runs_per_job * seconds)
             rows.append(row | {"jobs": len(jobs), "job_minutes": minutes, "bytes": counts.total() * bytes_per_run})
     table = pd.DataFrame(rows)
-    warnings = list(twin_warnings(study, estimates.settings))
+    warnings = [*study.notes, *twin_warnings(study, estimates.settings)]
     if machine.limit:
         warnings += time_warnings(machine, table, runs_per_job, estimates)
     if machine.limits:

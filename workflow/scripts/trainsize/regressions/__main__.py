@@ -6,14 +6,15 @@ python -m trainsize.regressions TABLE       (--help says more)
 import argparse
 import math
 from functools import partial
-from pathlib import Path
 
 from trainsize.common.arguments import whole_number
 from trainsize.common.errors import UserError, exit_on_user_error
+from trainsize.common.paths import user_path
 from trainsize.curves.families import ALL_FAMILIES, CHOSEN_FAMILY, DEFAULT_FAMILIES, TREND
+from trainsize.regressions.given import check_left_out, check_once, check_timed, note_of_skipped, stated_targets
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse, write
-from trainsize.regressions.table_input import check_left_out, make_folder, read_curves, responses_of, stated_targets
+from trainsize.regressions.table_input import make_folder, read_curves, responses_of
 from trainsize.regressions.words import all_answers
 
 MOST_CLASSES = 10**6
@@ -26,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "table",
-        type=Path,
+        type=user_path,
         help="text or Parquet with columns n, seed and metrics; optional: model, draw, fold, seconds",
     )
     parser.add_argument(
@@ -36,9 +37,14 @@ def _parser() -> argparse.ArgumentParser:
         help="NAME, or NAME:score, NAME:error or NAME:loss (default: all known metrics)",
     )
     parser.add_argument("--target", action="append", default=[], help="METRIC=VALUE, for example accuracy=0.95")
-    parser.add_argument("--families", nargs="+", choices=ALL_FAMILIES, default=DEFAULT_FAMILIES, help="families to fit")
+    parser.add_argument("--families", nargs="+", action="extend", choices=ALL_FAMILIES, help="families to fit")
     parser.add_argument(
-        "--leave-out", nargs="+", type=int, default=[], help="sizes to leave out of a second straight line"
+        "--leave-out",
+        nargs="+",
+        action="extend",
+        type=int,
+        default=[],
+        help="sizes to leave out of a second straight line",
     )
     parser.add_argument("--confidence", type=float, default=0.95, help="level of the intervals (default: 0.95)")
     parser.add_argument("--bootstrap", type=int, default=2000, help="resamples (default: 2000)")
@@ -63,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--hours", type=float, help="training time for the next runs (default: as long as the given runs took)"
     )
-    parser.add_argument("--output", type=Path, help="folder for the tables and texts (default: only print the answers)")
+    parser.add_argument(
+        "--output", type=user_path, help="folder for the tables and texts (default: only print the answers)"
+    )
     return parser
 
 
@@ -76,13 +84,16 @@ def main(arguments: list[str] | None = None) -> None:
             raise UserError(f"--bootstrap: found {given.bootstrap}, must be at least 100")
         if given.hours is not None and not 0 < given.hours < math.inf:
             raise UserError(f"--hours: found {given.hours}, must be more than 0")
+        for option in ("families", "leave_out", "target"):
+            check_once(f"--{option.replace('_', '-')}", getattr(given, option) or [])
         curves = read_curves(given.table, given.metric, given.n_train)
         table = curves.table
         responses = responses_of(table, given.metric, given.table)
         metrics = {response.metric.name: response.metric for response in responses}
         check_left_out(given.leave_out, table)
+        check_timed(given.hours, given.purpose, table, given.table)
         options = Options(
-            families=tuple(given.families),
+            families=tuple(given.families or DEFAULT_FAMILIES),
             targets=stated_targets(given.target, metrics),
             leave_out=tuple(given.leave_out),
             confidence=given.confidence,
@@ -100,7 +111,8 @@ def main(arguments: list[str] | None = None) -> None:
         rows = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
         if given.output:
             write(rows, given.output, metrics)
-        print(curves.note + all_answers(rows.frames(), metrics), end="")
+        skipped = note_of_skipped(table, responses, bool(given.metric))
+        print(curves.note + skipped + all_answers(rows.frames(), metrics), end="")
 
 
 if __name__ == "__main__":

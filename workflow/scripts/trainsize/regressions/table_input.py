@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -226,40 +226,6 @@ def _metric(column: str, kind: str) -> Metric | None:
     if kind and (known is None or known.kind != kind):
         return Metric(name, name, kind) if kind in KINDS else None
     return known and replace(known, name=name)
-
-
-def stated_targets(texts: list[str], metrics: Mapping[str, Metric]) -> dict[str, list[float]]:
-    """Return the targets by metric, from texts such as accuracy=0.95. Raises UserError for an impossible one."""
-    targets: dict[str, list[float]] = {}
-    for text in texts:
-        metric, _, number = text.partition("=")
-        if metric not in metrics:
-            raise UserError(
-                f"--target {text}: no metric '{metric}'{did_you_mean(metric, metrics)} (metrics: {listing(metrics)})"
-            )
-        try:
-            value = float(number)
-        except ValueError:
-            raise UserError(f"--target {text}: '{number}' is not a number") from None
-        if not 0 < value < metrics[metric].highest:
-            raise UserError(f"--target {text}: found {number}, must be {_reachable(value, metrics[metric])}")
-        targets.setdefault(metric, []).append(value)
-    return targets
-
-
-def _reachable(value: float, metric: Metric) -> str:
-    """Say which targets a metric can reach, and which one was probably meant in per cent."""
-    if not metric.is_share:
-        return "more than 0 and finite"
-    return "more than 0 and less than 1" + (f"; did you mean {value / 100:g}?" if 2 <= value < 100 else "")
-
-
-def check_left_out(sizes: list[int], table: pd.DataFrame) -> None:
-    """Raise UserError for a size to leave out that the table does not have."""
-    measured = sorted(table["n"].unique())
-    for size in sizes:
-        if size not in measured:
-            raise UserError(f"--leave-out: found {size}, which is not a size in the table ({listing(measured)})")
 
 
 def make_folder(folder: Path) -> None:

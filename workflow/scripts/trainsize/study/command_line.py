@@ -1,9 +1,8 @@
 """Shared by the commands: the study to work on, its results folder and the settings of this machine."""
 
 import argparse
-from pathlib import Path
 
-from trainsize.common.paths import ROOT
+from trainsize.common.paths import ROOT, user_path
 from trainsize.common.yaml_files import read_yaml
 from trainsize.study.config import check_config, read_profile
 from trainsize.study.reader import load_study
@@ -14,7 +13,7 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
     """Return a parser for the arguments of every command on a study: its name and the results folder."""
     parser = argparse.ArgumentParser(prog=f"python -m trainsize.{command}", description=description)
     parser.add_argument("study", nargs="?", help="name of the study (default: the one in config.yaml)")
-    parser.add_argument("--results", type=Path, default=ROOT / "results", help="results folder (default: results)")
+    parser.add_argument("--results", type=user_path, default=ROOT / "results", help="results folder (default: results)")
     return parser
 
 
@@ -30,5 +29,8 @@ def machine_settings(study: str | None, profile: str | None) -> tuple[dict, dict
     """
     of_profile = read_profile(ROOT, profile) if profile else {}
     named = {"study": study} if study else {}
-    stated = {**read_yaml(ROOT / "config.yaml"), **of_profile.get("config", {}), **named}
+    of_machine, further = read_yaml(ROOT / "config.yaml"), of_profile.get("config", {})
+    stated = {**of_machine, **further, **named}
+    if isinstance(of_machine.get("data"), dict) and isinstance(further.get("data"), dict):
+        stated["data"] = {**of_machine["data"], **further["data"]}  # merged by Snakemake, too
     return check_config(stated), of_profile

@@ -14,9 +14,11 @@ from trainsize.datasets.catalogue import DATASETS, Dataset
 from trainsize.datasets.described import described
 from trainsize.figures.kinds import FEATURES, FIGURES
 from trainsize.study import budgets
+from trainsize.study.effects import idle_settings
 from trainsize.study.recipes import contradictions, dotted, ignored_options, merge, origin
 from trainsize.study.schema import study_schema
 from trainsize.study.study import Study
+from trainsize.study.variants import repeated, unknown_names
 from trainsize.training import custom
 
 RESERVED = ("datasets", "logs")  # folders of results/ that belong to no study
@@ -111,7 +113,16 @@ class _Reader:
         study = self.with_checks(study, full)
         self.check_extent(study)
         self.check_figures(study)
-        return study
+        return self.with_notes(study, raw, {name: self.layers(name, value) for name in full}, full)
+
+    def with_notes(self, study: Study, stated: dict, layers: dict, full: dict[str, dict]) -> Study:
+        """Return the study with notes on settings without effect; reject those that must be a mistake."""
+        notes = []
+        for idle in idle_settings(study, stated, layers, full):
+            if idle.mistake:
+                self.fail(idle.key, idle.message)
+            notes.append(f"{short_path(self.path)}: {idle.key}: {idle.message}")
+        return replace(study, notes=tuple(dict.fromkeys(notes)))
 
     def check_evaluation(self, stated: dict, evaluation: dict) -> None:
         """Reject settings of the evaluation that would have no effect; `evaluation` has the defaults as well."""
@@ -187,12 +198,13 @@ class _Reader:
         """Return the study with its variants applied, one after the other."""
         self.check(raw, self.rules, dotted)
         variants = raw.get("variants", {})
+        for place, name, allowed in unknown_names(variants, raw["models"], self.rules["properties"]):
+            self.fail_name(place, name, allowed)
+        for name in repeated(self.variants):
+            self.fail("variants", f"{'+'.join([self.path.stem, *self.variants])} has '{name}' twice; name it once")
         for name in self.variants:
             if name not in variants:
                 self.fail_name("variants", name, variants)
-            for key in variants[name]:
-                if key not in self.rules["properties"] or key == "variants":
-                    self.fail_name(f"variants.{name}", key, sorted({*self.rules["properties"]} - {"variants"}))
             raw = self.with_variant(raw, variants[name])
         return raw
 
@@ -343,8 +355,16 @@ class _Reader:
         """Check one layer of a recipe, except its choices by name, which other layers may complete."""
         if layer == "base" and "extends" in settings:
             self.fail("base.extends", "the base cannot extend a model; only models can")
-        own = {key: value for key, value in settings.items() if "named" not in rules["properties"].get(key, {})}
-        self.check(own, {**rules, "required": []}, lambda keys: dotted((layer, *keys)))
+        own, parts = {}, {}
+        for key, value in settings.items():
+            part = rules["properties"].get(key, {})
+            if "named" in part and schema.split_choice(part, value)[0] is None:
+                continue  # options alone, of a choice that another layer names
+            own[key] = value
+            if "named" in part:
+                parts[key] = {**part, "named": {n: {**form, "required": []} for n, form in part["named"].items()}}
+        relaxed = {**rules, "required": [], "properties": rules["properties"] | parts}
+        self.check(own, relaxed, lambda keys: dotted((layer, *keys)))
 
     def layers(self, name: str, value: dict) -> list[tuple[str, dict]]:
         """Return (path, settings) of the base, then of each extended model, and last of the model itself."""

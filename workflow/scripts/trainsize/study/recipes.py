@@ -52,6 +52,8 @@ def ignored_options(schedule: dict, layers: list[tuple[str, dict]]) -> Iterator[
 def _idle(transform: dict, shape: tuple[int, int, int]) -> str:
     """Return why a transform has no effect on images of a shape (height, width, channels), or ""."""
     match transform["name"]:
+        case "horizontal_flip" | "erasing" if not transform["probability"]:
+            return "its probability is 0"
         case "shift" if transform["fraction"] * max(shape[:2]) < 1:
             height, width, _ = shape
             least = math.ceil(1e4 / max(height, width)) / 1e4

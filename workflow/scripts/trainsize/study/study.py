@@ -24,7 +24,8 @@ class Study:
 
     `sizes` are numbers of training images, ascending, and `model_sizes` those of each model. `pairs` are the (draw,
     seed) combinations of every model and size. `models` are the recipes by name, and `budgets` how long each trains.
-    `checks` names the models that only repeat another, whose name is the value, with a multiple of its budget.
+    `checks` names the models that only repeat another, whose name is the value, with a multiple of its budget. `notes`
+    say which settings have no effect where they are taken over.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Study:
     regressions: dict
     figures: dict
     checks: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def runs(self) -> list[Run]:

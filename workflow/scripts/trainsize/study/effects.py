@@ -1,0 +1,201 @@
+"""Settings that would have no effect: what a study states is obeyed or refused.
+
+A setting that no run or answer could depend on is refused. One that a model takes over from the base or another model,
+where it has an effect on others, stays, and a note says on which model it has none.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trainsize.common.errors import listing
+from trainsize.runs.budget import total_updates
+from trainsize.study import budgets
+from trainsize.study.recipes import origin
+from trainsize.study.study import Study
+
+WITHOUT_NORM_LAYERS = (
+    "mlp",
+    "ga_cnn",
+    "two_conv_one_fc",
+    "one_conv_two_fc",
+    "three_fc",
+    "three_conv",
+    "slides_cnn",
+)
+ANSWERS_BY_SIZE = ("families", "targets", "leave_out", "robust", "extrapolation", "planning")
+ALL_TEST_IMAGES = 1000  # the default of `neurons.images`, which stands for all images of a smaller test set
+Layers = list[tuple[str, dict]]  # (path, settings) of the base, of each extended model, and of the model itself
+
+
+@dataclass(frozen=True)
+class Idle:
+    """A setting without effect: the path of its key, why, and whether it is a mistake or may stay with a note."""
+
+    key: str
+    message: str
+    mistake: bool = True
+
+
+def idle_settings(study: Study, stated: dict, layers: dict[str, Layers], full: dict[str, dict]) -> Iterator[Idle]:
+    """Yield what has no effect in a study whose file, with its variants, is `stated`.
+
+    `layers` has the layers of every model's recipe, and `full` its whole budget. With variants, which change one part
+    of a study at a time, most of it may stay.
+    """
+    alone = "+" not in study.name
+    yield from _of_models(study, layers, full, alone)
+    yield from _of_budgets(study, stated, layers, full, alone)
+    yield from _of_subsets(study)
+    yield from _of_answers(study, stated, alone)
+    yield from _of_figures(study, stated, alone)
+
+
+def _of_models(study: Study, layers: dict[str, Layers], full: dict[str, dict], alone: bool) -> Iterator[Idle]:
+    idle = {model: dict(_in_recipe(study, model, full[model])) for model in layers}
+    for model, found in idle.items():
+        for keys, message in found.items():
+            where = origin(keys, layers[model])
+            own = where.startswith(f"models.{model}.")
+            sharing = [other for other in layers if origin(keys, layers[other]) == where]
+            mistake = own or (alone and all(keys in idle[other] for other in sharing))
+            yield Idle(where, message if mistake else f"on models.{model}, {message}", mistake)
+        for i, ignored in _of_colours(study, model):
+            where = origin(("augmentation", i), layers[model])
+            message = f"{' and '.join(ignored)} have no effect on the grey images of {study.dataset.name}"
+            yield Idle(where, message.replace("have", "has" if len(ignored) == 1 else "have"), mistake=False)
+
+
+def _of_colours(study: Study, model: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the place of each transform whose changes of colour are lost on grey images, and what is lost."""
+    grey = study.dataset.shape is not None and study.dataset.shape[2] == 1
+    for i, transform in enumerate(study.models[model]["augmentation"] if grey else ()):
+        if ignored := [key for key in ("saturation", "hue") if transform.get(key)]:
+            yield i, ignored
+
+
+def _in_recipe(study: Study, model: str, budget: dict) -> Iterator[tuple[tuple, str]]:
+    """Yield (keys, message) for the settings of a model's recipe that have no effect."""
+    recipe, sizes = study.models[model], study.model_sizes[model]
+    yield from _in_architecture(recipe["architecture"])
+    if recipe["optimizer"]["norm_weight_decay"] is not None:
+        network = recipe["architecture"]["name"]
+        if network in WITHOUT_NORM_LAYERS:
+            yield ("optimizer", "norm_weight_decay"), f"has no effect: {network} has no normalisation layers; remove it"
+    schedule = recipe["schedule"]
+    if schedule["warmup"] == 1 and schedule["name"] != "constant":
+        message = f"found 1, which leaves no update for the schedule '{schedule['name']}'; use less, or constant"
+        yield ("schedule", "warmup"), message
+    if recipe["gpus"] > recipe["batch_size"]:
+        message = f"found {recipe['gpus']}, more than the {recipe['batch_size']} images of a batch (batch_size)"
+        yield ("gpus",), f"{message}: the others would have none; use at most as many"
+    for key in ("mixup", "cutmix"):
+        if recipe[key] and recipe["batch_size"] == 1:
+            yield (key,), f"found {recipe[key]:g}, which needs two images in a batch to mix; batch_size is 1"
+    if recipe["neurons"] and study.dataset.n_test < recipe["neurons"]["images"] != ALL_TEST_IMAGES:
+        message = (
+            f"found {recipe['neurons']['images']}, but {study.dataset.name} has {study.dataset.n_test} test images"
+        )
+        yield ("neurons", "images"), f"{message}; use at most as many"
+    yield from _in_time(recipe, sizes, budget, study.evaluation)
+
+
+def _in_architecture(network: dict) -> Iterator[tuple[tuple, str]]:
+    if network["name"] == "mlp" and network["dropout"] and not network["hidden"]:
+        yield ("architecture", "dropout"), "has no effect: dropout follows hidden layers, and `hidden` is empty"
+    if network["name"] == "ga_cnn" and network["as_printed"] and network["dropout2d"] != 0.5:
+        yield (
+            ("architecture", "dropout2d"),
+            "has no effect: with as_printed, the network has no such dropout; remove it",
+        )
+    if network["name"] == "ga_cnn" and network["row_dropout"] and not network["dropout"]:
+        yield ("architecture", "row_dropout"), "has no effect: `dropout` is 0; set a larger one, or remove this key"
+
+
+def _in_time(recipe: dict, sizes: tuple[int, ...], budget: dict, evaluation: dict) -> Iterator[tuple[tuple, str]]:
+    """Yield settings that would only have an effect after the end of every run of the whole `budget`."""
+    batch, selection, schedule = recipe["batch_size"], recipe["selection"], recipe["schedule"]
+    stops, budget = "until" in budget, budgets.amount(budget)  # `until` has checked its patience
+    points = max(budgets.evaluations(budget, (n,), batch, evaluation) for n in sizes)
+    evaluated = f"runs have {points} evaluation{'s' if points > 1 else ''}"
+    more = "evaluate more often, train longer"
+    if selection["name"] != "last" and points == 1:
+        message = f"found '{selection['name']}', but {evaluated} to choose from; {more}, or use last"
+        yield ("selection",), message
+    elif (patience := selection.get("patience")) and points < patience + 2 and not stops:
+        message = f"found {patience}, which can end no run before its budget: {evaluated}, and it needs {patience + 2}"
+        yield ("selection", "patience"), f"{message}; {more}, or use a smaller one"
+    if schedule["name"] == "plateau" and points < schedule["patience"] + 3:
+        message = f"found {schedule['patience']}, which can never reduce the rate: {evaluated}, and it needs"
+        yield ("schedule", "patience"), f"{message} {schedule['patience'] + 3}; {more}, or use a smaller one"
+    for n in sizes if recipe["restart"] else ():
+        total = total_updates(budget, n, batch)
+        if round(recipe["restart"]["at"] * total) in (0, total):
+            message = f"found {recipe['restart']['at']:g}, which is not between two of the {total} updates at n = {n}"
+            yield ("restart", "at"), message
+
+
+def _of_budgets(
+    study: Study, stated: dict, layers: dict[str, Layers], full: dict[str, dict], alone: bool
+) -> Iterator[Idle]:
+    if "budget" in stated.get("base", {}):
+        yield Idle(
+            "base.budget", "found beside `budget`, which no model would use; state the budget of all models there"
+        )
+    own = [model for model, stack in layers.items() if any("budget" in settings for _, settings in stack)]
+    if alone and len(own) == len(layers):
+        message = f"no model uses it, because each has its own (models.{own[0]}.budget)"
+        yield Idle("budget", f"{message}; state that of one model here, and remove it there")
+    used = {n for sizes in study.model_sizes.values() for n in sizes}
+    if alone and (unused := [n for n in study.sizes if n not in used]):
+        yield Idle("sizes", f"found {listing(unused)}, which no model is trained on; add them to a model's `sizes`")
+    for model, budget in full.items():
+        check, sizes = budget.get("check"), study.model_sizes[model]
+        if isinstance(check, dict) and check["sizes"] > max(len(sizes), budgets.CHECKED_SIZES):
+            message = f"found {check['sizes']}, but {model} has {len(sizes)} sizes; use at most as many"
+            where = origin(("budget", "check", "sizes"), [("", stated), *layers[model]])
+            yield Idle(where, message, where.startswith("models.") or check["sizes"] > len(study.sizes))
+
+
+def _of_subsets(study: Study) -> Iterator[Idle]:
+    repeated = len(study.pairs) > len(study.seeds)  # seeds with several draws
+    if not repeated or study.subset["validation"]:
+        return
+    same = "so that runs of one seed would repeat each other"
+    if study.subset["method"] == "first_n":
+        message = (
+            f"found {len(study.draws)}, but first_n without validation images takes the same images in all of them"
+        )
+        yield Idle("draws", f"{message}, {same}; use one draw, or another subset.method")
+    elif study.sizes[-1] == study.dataset.n_train - study.subset["header_row_lost"]:
+        message = (
+            f"found {len(study.draws)}, which have the same images at n = {study.sizes[-1]}, the whole training set"
+        )
+        yield Idle("draws", f"{message}, {same}", mistake=False)
+
+
+def _of_answers(study: Study, stated: dict, alone: bool) -> Iterator[Idle]:
+    settings = study.regressions
+    for key, what in (("targets", "targets"), ("equivalence_margin", "a margin")):
+        for metric in settings[key]:
+            if metric not in settings["metrics"]:
+                message = (
+                    f"found {what} of a metric that is not in regressions.metrics ({listing(settings['metrics'])})"
+                )
+                yield Idle(f"regressions.{key}.{metric}", f"{message}; add it there, or remove this")
+    if len(study.sizes) == 1:
+        for key in ANSWERS_BY_SIZE:
+            if key in stated.get("regressions", {}):
+                message = (
+                    "has no effect: the study has one size, and curves need several; add sizes, or remove this key"
+                )
+                yield Idle(f"regressions.{key}", message, alone)
+
+
+def _of_figures(study: Study, stated: dict, alone: bool) -> Iterator[Idle]:
+    for kind in study.figures["also"]:
+        if kind in study.figures["without"]:
+            yield Idle("figures.without", f"found '{kind}', which is in figures.also too; remove it from one of them")
+    drawn = {figure["kind"] for figure in study.figure_list()}
+    if stated.get("figures", {}).get("sweeps") and "sweep" not in drawn:
+        message = "has no effect: this study has no `sweep` figure; ask for it with `also: [sweep]`, or remove this key"
+        yield Idle("figures.sweeps", message, alone)
