@@ -43,15 +43,16 @@ def idle_settings(study: Study, stated: dict, layers: dict[str, Layers], full: d
     of a study at a time, most of it may stay.
     """
     alone = "+" not in study.name
-    yield from _of_models(study, layers, full, alone)
+    yield from _of_models(study, layers, alone)
+    yield from _of_time(study, layers, full, alone)
     yield from _of_budgets(study, stated, layers, full, alone)
     yield from _of_subsets(study)
     yield from _of_answers(study, stated, alone)
     yield from _of_figures(study, stated, alone)
 
 
-def _of_models(study: Study, layers: dict[str, Layers], full: dict[str, dict], alone: bool) -> Iterator[Idle]:
-    idle = {model: dict(_in_recipe(study, model, full[model])) for model in layers}
+def _of_models(study: Study, layers: dict[str, Layers], alone: bool) -> Iterator[Idle]:
+    idle = {model: dict(_in_recipe(study, model)) for model in layers}
     for model, found in idle.items():
         for keys, message in found.items():
             where = origin(keys, layers[model])
@@ -73,9 +74,9 @@ def _of_colours(study: Study, model: str) -> Iterator[tuple[int, list[str]]]:
             yield i, ignored
 
 
-def _in_recipe(study: Study, model: str, budget: dict) -> Iterator[tuple[tuple, str]]:
+def _in_recipe(study: Study, model: str) -> Iterator[tuple[tuple, str]]:
     """Yield (keys, message) for the settings of a model's recipe that have no effect."""
-    recipe, sizes = study.models[model], study.model_sizes[model]
+    recipe = study.models[model]
     yield from _in_architecture(recipe["architecture"])
     if recipe["optimizer"]["norm_weight_decay"] is not None:
         network = recipe["architecture"]["name"]
@@ -96,7 +97,6 @@ def _in_recipe(study: Study, model: str, budget: dict) -> Iterator[tuple[tuple, 
             f"found {recipe['neurons']['images']}, but {study.dataset.name} has {study.dataset.n_test} test images"
         )
         yield ("neurons", "images"), f"{message}; use at most as many"
-    yield from _in_time(recipe, sizes, budget, study.evaluation)
 
 
 def _in_architecture(network: dict) -> Iterator[tuple[tuple, str]]:
@@ -111,27 +111,35 @@ def _in_architecture(network: dict) -> Iterator[tuple[tuple, str]]:
         yield ("architecture", "row_dropout"), "has no effect: `dropout` is 0; set a larger one, or remove this key"
 
 
-def _in_time(recipe: dict, sizes: tuple[int, ...], budget: dict, evaluation: dict) -> Iterator[tuple[tuple, str]]:
-    """Yield settings that would only have an effect after the end of every run of the whole `budget`."""
+def _of_time(study: Study, layers: dict[str, Layers], full: dict[str, dict], alone: bool) -> Iterator[Idle]:
+    """Yield settings that would only have an effect after the end of every run, even of the whole budget."""
+    for model, stack in layers.items():
+        for keys, message, mistake in _in_time(study, model, full[model], alone):
+            yield Idle(origin(keys, stack), message if mistake else f"on models.{model}, {message}", mistake)
+
+
+def _in_time(study: Study, model: str, stated: dict, alone: bool) -> Iterator[tuple[tuple, str, bool]]:
+    """Yield (keys, message, whether it is a mistake). A patience longer than a run is obeyed: a note is enough."""
+    recipe, sizes, budget = study.models[model], study.model_sizes[model], budgets.amount(stated)
     batch, selection, schedule = recipe["batch_size"], recipe["selection"], recipe["schedule"]
-    stops, budget = "until" in budget, budgets.amount(budget)  # `until` has checked its patience
-    points = max(budgets.evaluations(budget, (n,), batch, evaluation) for n in sizes)
+    points = max(budgets.evaluations(budget, (n,), batch, study.evaluation) for n in sizes)
     evaluated = f"runs have {points} evaluation{'s' if points > 1 else ''}"
-    more = "evaluate more often, train longer"
+    patience = selection.get("patience")
     if selection["name"] != "last" and points == 1:
-        message = f"found '{selection['name']}', but {evaluated} to choose from; {more}, or use last"
-        yield ("selection",), message
-    elif (patience := selection.get("patience")) and points < patience + 2 and not stops:
-        message = f"found {patience}, which can end no run before its budget: {evaluated}, and it needs {patience + 2}"
-        yield ("selection", "patience"), f"{message}; {more}, or use a smaller one"
+        message = f"found '{selection['name']}', but {evaluated} to choose from; evaluate more often, or use last"
+        yield ("selection",), message, alone
+    elif patience and points < patience + 2 and "until" not in stated:  # which has checked its patience
+        message = f"found {patience}, which ends no run before its budget: {evaluated}, and it needs {patience + 2}"
+        yield ("selection", "patience"), message, False
     if schedule["name"] == "plateau" and points < schedule["patience"] + 3:
-        message = f"found {schedule['patience']}, which can never reduce the rate: {evaluated}, and it needs"
-        yield ("schedule", "patience"), f"{message} {schedule['patience'] + 3}; {more}, or use a smaller one"
+        message = f"found {schedule['patience']}, which never reduces the rate: {evaluated}, and it needs"
+        yield ("schedule", "patience"), f"{message} {schedule['patience'] + 3}", False
     for n in sizes if recipe["restart"] else ():
-        total = total_updates(budget, n, batch)
+        total = total_updates(study.budgets[model], n, batch)
         if round(recipe["restart"]["at"] * total) in (0, total):
             message = f"found {recipe['restart']['at']:g}, which is not between two of the {total} updates at n = {n}"
-            yield ("restart", "at"), message
+            yield ("restart", "at"), message, True
+            return
 
 
 def _of_budgets(
