@@ -105,7 +105,7 @@ def test_two_unicode_forms_are_one_name_in_the_study_and_in_both_splits(tmp_path
 def test_two_forms_of_one_name_beside_each_other_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"^classes: 'pâté' \(U\+00E2 U\+00E9\) and 'p\S*' \(U\+0302 U\+0301\) are one"):
         manifest(tmp_path, [COMPOSED, DECOMPOSED], tmp_path)
-    with pytest.raises(UserError, match="train: .* are one name in two Unicode forms; keep one of them"):
+    with pytest.raises(UserError, match=r"train: .* are one name in two Unicode forms; keep one of them"):
         manifest(folders(tmp_path / "in", [COMPOSED, DECOMPOSED]), 2, tmp_path)
 
 

@@ -8,11 +8,11 @@ they come from Snakemake's benchmark files, which record the last attempt of eve
 
 import re
 import sys
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
+from trainsize.common.arguments import day
 from trainsize.common.errors import exit_on_user_error
 from trainsize.jobs import slurm
 from trainsize.plan.estimates import START_SECONDS, Estimates, device_of, job_megabytes, job_minutes
@@ -148,9 +148,7 @@ def describe(study: Study, table: pd.DataFrame, source: str) -> str:
 def main() -> None:
     parser = study_parser("costs", "Print what jobs requested and used.")
     parser.add_argument("--profile", help="folder of a Snakemake profile, such as slurm: compare with its requests")
-    parser.add_argument(
-        "--since", type=date.fromisoformat, metavar="YYYY-MM-DD", help="first day of SLURM's accounting to use"
-    )
+    parser.add_argument("--since", type=day, metavar="YYYY-MM-DD", help="first day of SLURM's accounting to use")
     parser.add_argument("--format", choices=("text", "tsv"), default="text")
     options = parser.parse_args()
     with exit_on_user_error():

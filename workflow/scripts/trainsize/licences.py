@@ -60,6 +60,10 @@ def rows() -> Iterator[str]:
         yield f"| {name} | {licence(name)} |"
 
 
-if __name__ == "__main__":
+def main() -> None:
     argparse.ArgumentParser(prog="python -m trainsize.licences", description=__doc__.splitlines()[0]).parse_args()
     write_text(PAGE, HEAD + "\n".join(rows()) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,14 @@ from trainsize.common.arguments import whole_number
 from trainsize.common.errors import UserError, exit_on_user_error
 from trainsize.common.paths import user_path
 from trainsize.curves.families import ALL_FAMILIES, CHOSEN_FAMILY, DEFAULT_FAMILIES, TREND
-from trainsize.regressions.given import check_left_out, check_once, check_timed, note_of_skipped, stated_targets
+from trainsize.regressions.given import (
+    check_left_out,
+    check_once,
+    check_timed,
+    note_of_classes,
+    note_of_skipped,
+    stated_targets,
+)
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse, write
 from trainsize.regressions.table_input import make_folder, read_curves, responses_of
@@ -59,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--classes",
         type=partial(whole_number, least=2, most=MOST_CLASSES),
-        help="number of classes, assumed to be of equal size, for the error of guessing",
+        help="number of classes, assumed to be of equal size, for the error of guessing (which the family m4 needs)",
     )
     parser.add_argument("--n-test", type=whole_number, help="number of test images, for their part in the spread")
     parser.add_argument("--n-train", type=whole_number, help="number of training images available, for the next runs")
@@ -111,8 +118,8 @@ def main(arguments: list[str] | None = None) -> None:
         rows = analyse(table, models, responses, options, Data(given.n_test, per_class, given.n_train))
         if given.output:
             write(rows, given.output, metrics)
-        skipped = note_of_skipped(table, responses, bool(given.metric))
-        print(curves.note + skipped + all_answers(rows.frames(), metrics), end="")
+        notes = note_of_skipped(table, responses, bool(given.metric)) + note_of_classes(given.classes, options.families)
+        print(curves.note + notes + all_answers(rows.frames(), metrics), end="")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pandas as pd
 
 from trainsize.common.errors import UserError, did_you_mean, listing
 from trainsize.curves.curve import Response
+from trainsize.curves.families import ALL_FAMILIES, FAMILIES
 from trainsize.regressions.table_input import COLUMNS
 from trainsize.runs.metrics import Metric, metric_of
 
@@ -24,6 +25,14 @@ def note_of_skipped(table: pd.DataFrame, responses: Sequence[Response], named: b
     lines = [f"Not analysed: {listing(metrics)} ({why}).\n"] if metrics else []
     lines += [f"Columns that are not read: {listing(rest)}.\n"] if rest else []
     return "".join(lines)
+
+
+def note_of_classes(classes: int | None, families: Sequence[str]) -> str:
+    """Say in a line that the number of classes is not used, if no family needs the error of guessing."""
+    needed = [name for name in ALL_FAMILIES if name in FAMILIES and FAMILIES[name].curve]
+    if classes is None or set(needed) & set(families):
+        return ""
+    return f"--classes {classes} has no effect: of the families, only {listing(needed)} needs it (--families).\n"
 
 
 def check_once(option: str, values: Sequence[object]) -> None:
