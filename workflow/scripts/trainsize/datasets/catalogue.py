@@ -34,8 +34,8 @@ class Dataset:
     """The card of a data set: numbers of images, the shape (height, width, channels) of an image, and the origin.
 
     `format` names the reader and its options (`trainsize.download.readers`). `files` are downloaded; torchvision has
-    its own list. Images that are only listed, not prepared as pixels, have no shape. `named` says that folders have
-    have exactly the names `classes`, in whatever order.
+    its own list. Images that are only listed, not prepared as pixels, have no shape. `named` says that
+    `classes` are names even if they are the numbers from 0.
     """
 
     name: str
@@ -49,6 +49,11 @@ class Dataset:
     format: dict
     files: tuple[File, ...] = ()
     named: bool = False
+
+    @property
+    def has_names(self) -> bool:
+        """Whether `classes` are names, and not only numbers that stand for those of the folders."""
+        return self.named or self.classes != numbered(len(self.classes))
 
     @property
     def outputs(self) -> list[str]:

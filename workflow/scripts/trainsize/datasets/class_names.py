@@ -27,6 +27,13 @@ def check_different(names: Iterable[str], where: str) -> None:
             )
 
 
+def by_name(folders: Iterable[str], place: object) -> dict[str, str]:
+    """Return the class folders in `place` by the composed names of their classes. Raises UserError for one name twice."""
+    folders = list(folders)
+    check_different(folders, str(place))
+    return {composed(folder): folder for folder in folders}
+
+
 def _points(name: str) -> str:
     """Return the code points of the characters of a name that are not ASCII."""
     return " ".join(f"U+{ord(character):04X}" for character in name if not character.isascii())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trainsize.common.errors import UserError, did_you_mean, listing, plural
 from trainsize.common.files import file_hash
-from trainsize.datasets.class_names import check_different, composed
+from trainsize.datasets.class_names import by_name, composed
 from trainsize.datasets.image_files import (
     conversion,
     files_in_words,
@@ -171,9 +171,7 @@ def _class_folders(root: Path, split: str, found: _Found) -> dict[str, str]:
                 names.append(_name(entry))
             else:
                 found.leave_out(entry.name, _kind_outside(entry.name, "outside the class folders"))
-    names.sort()
-    check_different(names, str(root / split))
-    return {composed(name): name for name in names}
+    return by_name(sorted(names), root / split)
 
 
 def _kind_outside(name: str, where: str) -> str:

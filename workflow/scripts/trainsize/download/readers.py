@@ -235,7 +235,7 @@ def _in_stated_order(
     names are those of the folders.
     """
     place = folder / card.format["train"]
-    if not card.named:
+    if not card.has_names:
         if not in_numbers_order(found):
             order = f"the labels follow their order as text ({listing(found)})"
             print(

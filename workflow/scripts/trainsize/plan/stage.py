@@ -68,7 +68,7 @@ def _in_order(classes: list[str], card: Dataset) -> bool:
     """Whether prepared classes are in the order of the card, which for folders gives the labels."""
     if card.format["name"] != "folder":
         return True
-    return classes == (list(card.classes) if card.named else sorted(classes))
+    return classes == (list(card.classes) if card.has_names else sorted(classes))
 
 
 def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
