@@ -339,6 +339,15 @@ IDLE = [
     (base(batch_size=1, mixup=0.5), "base.mixup: found 0.5, which needs two images in a batch to mix; batch_size is 1"),
     (base(neurons={"layer": "1", "images": 501}), "base.neurons.images: found 501, but digits has 500 test images"),
     (base(augmentation=[{"name": "erasing", "probability": 0}]), "would have no effect: its probability is 0"),
+    (base(augmentation=[{"name": "resized_crop", "smallest": 1}]), "would have no effect: `smallest` is 1, the whole"),
+    (
+        {**base(carried_through_folds=True), "subset": {"method": "kfold", "folds": 3}, "draws": [0]},
+        "base.carried_through_folds: found true, but no fold comes before fold 0, the only one of `draws`",
+    ),
+    (
+        {**base(restart={"at": 0.5, "seed": 3}), "seeds": [3]},
+        "base.restart.seed: found 3, which is the only seed of the study; use another one",
+    ),
     (base(augmentation=[{"name": "horizontal_flip", "probability": 0}]), "would have no effect: its probability is 0"),
     (
         {**base(selection="best_on_test"), "evaluation": {"points": 1}},
@@ -420,7 +429,8 @@ def test_a_setting_that_a_model_takes_over_stays_with_a_note(load):
     networks = {"mlp": {}, "cnn": {"architecture": "cnn"}}
     study = load({**STUDY, **base(optimizer=NORM_DECAY), "models": networks})
     (note,) = study.notes
-    assert note.endswith(f"s.yaml: base.optimizer.norm_weight_decay: on models.mlp, {NO_NORMS}")
+    told = "has no effect on models.mlp: mlp has no normalisation layers"
+    assert note.endswith(f"s.yaml: base.optimizer.norm_weight_decay: {told}")
     study = load({**STUDY, "models": {**networks, "wide": {"extends": "cnn", "architecture": "mlp"}}})
     assert study.notes == ()
     own = {**networks, "mlp": {"optimizer": NORM_DECAY}}
@@ -442,9 +452,9 @@ def test_what_a_variant_leaves_without_effect_stays_with_a_note(load):
 def test_a_patience_longer_than_every_run_is_told(load):
     plateau, stopping = {"name": "plateau", "patience": 10}, {"name": "best_on_validation", "patience": 11}
     stops, reduces = load({**STUDY, **base(schedule=plateau, selection=stopping)}).notes
-    told = "on models.m, found 11, which ends no run before its budget: runs have 12 evaluations, and it needs 13"
+    told = "found 11, which ends no run before its budget: runs have 12 evaluations, and it needs 13 (models.m)"
     assert stops.endswith(f"base.selection.patience: {told}")
-    told = "on models.m, found 10, which never reduces the rate: runs have 12 evaluations, and it needs 13"
+    told = "found 10, which never reduces the rate: runs have 12 evaluations, and it needs 13 (models.m)"
     assert reduces.endswith(f"base.schedule.patience: {told}")
     enough = base(schedule={**plateau, "patience": 9}, selection={**stopping, "patience": 10})
     assert load({**STUDY, **enough}).notes == ()

@@ -28,7 +28,10 @@ def check_different(names: Iterable[str], where: str) -> None:
 
 
 def by_name(folders: Iterable[str], place: object) -> dict[str, str]:
-    """Return the class folders in `place` by the composed names of their classes. Raises UserError for one name twice."""
+    """Return the class folders in `place` by the composed names of their classes.
+
+    Raises UserError for two forms of one name.
+    """
     folders = list(folders)
     check_different(folders, str(place))
     return {composed(folder): folder for folder in folders}

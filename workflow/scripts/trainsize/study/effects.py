@@ -59,11 +59,17 @@ def _of_models(study: Study, layers: dict[str, Layers], alone: bool) -> Iterator
             own = where.startswith(f"models.{model}.")
             sharing = [other for other in layers if origin(keys, layers[other]) == where]
             mistake = own or (alone and all(keys in idle[other] for other in sharing))
-            yield Idle(where, message if mistake else f"on models.{model}, {message}", mistake)
+            yield Idle(where, message if mistake else _noted(message, model), mistake)
         for i, ignored in _of_colours(study, model):
             where = origin(("augmentation", i), layers[model])
             message = f"{' and '.join(ignored)} have no effect on the grey images of {study.dataset.name}"
             yield Idle(where, message.replace("have", "has" if len(ignored) == 1 else "have"), mistake=False)
+
+
+def _noted(message: str, model: str) -> str:
+    """Return a message as a note on one model, without the advice to remove a setting that others need."""
+    start, _, why = message.removesuffix("; remove it").partition(": ")
+    return f"{start} on models.{model}: {why}" if start == "has no effect" else f"{message} (models.{model})"
 
 
 def _of_colours(study: Study, model: str) -> Iterator[tuple[int, list[str]]]:
@@ -92,6 +98,8 @@ def _in_recipe(study: Study, model: str) -> Iterator[tuple[tuple, str]]:
     for key in ("mixup", "cutmix"):
         if recipe[key] and recipe["batch_size"] == 1:
             yield (key,), f"found {recipe[key]:g}, which needs two images in a batch to mix; batch_size is 1"
+    if recipe["carried_through_folds"] and study.draws == [0]:
+        yield ("carried_through_folds",), "found true, but no fold comes before fold 0, the only one of `draws`"
     if recipe["neurons"] and study.dataset.n_test < recipe["neurons"]["images"] != ALL_TEST_IMAGES:
         message = (
             f"found {recipe['neurons']['images']}, but {study.dataset.name} has {study.dataset.n_test} test images"
@@ -115,7 +123,7 @@ def _of_time(study: Study, layers: dict[str, Layers], full: dict[str, dict], alo
     """Yield settings that would only have an effect after the end of every run, even of the whole budget."""
     for model, stack in layers.items():
         for keys, message, mistake in _in_time(study, model, full[model], alone):
-            yield Idle(origin(keys, stack), message if mistake else f"on models.{model}, {message}", mistake)
+            yield Idle(origin(keys, stack), message if mistake else _noted(message, model), mistake)
 
 
 def _in_time(study: Study, model: str, stated: dict, alone: bool) -> Iterator[tuple[tuple, str, bool]]:
@@ -134,6 +142,9 @@ def _in_time(study: Study, model: str, stated: dict, alone: bool) -> Iterator[tu
     if schedule["name"] == "plateau" and points < schedule["patience"] + 3:
         message = f"found {schedule['patience']}, which never reduces the rate: {evaluated}, and it needs"
         yield ("schedule", "patience"), f"{message} {schedule['patience'] + 3}", False
+    if recipe["restart"] and set(study.seeds) == {recipe["restart"]["seed"]}:
+        message = f"found {recipe['restart']['seed']}, which is the only seed of the study; use another one"
+        yield ("restart", "seed"), message, alone
     for n in sizes if recipe["restart"] else ():
         total = total_updates(study.budgets[model], n, batch)
         if round(recipe["restart"]["at"] * total) in (0, total):

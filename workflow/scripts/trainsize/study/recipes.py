@@ -54,6 +54,8 @@ def _idle(transform: dict, shape: tuple[int, int, int]) -> str:
     match transform["name"]:
         case "horizontal_flip" | "erasing" if not transform["probability"]:
             return "its probability is 0"
+        case "resized_crop" if transform["smallest"] == 1 and shape[0] == shape[1]:
+            return "`smallest` is 1, the whole image"
         case "shift" if transform["fraction"] * max(shape[:2]) < 1:
             height, width, _ = shape
             least = math.ceil(1e4 / max(height, width)) / 1e4
