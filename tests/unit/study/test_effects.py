@@ -449,6 +449,13 @@ def test_what_a_variant_leaves_without_effect_stays_with_a_note(load):
         load(study, "s+one+one")
 
 
+def test_settings_of_the_base_that_every_model_replaces_are_told(load):
+    own = {"batch_size": 4, "optimizer": {"name": "adam", "lr": 0.1}, "architecture": {"hidden": [4]}}
+    told = [note.partition("s.yaml: ")[2] for note in load({**STUDY, "models": {"a": own, "b": own}}).notes]
+    assert told == [f"base.{key}: has no effect: every model has its own" for key in ("batch_size", "optimizer")]
+    assert load({**STUDY, "models": {"a": own, "b": {"extends": "a"}, "c": {}}}).notes == ()
+
+
 def test_a_patience_longer_than_every_run_is_told(load):
     plateau, stopping = {"name": "plateau", "patience": 10}, {"name": "best_on_validation", "patience": 11}
     stops, reduces = load({**STUDY, **base(schedule=plateau, selection=stopping)}).notes

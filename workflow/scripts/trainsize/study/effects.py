@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trainsize.common.errors import listing
+from trainsize.common.schema import split_choice
 from trainsize.runs.budget import total_updates
 from trainsize.study import budgets
 from trainsize.study.recipes import origin
+from trainsize.study.schema import study_schema
 from trainsize.study.study import Study
 
 WITHOUT_NORM_LAYERS = (
@@ -45,6 +47,7 @@ def idle_settings(study: Study, stated: dict, layers: dict[str, Layers], full: d
     alone = "+" not in study.name
     yield from _of_models(study, layers, alone)
     yield from _of_time(study, layers, full, alone)
+    yield from _of_base(stated.get("base", {}) if alone else {}, layers)
     yield from _of_budgets(study, stated, layers, full, alone)
     yield from _of_subsets(study)
     yield from _of_answers(study, stated, alone)
@@ -70,6 +73,24 @@ def _noted(message: str, model: str) -> str:
     """Return a message as a note on one model, without the advice to remove a setting that others need."""
     start, _, why = message.removesuffix("; remove it").partition(": ")
     return f"{start} on models.{model}: {why}" if start == "has no effect" else f"{message} (models.{model})"
+
+
+def _of_base(base: dict, layers: dict[str, Layers]) -> Iterator[Idle]:
+    """Yield the settings of the base that every model replaces, which is allowed."""
+    for key, value in base.items():
+        replaced = [any(_replaces(key, value, settings) for _, settings in stack[1:]) for stack in layers.values()]
+        if all(replaced) and key != "budget":
+            yield Idle(f"base.{key}", "has no effect: every model has its own", mistake=False)
+
+
+def _replaces(key: str, value: object, settings: dict) -> bool:
+    """Whether the settings of a layer leave nothing of the base's value; a choice with the same name adds to it."""
+    if key not in settings:
+        return False
+    if "named" not in study_schema()["$defs"]["recipe"]["properties"][key]:
+        return True
+    name = split_choice({}, settings[key])[0]
+    return name is not None and name != split_choice({}, value)[0]
 
 
 def _of_colours(study: Study, model: str) -> Iterator[tuple[int, list[str]]]:
