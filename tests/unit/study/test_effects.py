@@ -191,6 +191,7 @@ RECIPE_PAIRS = {
     "schedule": ("constant", "cosine"),
     "schedule.step.every_passes": (1, 2),
     "schedule.inverse_time.decay": (0.1, 0.2),
+    "schedule.plateau.patience": (0, 1),
     "augmentation": (["horizontal_flip"], [{"name": "rotation", "degrees": 90}]),
     "normalisation": ("dataset", "none"),
     "selection": ("best_on_test", "best_on_validation"),

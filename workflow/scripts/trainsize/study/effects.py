@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from trainsize.common.errors import listing
 from trainsize.common.schema import split_choice
-from trainsize.runs.budget import total_updates
+from trainsize.runs.budget import Batches
 from trainsize.study import budgets
 from trainsize.study.recipes import origin
 from trainsize.study.schema import study_schema
@@ -150,8 +150,8 @@ def _of_time(study: Study, layers: dict[str, Layers], full: dict[str, dict], alo
 def _in_time(study: Study, model: str, stated: dict, alone: bool) -> Iterator[tuple[tuple, str, bool]]:
     """Yield (keys, message, whether it is a mistake). A patience longer than a run is obeyed: a note is enough."""
     recipe, sizes, budget = study.models[model], study.model_sizes[model], budgets.amount(stated)
-    batch, selection, schedule = recipe["batch_size"], recipe["selection"], recipe["schedule"]
-    points = max(budgets.evaluations(budget, (n,), batch, study.evaluation) for n in sizes)
+    selection, schedule = recipe["selection"], recipe["schedule"]
+    points = max(budgets.evaluations(budget, (n,), recipe, study.evaluation) for n in sizes)
     evaluated = f"runs have {points} evaluation{'s' if points > 1 else ''}"
     patience = selection.get("patience")
     if selection["name"] != "last" and points == 1:
@@ -167,7 +167,7 @@ def _in_time(study: Study, model: str, stated: dict, alone: bool) -> Iterator[tu
         message = f"found {recipe['restart']['seed']}, which is the only seed of the study; use another one"
         yield ("restart", "seed"), message, alone
     for n in sizes if recipe["restart"] else ():
-        total = total_updates(study.budgets[model], n, batch)
+        total = Batches.of(recipe, n).updates(study.budgets[model])
         if round(recipe["restart"]["at"] * total) in (0, total):
             message = f"found {recipe['restart']['at']:g}, which is not between two of the {total} updates at n = {n}"
             yield ("restart", "at"), message, True
