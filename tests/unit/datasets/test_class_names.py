@@ -66,10 +66,11 @@ def test_another_order_is_another_data_set_and_the_plan_says_so(tmp_path):
     contents = []
     for prepared in cards:
         prepare(prepared.request, results / "datasets" / "mine")
-        contents.append(read_json(results / "datasets" / "mine" / "manifest.json")["content"])
+        manifest = read_json(results / "datasets" / "mine" / "manifest.json")
+        contents.append(manifest["content"])
         for stated in cards:
             same = (prepared is cards[1]) == (stated is cards[1])
-            assert data_content(stated, results) == (contents[-1] if same else "")
+            assert data_content(stated, manifest) == (contents[-1] if same else "")
     assert contents[0] == contents[2] != contents[1]
 
 

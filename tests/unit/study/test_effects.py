@@ -71,6 +71,8 @@ PAIRS = {
     "dataset.n_train": (600, 601),
     "budget.check.sizes": (1, 2),
     "dataset.classes": (3, ["a", "b", "c"]),
+    "dataset.format.folder.background": ("white", "black"),
+    "dataset.format.parquet.background": ("white", "black"),
     "dataset.shape": ([8, 8, 1], [8, 9, 1]),
     "sizes": ([42], [43]),
     "sizes.log.from": (20, 30),
@@ -403,8 +405,8 @@ IDLE = [
         "dataset: format.channels: found 1, but the images are only listed, not opened, without format.size",
     ),
     (
-        {"dataset": {**FOLDER, "format": {**FOLDER["format"], "unreadable": "skip"}}},
-        "dataset: format.unreadable: found skip, but the images are only listed, not opened, without format.size",
+        {"dataset": {**FOLDER, "format": {**FOLDER["format"], "background": "black"}}},
+        "dataset: format.background: found black, but the images are only listed, not opened, without format.size",
     ),
     # A choice that every model replaces is checked too.
     (

@@ -63,7 +63,7 @@ def _idle(value: dict) -> Iterator[tuple[str, str]]:
         message = f"has no effect: images of a {form['name']} data set are prepared at format.size with format.channels"
         yield "shape", f"{message}; remove it"
     if form["name"] == "folder" and not form["size"]:
-        for key, default in (("channels", 3), ("unreadable", "fail"), ("background", "white")):
+        for key, default in (("channels", 3), ("background", "white")):
             if form.get(key, default) != default:
                 message = f"found {form[key]}, but the images are only listed, not opened, without format.size"
                 yield f"format.{key}", f"{message}; set that, or remove this key"
