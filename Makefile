@@ -7,7 +7,8 @@ RUNS ?= 3
 BIN := .venv/bin
 LOCK := envs/requirements.lock
 READY := .venv/ready-$(shell cksum < $(LOCK) | cut -d' ' -f1)
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# Only `python -m`: the first line of .venv/bin/snakemake cannot hold every path
+SNAKEMAKE := $(BIN)/python -m snakemake --cores $(CORES)
 STUDY = $(shell $(BIN)/python -c 'import yaml; print(yaml.safe_load(open("config.yaml"))["study"])')
 TOOL = PYTHONPATH=workflow/scripts $(BIN)/python -m trainsize
 # `quick` stays the last variant: it goes over all others
@@ -26,16 +27,17 @@ setup: $(READY) ## make .venv from the lock (minutes the first time, nothing aft
 
 $(READY):
 	@$(PYTHON) -c 'import sys; sys.exit("make: $(PYTHON) is Python %d.%d; 3.11 or later is needed (name one: make PYTHON=python3.12)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@case "$$PWD" in *:*) printf 'make: found a colon in %s, which separates folders in PATH; rename the folder\n' "$$PWD" >&2; exit 1;; esac
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
-	@# `python -m trainsize.TOOL` works from any folder: the library's place is on the path of this .venv
-	echo "$(CURDIR)/workflow/scripts" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/trainsize.pth"
+	@# `python -m trainsize.TOOL` works from any folder: the library's place, as seen from here, is on .venv's path
+	echo ../../../../workflow/scripts > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/trainsize.pth"
 	rm -f .venv/ready-*
 	touch $@
 
 demo: setup ## run the default study, from data to report
 	$(SNAKEMAKE) --rerun-incomplete --quiet rules
-	@echo "The report: $(CURDIR)/results/$(STUDY)/report.html"
+	@printf 'The report: %s\n' "$$PWD/results/$(STUDY)/report.html"
 
 test: setup ## run the tests, CORES=2 at a time
 	$(BIN)/python -m pytest -m "not slow and not slurm" --numprocesses $(CORES)
@@ -48,15 +50,15 @@ test-slurm: setup ## run the tests on a real SLURM, from Debian's packages (as r
 	$(BIN)/python -m pytest -rs -m slurm --numprocesses 8 $(TESTS)
 
 lint: setup ## check style and rules
-	$(BIN)/ruff check $(PYTHON_FILES)
-	$(BIN)/ruff format --check $(PYTHON_FILES)
-	$(BIN)/snakefmt --check $(RULE_FILES)
-	$(BIN)/snakemake --lint
+	$(BIN)/python -m ruff check $(PYTHON_FILES)
+	$(BIN)/python -m ruff format --check $(PYTHON_FILES)
+	$(BIN)/python -m snakefmt --check $(RULE_FILES)
+	$(BIN)/python -m snakemake --lint
 
 format: setup ## put the code into its one style
-	$(BIN)/ruff check --fix $(PYTHON_FILES)
-	$(BIN)/ruff format $(PYTHON_FILES)
-	$(BIN)/snakefmt $(RULE_FILES)
+	$(BIN)/python -m ruff check --fix $(PYTHON_FILES)
+	$(BIN)/python -m ruff format $(PYTHON_FILES)
+	$(BIN)/python -m snakefmt $(RULE_FILES)
 
 plan: setup ## say what the study still costs (PROFILE=slurm FORMAT=json)
 	@$(TOOL).plan $(STUDY) $(FOR)

@@ -18,7 +18,7 @@ rule audit:
     log:
         "results/{study}/logs/audit.log",
     conda:
-        "../../envs/analysis.yaml"
+        environment("analysis")
     params:
         settings=as_json(STUDY.audit_settings()),
         code=fingerprint("audit"),

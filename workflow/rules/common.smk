@@ -20,6 +20,7 @@ SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from trainsize.jobs import slurm
+from trainsize.jobs.places import check_place, find_by_name
 from trainsize.datasets.catalogue import LAYOUT
 from trainsize.common.errors import UserError
 from trainsize.plan.estimates import MISTAKE, Estimates, device_of, job_megabytes, job_minutes
@@ -31,7 +32,12 @@ from trainsize.runs.run import FILES, RUN_FOLDER, packs
 from trainsize.common.table_names import METRIC_TABLES, REGRESSION_TABLES, REPRODUCTION_TABLES
 from trainsize.study.reader import load_study
 
+USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
+
 try:
+    check_place(SCRIPTS.parents[1], submits=workflow.resource_settings.nodes is not None)
+    if not USES_CONDA:
+        find_by_name(sys.executable)
     MACHINE = check_config(config)
     STUDY = load_study(MACHINE["study"], SCRIPTS.parents[1] / "studies")
     check_results(Path("results"))
@@ -42,14 +48,18 @@ if workflow.is_main_process:
     for note in (*STUDY.notes, *unknown_variables(os.environ)):
         print(f"NOTE: {note}", file=sys.stderr)
 
+def escaped(path):
+    """Return `path` such that Snakemake does not take its braces for wildcards."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
 # Commands find the scripts from any working folder, and run in Snakemake's interpreter unless conda gives each stage its
-# own. None of this is part of a command's text, which Snakemake compares, so moving the checkout reruns nothing.
-USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
-BIN = "" if USES_CONDA else f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
+# own. None of this is part of a command's text, which Snakemake compares, so moving the checkout reruns nothing. Without
+# splitting and globbing, $SCRIPTS is one word whatever the path holds.
 LOCAL = f"TRAINSIZE_LOCAL_DATA={shlex.quote(MACHINE['data']['local'])} " if MACHINE["data"]["local"] else ""
 FASTER = f"TRAINSIZE_STACK={MACHINE['stack']} TRAINSIZE_CUDA_GRAPHS={int(MACHINE['cuda_graphs'])} "
-PREFIX = f"export {BIN}{LOCAL}{FASTER}SCRIPTS={shlex.quote(str(SCRIPTS))}; "
-shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))  # Snakemake would expand braces in a path
+PREFIX = f"set -f; IFS=; export {LOCAL}{FASTER}SCRIPTS={shlex.quote(str(SCRIPTS))}; "
+shell.prefix(escaped(PREFIX))
 
 
 wildcard_constraints:
@@ -59,6 +69,11 @@ wildcard_constraints:
     n=r"\d+",
     draw=r"\d+",
     seed=r"\d+",
+
+
+def environment(name):
+    """Return the file of a conda environment. Snakemake expands braces in its path, whether or not conda is used."""
+    return escaped(f"{SCRIPTS.parents[1]}/envs/{name}.yaml")
 
 
 @cache

@@ -17,7 +17,7 @@ rule download:
     log:
         "results/datasets/{dataset}/download.log",
     conda:
-        "../../envs/data.yaml"
+        environment("data")
     resources:
         # A resource, because resources are not compared and the source of the files does not change a data set.
         mirror=MACHINE["data"]["mirror"],

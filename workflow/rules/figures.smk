@@ -23,7 +23,7 @@ rule figures:
     log:
         "results/{study}/logs/figures.log",
     conda:
-        "../../envs/analysis.yaml"
+        environment("analysis")
     params:
         settings=as_json(STUDY.figure_settings()),
         code=fingerprint("figures", "figures/matplotlibrc"),

@@ -24,7 +24,7 @@ rule metrics:
     log:
         "results/{study}/logs/metrics.log",
     conda:
-        "../../envs/analysis.yaml"
+        environment("analysis")
     params:
         settings=as_json(STUDY.metrics_settings()),
         code=fingerprint("metrics"),

@@ -19,7 +19,7 @@ rule overlap:
     log:
         "results/{study}/logs/overlap.log",
     conda:
-        "../../envs/data.yaml"
+        environment("data")
     params:
         grid=canonical_json({"sizes": STUDY.sizes, "draws": STUDY.draws}),
         code=fingerprint("overlap"),

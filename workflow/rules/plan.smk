@@ -12,7 +12,7 @@ rule plan:
     log:
         f"results/{STUDY.name}/logs/plan.log",
     conda:
-        "../../envs/training.yaml"
+        environment("training")
     params:
         options=lambda wildcards, resources: canonical_json(
             {

@@ -27,7 +27,7 @@ rule regressions:
     log:
         "results/{study}/logs/regressions.log",
     conda:
-        "../../envs/analysis.yaml"
+        environment("analysis")
     params:
         settings=as_json(STUDY.regressions_settings()),
         code=fingerprint("regressions"),

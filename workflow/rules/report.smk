@@ -24,7 +24,7 @@ rule report:
     log:
         "results/{study}/logs/report.log",
     conda:
-        "../../envs/analysis.yaml"
+        environment("analysis")
     params:
         settings=as_json(STUDY.card()),
         code=fingerprint("report", "report/report.html.jinja", "report/report.css", "report/report.js"),

@@ -19,7 +19,7 @@ if reproduced(STUDY.name):
         log:
             "results/{study}/logs/reproduction.log",
         conda:
-            "../../envs/analysis.yaml"
+            environment("analysis")
         params:
             settings=as_json(
                 {"study": STUDY.name, "stand_in": STUDY.stand_in, "published": printed_content(reproduced(STUDY.name))}

@@ -17,7 +17,7 @@ rule subsets:
     log:
         "results/{study}/logs/subsets/draw{draw}.log",
     conda:
-        "../../envs/data.yaml"
+        environment("data")
     params:
         settings=lambda wildcards: canonical_json(
             {"subset": STUDY.subset_settings(), "sizes": STUDY.sizes, "draw": int(wildcards.draw)}
@@ -36,7 +36,7 @@ rule subsets_table:
     log:
         "results/{study}/logs/subsets_table.log",
     conda:
-        "../../envs/data.yaml"
+        environment("data")
     params:
         grid=as_json({"sizes": STUDY.sizes, "draws": STUDY.draws}),
         code=fingerprint("subsets_table"),

@@ -23,7 +23,7 @@ for pack in packs(STUDY.pairs, MACHINE["runs_per_job"]):
         benchmark:
             f"results/{{study}}/benchmarks/training/{{model}}/n{{n}}/{pack.label}.tsv"
         conda:
-            "../../envs/training.yaml"
+            environment("training")
         threads: MACHINE["threads"]
         resources:
             device=MACHINE["device"],
