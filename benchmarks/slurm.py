@@ -40,7 +40,7 @@ def main() -> None:
     check_host()
     os.environ["TZ"] = "UTC"
     time.tzset()
-    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+    with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as folder:
         prefix = unpack_packages(Path(folder))
         print(
             "runs per job, jobs, median s to start, to the first run, of the runs, to notice the end; s in all",

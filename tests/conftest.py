@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,7 @@ class Project:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    interpreter: str = sys.executable
 
     @property
     def study(self) -> Path:
@@ -58,7 +61,7 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start snakemake in the project, in a process group of its own; what it prints is to be read from `stdout`."""
-        command = [sys.executable, "-m", "snakemake", *arguments]
+        command = [self.interpreter, "-m", "snakemake", *arguments]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
         environment |= self.environment
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -66,7 +69,7 @@ class Project:
 
     def tool(self, name: str, *arguments: str) -> str:
         """Call one of the library's tools in the project, as `make` does, and return what it printed."""
-        command = [sys.executable, "-m", f"trainsize.{name}", *arguments]
+        command = [self.interpreter, "-m", f"trainsize.{name}", *arguments]
         environment = os.environ | self.environment | {"PYTHONPATH": str(self.folder / "workflow/scripts")}
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
@@ -98,6 +101,14 @@ class Project:
     def copy(self, folder: Path) -> "Project":
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
+
+    def moved(self, folder: Path) -> "Project":
+        """Move the checkout, with a .venv of its own that holds all packages of this one's."""
+        venv.create(self.folder / ".venv", symlinks=True)  # here: Python makes none below a path with a colon
+        (packages,) = (self.folder / ".venv").glob("lib/python*/site-packages")
+        (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        self.folder.rename(folder)
+        return replace(self, folder=folder, interpreter=str(folder / ".venv/bin/python"))
 
 
 TALLY = pytest.StashKey[Counter]()

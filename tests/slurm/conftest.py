@@ -14,6 +14,7 @@ from cluster import Cluster, Unavailable, check_host, unpack_packages
 
 HERE = Path(__file__).parent
 FOLDER = "TRAINSIZE_SLURM_PACKAGES"
+# SLURM itself lies below /tmp wherever TMPDIR is: sockets take 107 bytes, and slurm.conf no spaces.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     if FOLDER not in os.environ:
-        os.environ[FOLDER] = tempfile.mkdtemp(prefix="slurm-packages-")
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="slurm-packages-", dir="/tmp")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(FOLDER)))
 
 
@@ -49,7 +50,7 @@ def packages() -> Path:
 @pytest.fixture(scope="module")
 def cluster(packages: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A running cluster with an accounting database; without, if the module says ACCOUNTING = False."""
-    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+    with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as folder:
         running = Cluster(packages, Path(folder), getattr(request.module, "ACCOUNTING", True))
         try:
             running.start()

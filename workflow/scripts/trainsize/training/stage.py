@@ -308,7 +308,7 @@ def _is_finished(state: Path, study: str, run: Run, identity: Identity, code: st
             return False
         check_files(state, record)
     except UserError as error:
-        print(f"{str(error).partition(';')[0]}; training it again", flush=True)
+        print(f"{str(error).rpartition(';')[0]}; training it again", flush=True)  # a path may hold one too
         return False
     return True
 
