@@ -54,9 +54,9 @@ def test_everything_at_an_odd_place(small, tmp_path):
         (tmp_path / f"{name} of {ODD}").mkdir()
     (project.folder / "results").symlink_to(tmp_path / f"results of {ODD}")
     (project.folder / "images").symlink_to(tmp_path / f"images of {ODD}")
-    images = np.random.default_rng(0).integers(0, 255, (90, 8, 8), np.uint8)
-    labels = np.arange(90) % 2
-    arrays = {"x_train": images[:60], "y_train": labels[:60], "x_test": images[60:], "y_test": labels[60:]}
+    images = np.random.default_rng(0).integers(0, 255, (150, 8, 8), np.uint8)
+    labels = np.arange(150) % 2
+    arrays = {"x_train": images[:100], "y_train": labels[:100], "x_test": images[100:], "y_test": labels[100:]}
     np.savez(project.folder / "images" / f"{ODD}.npz", **arrays)
     described = {"name": "own", "classes": ["a", "b"], "format": {"name": "npz", "path": f"images/{ODD}.npz"}}
     project.edit("studies/tiny.yaml", "dataset: digits", f"dataset: {json.dumps(described)}")
