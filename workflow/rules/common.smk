@@ -48,6 +48,7 @@ if workflow.is_main_process:
     for note in (*STUDY.notes, *unknown_variables(os.environ)):
         print(f"NOTE: {note}", file=sys.stderr)
 
+
 def escaped(path):
     """Return `path` such that Snakemake does not take its braces for wildcards."""
     return path.replace("{", "{{").replace("}", "}}")
