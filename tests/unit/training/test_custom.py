@@ -47,6 +47,37 @@ def test_its_code_counts_by_meaning(folder):
         build(before, (1, 8, 8), 10, seed=1)
 
 
+def test_files_that_it_imports_count_too(folder):
+    (folder / "my_models.py").write_text("import layers\nfrom parts.activations import act\n" + MODULE)
+    (folder / "layers.py").write_text("from parts import sizes\nWIDTH = 1\n")
+    (folder / "parts").mkdir()
+    (folder / "parts/__init__.py").write_text("")
+    (folder / "parts/activations.py").write_text("from .sizes import MOST\nact = MOST\n")
+    (folder / "parts/sizes.py").write_text("MOST = 3\n")
+    recipes = [the_recipe(folder)]
+    for file, text in (("layers.py", "WIDTH = 1"), ("parts/activations.py", "act = MOST"), ("parts/sizes.py", "3")):
+        path = folder / file
+        path.write_text(path.read_text().replace(text, f"{text}  # a remark"))
+        assert the_recipe(folder) == recipes[-1]
+        path.write_text(path.read_text().replace(text, f"{text} + 1"))
+        recipes.append(the_recipe(folder))
+        assert recipes[-1] not in recipes[:-1]
+    (folder / "parts/sizes.py").write_text("MOST = (")
+    with pytest.raises(UserError, match=r"parts/sizes\.py is not valid Python: "):
+        load_study("own", folder)
+
+
+def test_files_that_its_options_name_count_by_content(folder):
+    weights = folder / "weights.pt"
+    weights.write_bytes(b"1")
+    (folder / "own.yaml").write_text(STUDY.replace("{width: 512}", "{width: 512, more: {files: [weights.pt, relu]}}"))
+    before = the_recipe(folder)
+    weights.touch()
+    assert the_recipe(folder) == before
+    weights.write_bytes(b"2")
+    assert the_recipe(folder) != before
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

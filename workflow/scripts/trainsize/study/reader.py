@@ -346,7 +346,7 @@ class _Reader:
         architecture = recipe["architecture"]
         if architecture["name"] == "custom":
             try:
-                architecture["code"] = custom.code(architecture["path"], Path.cwd())
+                architecture["code"] = custom.code(architecture["path"], Path.cwd(), architecture["options"])
             except UserError as error:
                 self.fail(origin(("architecture", "path"), layers), str(error))
         return recipe

@@ -34,7 +34,7 @@ def limit_norms(layers: list[nn.Module]) -> None:
 
 def custom(shape: Shape, n_classes: int, path: str, options: dict, code: str) -> nn.Module:
     """Return the user's network: what the class or function at `path` returns for the shape, classes and options."""
-    make = load(path, code, Path.cwd())
+    make = load(path, code, Path.cwd(), options)
     try:
         model = make(shape, n_classes, **options)
         with torch.no_grad():
