@@ -13,6 +13,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from snakemake.io import IOFile
+
 # The job graph only grows while it is built. Repeated garbage collection of it takes a fifth of a dry run.
 gc.set_threshold(100_000, 50, 100)
 
@@ -22,6 +24,7 @@ sys.path.insert(0, str(SCRIPTS))
 from trainsize.jobs import slurm
 from trainsize.jobs.places import check_place, find_by_name
 from trainsize.datasets.catalogue import LAYOUT
+from trainsize.datasets.changes import compare
 from trainsize.common.errors import UserError
 from trainsize.plan.estimates import MISTAKE, Estimates, device_of, job_megabytes, job_minutes
 from trainsize.common.files import canonical_json
@@ -31,6 +34,7 @@ from trainsize.study.config import check_config, check_results, unknown_variable
 from trainsize.runs.run import FILES, RUN_FOLDER, packs
 from trainsize.common.table_names import METRIC_TABLES, REGRESSION_TABLES, REPRODUCTION_TABLES
 from trainsize.study.reader import load_study
+from trainsize.study.shared import check_description, no_longer_fits, told_changes
 
 USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
 
@@ -39,8 +43,11 @@ try:
     if not USES_CONDA:
         find_by_name(sys.executable)
     MACHINE = check_config(config)
-    STUDY = load_study(MACHINE["study"], SCRIPTS.parents[1] / "studies")
+    STUDIES = SCRIPTS.parents[1] / "studies"
+    STUDY = load_study(MACHINE["study"], STUDIES)
     check_results(Path("results"))
+    if workflow.is_main_process:
+        check_description(STUDY, STUDIES, Path("results"))
 except UserError as error:
     sys.exit(str(error))
 
@@ -118,6 +125,22 @@ def training_minutes(runs):
         return job_minutes(seconds, MACHINE["time_margin"], attempt, time_limit())
 
     return minutes
+
+
+@cache
+def own_files():
+    """Return the state of the user's own files that the data set is made from, and tell what changed in them."""
+    folder = Path("results/datasets") / STUDY.dataset.name
+    found = compare(STUDY.dataset, folder, MACHINE["data"]["mirror"])
+    if found.changes:
+        print(told_changes(STUDY, found, STUDIES, Path("results")), file=sys.stderr)
+        forced = workflow.dag_settings.forceall or "download" in workflow.dag_settings.forcerun
+        record = workflow.persistence.metadata(IOFile(f"{folder}/manifest.json", workflow.get_rule("download")))
+        if record is None and not forced:
+            sys.exit(f"Snakemake has lost its record of how {folder} was made; call it with --forcerun download.")
+    elif found.state and found.root is None:
+        print(f"{STUDY.dataset.format['path']}: not there any more; {folder} is used as it is", file=sys.stderr)
+    return found
 
 
 def as_json(value):

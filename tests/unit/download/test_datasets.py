@@ -28,6 +28,7 @@ from trainsize.common.errors import UserError
 from trainsize.common.files import canonical_json, read_json
 from trainsize.datasets import catalogue
 from trainsize.datasets.catalogue import DATASETS, requested
+from trainsize.datasets.changes import RECORD
 from trainsize.datasets.described import described
 from trainsize.datasets.folders import list_folder
 from trainsize.datasets.prepared import Prepared
@@ -479,7 +480,8 @@ def test_without_a_size_images_are_only_listed(tmp_path):
     tree(tmp_path / "in")
     card = describe(format=folder_form(tmp_path / "in", size=None), n_train=6, n_test=4)
     data = prepared(card, tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(["manifest.json", *card.outputs])
+    expected = ["manifest.json", RECORD, *card.outputs]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(expected)
     assert data.labels("train").tolist() == [0, 0, 0, 1, 1, 1]
     for attempt in (card.pixels, lambda: data.images("train")):
         with pytest.raises(UserError, match=r"only listed.*dataset\.format\.size"):

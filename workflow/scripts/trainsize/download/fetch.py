@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from trainsize.common.errors import UserError
 from trainsize.common.files import WRITE_ERRORS, errors_naming, file_hash
-from trainsize.common.paths import user_path
 from trainsize.datasets.catalogue import File
+from trainsize.datasets.sources import is_address, mirror_folder
 from trainsize.download.unpack import PACKED, unpack
 
 # Seconds to wait after each failed attempt. There is one more attempt after the last wait.
@@ -22,10 +22,6 @@ _PROGRESS_EVERY = 5.0
 
 class Unavailable(UserError):
     """No mirror or address has the file."""
-
-
-def is_address(mirror: str) -> bool:
-    return mirror.startswith(("http://", "https://"))
 
 
 def obtain(file: File, mirror: str, cache: Path, waits: Sequence[float] = WAITS) -> Path:
@@ -74,14 +70,6 @@ def lay_out(files: Iterable[File], mirror: str, cache: Path, root: Path, wanted:
 def _link(path: Path, link: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(path.resolve())
-
-
-def mirror_folder(mirror: str) -> Path:
-    """Return the folder that `mirror` names. Raises UserError if there is none."""
-    folder = user_path(mirror)
-    if not folder.is_dir():
-        raise UserError(f"data.mirror: found '{mirror}', which is neither an existing folder nor an http address")
-    return folder
 
 
 def checksum(path: Path, like: str) -> str:

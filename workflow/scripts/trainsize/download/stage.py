@@ -14,12 +14,14 @@ from trainsize.common.errors import UserError
 from trainsize.common.files import atomic_write, digest
 from trainsize.common.tables import write_table
 from trainsize.datasets.catalogue import Dataset, requested
+from trainsize.datasets.changes import RECORD, recorded
 from trainsize.datasets.image_files import lost_link
 from trainsize.datasets.prepared import write_manifest
 from trainsize.datasets.remarks import MOST_NAMES, notes, remarks
+from trainsize.datasets.sources import own_folder
 from trainsize.download.checks import check_counts, check_labels
 from trainsize.download.duplicates import count_duplicates, find_duplicates
-from trainsize.download.fetch import is_address, lay_out, mirror_folder
+from trainsize.download.fetch import lay_out
 from trainsize.download.pixels import BACKGROUND
 from trainsize.download.readers import Contents, Split, read
 from trainsize.download.tables import DUPLICATES, INDEX
@@ -38,8 +40,9 @@ def prepare(request: str | dict, folder: Path, mirror: str = "") -> None:
     """
     card = requested(request)
     with _scratch(folder / ".raw") as scratch:
-        contents = read(card, _sources(card, mirror, folder.parent / ".downloads", scratch / "files"), scratch)
-        _check(card, contents)
+        with _sources(card, mirror, folder, scratch / "files") as root:
+            contents = read(card, root, scratch)
+            _check(card, contents)
         for split, part in contents.splits.items():
             _write_split(folder, split, part)
         arrays = [name for name in card.outputs if name.endswith(".npy")]
@@ -68,29 +71,27 @@ def _scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _sources(card: Dataset, mirror: str, cache: Path, root: Path) -> Path:
-    """Return the folder with all files, to which `card.format["path"]` or torchvision's layout is relative."""
+@contextmanager
+def _sources(card: Dataset, mirror: str, folder: Path, scratch: Path) -> Iterator[Path]:
+    """Yield the folder with all files, to which `card.format["path"]` or torchvision's layout is relative.
+
+    The user's own files are recorded in `folder`; official files are laid out in `scratch`.
+    """
+    (folder / RECORD).unlink(missing_ok=True)
     path = card.format.get("path")
-    for folder in _ready_folders(card, mirror) if path else []:
-        if (folder / path).exists():
-            print(f"{folder / path}: used without copying", flush=True)
-            return folder
+    if root := own_folder(card, mirror):
+        print(f"{root / path}: used without copying", flush=True)
+        with recorded(card, root, folder):
+            yield root
+        return
     if path and not card.files:
         if lost := lost_link(Path(path)):
             raise UserError(f"{path}: {lost}")
         place = f"the mirror {mirror}" if mirror else "a mirror, because none is set (data.mirror in config.yaml)"
         raise UserError(f"{path}: no such file or folder where snakemake was called, nor in {place}")
     files = official_files(card) if card.format["name"] == "torchvision" else card.files
-    lay_out(files, mirror, cache, root, lambda member: wanted_member(card, member))
-    return root
-
-
-def _ready_folders(card: Dataset, mirror: str) -> list[Path]:
-    """Return folders that may hold the data set ready to read; official files must be image folders for that."""
-    folder = [mirror_folder(mirror)] if mirror and not is_address(mirror) else []
-    if not card.files:
-        return [Path(), *folder]
-    return folder if card.format["name"] == "folder" else []
+    lay_out(files, mirror, folder.parent / ".downloads", scratch, lambda member: wanted_member(card, member))
+    yield scratch
 
 
 def _check(card: Dataset, contents: Contents) -> None:

@@ -16,6 +16,7 @@ from trainsize.common.fingerprint import fingerprint
 from trainsize.common.paths import ROOT
 from trainsize.common.tables import write_table
 from trainsize.datasets.catalogue import Dataset
+from trainsize.datasets.changes import compare
 from trainsize.datasets.remarks import notes, remarks
 from trainsize.jobs import slurm
 from trainsize.plan.estimates import START_SECONDS, Estimates
@@ -29,6 +30,7 @@ from trainsize.runs.budget import checkpoints
 from trainsize.runs.record import Record
 from trainsize.runs.run import FILES, Run
 from trainsize.study.reader import load_study
+from trainsize.study.shared import check_description, told_changes
 from trainsize.study.study import Study
 
 # Bytes of a run's files, assumed until some are written: its predictions, and its history per checkpoint.
@@ -73,11 +75,13 @@ def _in_order(classes: list[str], card: Dataset) -> bool:
 
 def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
     """Return what the study still needs on `machine`, with training code of the fingerprint `code`."""
+    check_description(study, ROOT / "studies", results)
     estimates = Estimates(study, results, machine.device)
     if estimates.uncounted():
         estimates.count()
     manifest = data_manifest(study.dataset, results)
-    data = data_content(study.dataset, manifest)
+    files = compare(study.dataset, results / "datasets" / study.dataset.name, machine.settings["data"]["mirror"])
+    data = "" if files.changes else data_content(study.dataset, manifest)
     told = manifest if data and manifest else {}  # of a data set that has changed nothing is known
     runs_per_job = min(machine.settings["runs_per_job"], len(study.pairs))
     bytes_per_run = _bytes_per_run(study, results, estimates)
@@ -100,6 +104,8 @@ def make_plan(study: Study, results: Path, code: str, machine: Machine) -> Plan:
     warnings = [*study.notes, *twin_warnings(study, estimates.settings)]
     if machine.limit:
         warnings += time_warnings(machine, table, runs_per_job, estimates)
+    if files.changes:
+        warnings.insert(0, told_changes(study, files, ROOT / "studies", results))
     if machine.limits:
         warnings += queue_warnings(machine.limits, min(machine.jobs, int(table["jobs"].sum())))
     hours = _makespan(durations, machine.jobs) / 3600

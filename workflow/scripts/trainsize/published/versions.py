@@ -64,7 +64,7 @@ def mistakes(published: str) -> list[Mistake]:
 
 def printed_content(published: str) -> str:
     """Return a hash of everything that published/ holds about a study."""
-    files = sorted((FOLDER / published).iterdir())
+    files = sorted(path for path in (FOLDER / published).iterdir() if path.is_file() and path.name[0] != ".")
     return digest(*(part for file in files for part in (file.name, file.read_bytes())))
 
 
