@@ -3,15 +3,15 @@
 The stages are included in the order of the data flow. Their rules are in workflow/rules.
 """
 
-from os.path import exists
-
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
-# A working folder elsewhere (--directory) may have settings of its own.
-configfile: "config.yaml" if exists("config.yaml") else f"{workflow.basedir}/config.yaml"
+include: "workflow/rules/library.smk"
+
+
+configfile: CONFIG
 
 
 include: "workflow/rules/common.smk"

@@ -24,9 +24,31 @@ def test_unknown_study(project):
     assert "no study 'tny'; did you mean 'tiny'? (allowed: cifar10-cnn, digits, emnist-loss, " in printed
 
 
+@pytest.mark.parametrize("name", ["2024", "007", "1e3", "2024-01-31"])
+def test_a_study_whose_name_is_read_as_a_number_or_a_date(project, name):
+    project.study.rename(project.folder / "studies" / f"{name}.yaml")
+    assert f"results/{name}/report.html" in project.snakemake("-n", "--config", f"study={name}")
+
+
+def test_a_config_file_that_yaml_cannot_read(project):
+    project.edit("config.yaml", "study: tiny", "study: [tiny")
+    assert "config.yaml, line 4: not valid YAML: expected ',' or ']', but got ':' in" in refused(project)
+
+
+def test_a_config_file_is_read_as_the_commands_read_it(project):
+    """Snakemake itself takes 1e1 for a text, and 010 for eight."""
+    project.edit("config.yaml", "runs_per_job: 5", "runs_per_job: 1e1")
+    assert refused(project).endswith("config.yaml: runs_per_job: found 10.0, expected a whole number; write 10\n")
+
+
+def test_no_config_file(project):
+    (project.folder / "config.yaml").unlink()
+    assert "config.yaml: no such file; call snakemake from the folder of the checkout" in refused(project)
+
+
 def test_unknown_key_in_config(project):
     printed = refused(project, "--config", "run_per_job=2")
-    assert "config.yaml: unknown key 'run_per_job'; did you mean 'runs_per_job'?" in printed
+    assert "\n--config: unknown key 'run_per_job'; did you mean 'runs_per_job'?" in printed
 
 
 @pytest.mark.parametrize(

@@ -13,37 +13,39 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
 from snakemake.io import IOFile
+from snakemake.logging import logger
 
 # The job graph only grows while it is built. Repeated garbage collection of it takes a fifth of a dry run.
 gc.set_threshold(100_000, 50, 100)
-
-SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
-sys.path.insert(0, str(SCRIPTS))
 
 from trainsize.jobs import slurm
 from trainsize.jobs.places import check_place, find_by_name
 from trainsize.datasets.catalogue import LAYOUT
 from trainsize.datasets.changes import compare
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, short_path
 from trainsize.plan.estimates import MISTAKE, Estimates, device_of, job_megabytes, job_minutes
 from trainsize.common.files import canonical_json
 from trainsize.common.fingerprint import fingerprint
 from trainsize.published.versions import printed_content, reproduced, versions
-from trainsize.study.config import check_config, check_results, unknown_variables
+from trainsize.study.config import check_config, check_results, stated_settings, unknown_variables
 from trainsize.runs.run import FILES, RUN_FOLDER, packs
 from trainsize.common.table_names import METRIC_TABLES, REGRESSION_TABLES, REPRODUCTION_TABLES
 from trainsize.study.reader import load_study
 from trainsize.study.shared import check_description, no_longer_fits, told_changes
+from trainsize.jobs.screen import SHOWN, show_messages, unknown_target
 
 USES_CONDA = "conda" in {str(method) for method in workflow.deployment_settings.deployment_method}
+STUDIES = SCRIPTS.parents[1] / "studies"
 
 try:
     check_place(SCRIPTS.parents[1], submits=workflow.resource_settings.nodes is not None)
     if not USES_CONDA:
         find_by_name(sys.executable)
-    MACHINE = check_config(config)
-    STUDIES = SCRIPTS.parents[1] / "studies"
+    FILES_OF_CALL = {short_path(path).as_posix(): load_configfile(path) for path in workflow.config_settings.configfiles}
+    OVERRIDING = workflow.config_settings.config
+    MACHINE = check_config(*stated_settings(config, OVERRIDING, FILES_OF_CALL, Path(CONFIG)))
     STUDY = load_study(MACHINE["study"], STUDIES)
     check_results(Path("results"))
     if workflow.is_main_process:
@@ -68,6 +70,22 @@ LOCAL = f"TRAINSIZE_LOCAL_DATA={shlex.quote(MACHINE['data']['local'])} " if MACH
 FASTER = f"TRAINSIZE_STACK={MACHINE['stack']} TRAINSIZE_CUDA_GRAPHS={int(MACHINE['cuda_graphs'])} "
 PREFIX = f"set -f; IFS=; export {LOCAL}{FASTER}SCRIPTS={shlex.quote(str(SCRIPTS))}; "
 shell.prefix(escaped(PREFIX))
+
+
+
+def no_target(target):
+    """Return the message for a target that no rule makes; without one, for the rule on the command line that is none."""
+    rules = [rule.name for rule in workflow.rules]
+    targets = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+    studies = {file.stem for file in STUDIES.glob("*.yaml")}
+    target = target or next((argument for argument in sys.argv if argument in rules), "a rule")
+    return unknown_target(target, targets, rules, STUDY.name, studies)
+
+
+if workflow.is_main_process:
+    show_messages(logger, no_target)
+else:  # a job on a cluster, which inherits the environment
+    os.environ.pop(SHOWN, None)
 
 
 wildcard_constraints:

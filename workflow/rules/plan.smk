@@ -23,4 +23,4 @@ rule plan:
             }
         ),
     shell:
-        "python $SCRIPTS/plan.py {params.options:q} results | tee {log:q}"
+        "python $SCRIPTS/plan.py {log:q} {params.options:q} results"

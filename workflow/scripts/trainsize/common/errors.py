@@ -1,5 +1,6 @@
 """Errors and the parts of their messages. A user sees one message and no traceback."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,9 +27,19 @@ def exit_on_user_error() -> Iterator[None]:
 
 def unreadable(path: Path | str, error: Exception, advice: str = "", form: str = "") -> UserError:
     """Return the error for a file that cannot be read (as `form`, such as "CSV"); `advice` says what to do."""
-    reason = " ".join(str(error).split()) or type(error).__name__
     as_form = f" as {form}" if form else ""
-    return UserError(f"{path}: cannot be read{as_form} ({reason})" + (f"; {advice}" if advice else ""))
+    return UserError(f"{path}: cannot be read{as_form} ({why(error)})" + (f"; {advice}" if advice else ""))
+
+
+def why(error: Exception) -> str:
+    """Return the reason that an error gives, in one line and without what means nothing to a user.
+
+    That is the number and the file of an error of the system, the address of an object, and the name of a module.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    text = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>|<_io\.\w+[^>]*>", "it", " ".join(str(error).split()))
+    return text or f"an error of the kind {type(error).__name__}"
 
 
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from trainsize.common.errors import did_you_mean, listing
 from trainsize.common.paths import ROOT
-from trainsize.common.yaml_files import quoted
+from trainsize.common.yaml_files import quoted, shortened
 
 SCHEMAS = ROOT / "workflow" / "schemas"
 
@@ -79,14 +79,12 @@ def problems(value: object, schema: dict, root: dict) -> Iterator[tuple[tuple, s
 
 def _most_specific(error: ValidationError) -> ValidationError:
     """Follow a failed `oneOf` into the alternative whose type matches the value, if there is one."""
-    while error.validator == "oneOf":
-        deeper = [_most_specific(e) for e in error.context if e.validator not in ("type", "const")]
-        deeper += [e for e in error.context if len(e.absolute_path) > len(error.absolute_path)]
-        deeper = [e for e in deeper if e.validator != "oneOf"]
-        if not deeper:
-            return error
-        error = max(deeper, key=lambda e: len(e.absolute_path))
-    return error
+    if error.validator != "oneOf":
+        return error
+    inside = [e for e in error.context if len(e.absolute_path) > len(error.absolute_path)]
+    deeper = [_most_specific(e) for e in error.context if e in inside or e.validator not in ("type", "const")]
+    deeper = [e for e in deeper if e.validator != "oneOf" or len(e.absolute_path) > len(error.absolute_path)]
+    return max(deeper, key=lambda e: len(e.absolute_path), default=error)
 
 
 def _message(error: ValidationError) -> str:
@@ -113,7 +111,7 @@ def _message(error: ValidationError) -> str:
                 "null": "nothing",
             }
             rule = [rule] if isinstance(rule, str) else rule
-            return f"found {found}, expected {' or '.join(kinds.get(kind, kind) for kind in rule)}"
+            return f"found {found}, expected {' or '.join(kinds[kind] for kind in rule)}{_way_to_write(error.instance, rule)}"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
             words = {
                 "minimum": "at least",
@@ -124,16 +122,23 @@ def _message(error: ValidationError) -> str:
             return f"found {found}, must be {words[error.validator]} {rule}"
         case "minProperties":
             return "found nothing, expected at least one entry"
-        case "minItems":
+        case "minItems" | "maxItems" if error.schema.get("minItems") == error.schema.get("maxItems"):
+            return f"found {found} of {len(error.instance)}, expected {rule} values"
+        case "minItems" if not error.instance:
             return "the list is empty"
+        case "minItems" | "maxItems":
+            bound = "at least" if error.validator == "minItems" else "at most"
+            return f"found {found} of {len(error.instance)}, must have {bound} {rule}"
         case "maxLength":
             return f"found {found}, longer than {rule} characters"
         case "minLength":
             return "the text is empty"
         case "uniqueItems":
-            return f"found {found}, with a duplicate entry"
+            twice = next(entry for i, entry in enumerate(error.instance) if entry in error.instance[:i])
+            return f"found {quoted(twice)} twice, expected once"
         case "pattern" if error.schema.get("pattern", "").endswith(r"%\s*$"):
-            return f"found {found}, expected a count such as 500 or a share such as 5%"
+            hint = _way_to_write(error.instance, ["integer"])
+            return f"found {found}, expected a count such as 500 or a share such as 5%{hint}"
         case "pattern" if error.schema.get("pattern", "").startswith(r"^[^\W\d]"):
             return f"found {found}, expected a path such as my_models.Wide: names joined by dots"
         case "pattern" if error.schema.get("pattern", "").startswith("^(white"):
@@ -141,9 +146,35 @@ def _message(error: ValidationError) -> str:
         case "pattern":
             return f"found {found}; use only letters, digits, '.' and '-', and start with a letter or digit"
         case "oneOf":
-            return f"found {found}, expected one of: {_alternatives(error)}"
+            alternatives = _alternatives(error)
+            kinds = [kind for kind, word in (("integer", "a count"), ("array", "a list")) if word in alternatives]
+            return f"found {found}, expected one of: {alternatives}{_way_to_write(error.instance, kinds)}"
         case _:
             return error.message
+
+
+def _way_to_write(value: object, kinds: list[str]) -> str:
+    """Return how a value is written so that it is one of the kinds, where that is likely what was meant."""
+    numeric = {"integer", "number"} & set(kinds)
+    match value:
+        case int() | float() | None if "string" in kinds and not numeric:
+            return "; put it in quotes to make it a text" if value is not None else ""
+        case float() if "integer" in kinds and value.is_integer():
+            return f"; write {int(value)}"
+        case str() | int() | float() if "array" in kinds and not numeric:
+            return f"; write [{shortened(str(value))}]"
+        case str() if numeric and _is_number(value.replace(",", ".", 1)):
+            return "; write decimals with a point" if "," in value else "; write it without quotes"
+        case str() if "boolean" in kinds and value.lower() in ("yes", "no", "on", "off"):
+            return "; write true or false"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _alternatives(error: ValidationError) -> str:

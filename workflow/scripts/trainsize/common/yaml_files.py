@@ -8,12 +8,25 @@ import yaml
 
 from trainsize.common.errors import UserError, short_path, unreadable
 
+# What helps with an error of YAML, by a part of its words.
+_HINTS = {
+    "mapping values are not allowed": "; put a text with a colon in quotes, and keys of one mapping in one column",
+    "cannot start any token": "; put a text that begins with this sign in quotes, and indent with spaces, not tabs",
+    "needs quotes": "; write decimals with a point, and a key that is a number in quotes",
+    "expected the node content": "; a bracket or brace is not closed",
+    "unexpected end of stream": "; a quote is not closed",
+    "expected ',' or": "; a bracket or brace is not closed, or a comma is missing",
+}
 MAX_VALUES, MAX_DEPTH = 100_000, 20
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+_OF_1_1 = ("bool", "int", "float", "timestamp")  # what the loader below reads in another way
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML by the rules of version 1.2: `1e-3` is a number, `0100` is one hundred and `no` is text.
+    """YAML by the rules of version 1.2: `1e-3` is a number, `0100` is one hundred, `no` and `2024-01-31` are text.
 
     Keys are text, and a duplicate key is an error. The lists of some keys hold names: what looks like a number, a date
     or true in them is text, as it is written.
@@ -22,7 +35,7 @@ class _Loader(yaml.SafeLoader):
     lists_of_names: ClassVar = ("classes",)
 
     yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("bool", "int", "float")]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in _OF_1_1]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -35,6 +48,15 @@ class _Loader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' appears twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node, deep=False):
+        """Return the value of a node. What fails on it names its line: a tag such as !!int that its text does not fit."""
+        try:
+            return super().construct_object(node, deep)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            kind = node.tag.rpartition(":")[2]
+            problem = f"'{shortened(str(node.value), 30)}' cannot be read as {_KINDS.get(kind, f'!!{kind}')}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def _names(node: yaml.Node) -> yaml.Node:
@@ -66,17 +88,33 @@ def read_yaml(path: Path) -> dict:
         raise unreadable(short_path(path), error) from error
     except RecursionError:
         raise UserError(f"{short_path(path)}: not a study: its lists and mappings are nested too deeply") from None
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(
-            f"{short_path(path)}{line}: not valid YAML: {getattr(error, 'problem', None) or error}"
-        ) from error
+    except yaml.YAMLError as error:
+        raise UserError(_told(path, error)) from error
     if not isinstance(value, dict):
         raise UserError(f"{short_path(path)}: found {quoted(value)}, expected keys and values")
     if message := unacceptable(value):
         raise UserError(f"{short_path(path)}: {message}")
     return value
+
+
+def _told(path: Path, error: yaml.YAMLError) -> str:
+    """Return the message for a file that is not valid YAML: with the line as it is written, and what often helps."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+    if mark is None:
+        return f"{short_path(path)}: not valid YAML: {problem}"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    written = lines[mark.line].strip() if mark.line < len(lines) else ""
+    hint = next((hint for part, hint in _HINTS.items() if part in problem), "")
+    found = f" in '{shortened(written)}'" if written else " (the end of the file)"
+    begun = getattr(error, "context_mark", None)
+    if begun is not None and begun.line < mark.line:
+        found += f"; what it belongs to begins in line {begun.line + 1}"
+    return f"{short_path(path)}, line {mark.line + 1}: not valid YAML: {problem}{found}{hint}"
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Return a text with at most so many characters."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def unacceptable(value: object) -> str:
@@ -101,8 +139,13 @@ def unacceptable(value: object) -> str:
 
 def quoted(value: object) -> str:
     """Return what the user wrote, shortened, with its type where that may be the mistake."""
-    kinds = {str: "text", dict: "a mapping", list: "a list", bool: "true/false", type(None): "nothing"}
-    if type(value) not in kinds:
-        return str(value)
-    text = str(value)
-    return f"'{text if len(text) <= 60 else text[:60] + '…'}' ({kinds[type(value)]})"
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"{str(value).lower()} (true/false)"
+        case str() | dict() | list():
+            kinds = {str: "text", dict: "a mapping", list: "a list"}
+            return f"'{shortened(str(value))}' ({kinds[type(value)]})"
+        case _:
+            return str(value)

@@ -12,6 +12,7 @@ from typing import NoReturn
 from trainsize.common.errors import Interrupted, UserError
 from trainsize.common.files import WRITE_ERRORS
 from trainsize.jobs.progress import Terminal
+from trainsize.jobs.screen import SHOWN, stopped
 
 OPEN_LOG = "-"  # given instead of a log's path if standard output is already the log
 INTERRUPTED = 75  # BSD's EX_TEMPFAIL: running the same command again continues
@@ -20,9 +21,9 @@ INTERRUPTED = 75  # BSD's EX_TEMPFAIL: running the same command again continues
 def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call `stage(settings, *values)` with the script's arguments: LOG SETTINGS [VALUE ...].
 
-    SETTINGS is JSON. All output goes to LOG. Errors go to LOG in full and to the terminal in one line. The exit status
-    is 1 after a UserError or if nothing can be written, 75 after an interruption with saved progress, and 70 after any
-    other exception.
+    SETTINGS is JSON. All output goes to LOG. Errors go to LOG in full and to the terminal in one line, unless
+    Snakemake's process shows them. The exit status is 1 after a UserError or if nothing can be written, 75 after an
+    interruption with saved progress, and 70 after any other exception.
     """
     log, settings, *values = sys.argv[1:] if arguments is None else arguments
     terminal = os.dup(2)
@@ -32,9 +33,7 @@ def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) ->
             _redirect(Path(log))
         stage(json.loads(settings), *values)
     except UserError as error:
-        _print(terminal, f"{error}\n")
-        _log(str(error))
-        sys.exit(1)
+        _stop(terminal, str(error), 1)
     except Interrupted:
         message = "Interrupted. Progress is saved; run snakemake again to resume."
         _print(terminal, f"{message}\n")
@@ -44,17 +43,23 @@ def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) ->
         if error.errno not in WRITE_ERRORS:
             _fail(terminal, log, error)
         advice = "free some space (or raise the quota or limit) and run snakemake again to resume"
-        _print(terminal, f"{error}\nThe file cannot be written; {advice}.\n")
         _log(traceback.format_exc())
-        sys.exit(1)
+        _stop(terminal, f"{error}\nThe file cannot be written; {advice}.", 1)
     except Exception as error:
         _fail(terminal, log, error)
 
 
 def _fail(terminal: int, log: str, error: Exception) -> NoReturn:
-    _print(terminal, f"{type(error).__name__}: {error}\n(the full traceback is in {log})\n")
     _log(traceback.format_exc())
-    sys.exit(70)
+    _stop(terminal, f"{type(error).__name__}: {error}\n(the full traceback is in {log})", 70)
+
+
+def _stop(terminal: int, message: str, status: int) -> NoReturn:
+    """End the process with a message for people, in the log and, unless Snakemake's process shows it, on the terminal."""
+    if SHOWN not in os.environ:
+        _print(terminal, f"{message}\n")
+    _log(stopped(message))
+    sys.exit(status)
 
 
 def _log(text: str) -> None:

@@ -28,13 +28,13 @@ def main() -> None:
     with exit_on_user_error():
         settings, profile = machine_settings(options.study, options.profile)
         jobs = _job_count(options.jobs or profile.get("jobs", 1))
-    plan_options = {
-        "settings": settings,
-        "jobs": jobs,
-        "retries": profile.get("retries", 0),
-        "requested": profile.get("default-resources"),
-    }
-    plan_for(plan_options, options.results, options.format)
+        plan_options = {
+            "settings": settings,
+            "jobs": jobs,
+            "retries": profile.get("retries", 0),
+            "requested": profile.get("default-resources"),
+        }
+        plan_for(plan_options, options.results, options.format)
 
 
 if __name__ == "__main__":

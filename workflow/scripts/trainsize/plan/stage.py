@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from trainsize.common.errors import exit_on_user_error
 from trainsize.common.files import read_json
 from trainsize.common.fingerprint import fingerprint
 from trainsize.common.paths import ROOT
@@ -179,15 +178,12 @@ def plan_for(options: dict, results: Path, form: str = "text") -> None:
 
     `options` holds config.yaml's `settings` with every default, the `jobs` at once, the `retries` of a job, and
     `requested`: the resources that jobs request from a cluster (slurm_partition, slurm_account, qos), or None where
-    there is no cluster.
+    there is no cluster. Raises UserError.
     """
     settings, requested = options["settings"], options["requested"]
-    with exit_on_user_error():
-        study = load_study(settings["study"], ROOT / "studies")
-        limits = requested and slurm.limits(
-            *(requested.get(key) for key in ("slurm_partition", "slurm_account", "qos"))
-        )
-        machine = Machine(settings, options["jobs"], options["retries"], limits or None, is_here=requested is None)
-        plan = make_plan(study, results, fingerprint("training"), machine)
+    study = load_study(settings["study"], ROOT / "studies")
+    limits = requested and slurm.limits(*(requested.get(key) for key in ("slurm_partition", "slurm_account", "qos")))
+    machine = Machine(settings, options["jobs"], options["retries"], limits or None, is_here=requested is None)
+    plan = make_plan(study, results, fingerprint("training"), machine)
     write_table(results / study.name / "plan.parquet", PLAN, plan.table)
     print({"text": describe, "json": as_json, "tsv": as_tsv}[form](plan))

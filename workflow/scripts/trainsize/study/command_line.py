@@ -4,7 +4,7 @@ import argparse
 
 from trainsize.common.paths import ROOT, user_path
 from trainsize.common.yaml_files import read_yaml
-from trainsize.study.config import check_config, read_profile
+from trainsize.study.config import FILE, check_config, read_profile
 from trainsize.study.reader import load_study
 from trainsize.study.study import Study
 
@@ -19,7 +19,7 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
 
 def named_study(name: str | None) -> Study:
     """Return the study of that name, or the one in config.yaml. Raises UserError if its file has a mistake."""
-    return load_study(str(name or read_yaml(ROOT / "config.yaml").get("study")), ROOT / "studies")
+    return load_study(name or check_config(read_yaml(ROOT / FILE))["study"], ROOT / "studies")
 
 
 def machine_settings(study: str | None, profile: str | None) -> tuple[dict, dict]:
@@ -29,8 +29,8 @@ def machine_settings(study: str | None, profile: str | None) -> tuple[dict, dict
     """
     of_profile = read_profile(ROOT, profile) if profile else {}
     named = {"study": study} if study else {}
-    of_machine, further = read_yaml(ROOT / "config.yaml"), of_profile.get("config", {})
+    of_machine, further = read_yaml(ROOT / FILE), of_profile.get("config", {})
     stated = {**of_machine, **further, **named}
     if isinstance(of_machine.get("data"), dict) and isinstance(further.get("data"), dict):
         stated["data"] = {**of_machine["data"], **further["data"]}  # merged by Snakemake, too
-    return check_config(stated), of_profile
+    return check_config(stated, dict.fromkeys(further, f"the profile {profile}")), of_profile
