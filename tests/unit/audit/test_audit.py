@@ -675,11 +675,11 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
     [
         ("test_acuracy\n0.9\n", "unknown column 'test_acuracy'; did you mean 'test_accuracy'?"),
         ("colour\nred\n", "the auditor knows none of the columns colour"),
-        ("accuracy\n0.91\nabout 0.9\n", "line 3, column test_accuracy: 'about 0.9' is not a number"),
+        ("accuracy\n0.91\nabout 0.9\n", "line 3, column accuracy: 'about 0.9' is not a number"),
         ("accuracy\n912\n", "neither a share (0 to 1) nor a percentage"),
         ("loss\n-0.1\n", "below 0"),
         ("n,accuracy\n0,0.91\n", "'0' is not a whole number from 1 to 1,000,000,000"),
-        ("accuracy,test_acc\n0.9,0.9\n", "two columns mean 'test_accuracy'"),
+        ("accuracy,test_acc\n0.9,0.9\n", "two columns mean 'test_accuracy': 'accuracy' and 'test_acc'; keep one"),
         ("accuracy,statistic\n0.9,medain\n", "'medain'; did you mean 'median'?"),
         ("n,epochs\n10,0\n", "'0' is not above 0"),
         ("metric,intercept,slope\ntest_acuracy,0.4,0.1\n", "did you mean 'test_accuracy'"),
@@ -697,8 +697,8 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
         ("accuracy\n0.9,0.8\n", "paper.csv: line 2 has 2 fields, but the header has 1; decimal commas?"),
         ("n,n,accuracy\n1,2,0.8\n", "two columns are called 'n'; rename or remove one of them"),
         ("accuracy,accuracy\n0.9,0.8\n", "two columns are called 'accuracy'"),
-        ("accuracy\n\n0.91\n,\nabc\n", "line 5, column test_accuracy: 'abc'"),
-        ('note,accuracy\n"two\nlines",0.91\nx,abc\n', "line 4, column test_accuracy: 'abc'"),
+        ("accuracy\n\n0.91\n,\nabc\n", "line 5, column accuracy: 'abc'"),
+        ('note,accuracy\n"two\nlines",0.91\nx,abc\n', "line 4, column accuracy: 'abc'"),
         ("loss\n1e400\n", "'1e400' is too large"),
         ("n,accuracy\n1e30,0.91\n", "'1e30' is not a whole number from 1 to 1,000,000,000"),
         (
@@ -708,9 +708,9 @@ def test_the_command_prints_and_exits(tmp_path, capsys):
         ("n,accuracy\n12.000,0.91\n", "'12.000': thousands or decimals?"),
         (
             "accuracy\n0.91\n92.5\n",
-            "line 2, column test_accuracy: '0.91' is in a column of per cents; write 91%, or 0.91%",
+            "line 2, column accuracy: '0.91' is in a column of per cents; write 91%, or 0.91%",
         ),
-        ("accuracy\n91%\n0.92\n", "line 3, column test_accuracy: '0.92' is in a column of per cents"),
+        ("accuracy\n91%\n0.92\n", "line 3, column accuracy: '0.92' is in a column of per cents"),
     ],
 )
 def test_a_table_that_makes_no_sense_is_one_message(tmp_path, capsys, text, message):

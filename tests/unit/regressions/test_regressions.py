@@ -660,10 +660,12 @@ def test_runs_that_are_left_out_are_counted():
     runs.loc[9, "accuracy"] = 1.4
     good, text = clean(runs, "accuracy", SCORE)
     assert len(good) == len(runs) - 4
-    assert text == "1 diverged, 2 missing or not finite, 1 out of range"
+    places = [f"n {run.n} seed {run.seed}" for run in runs.loc[[0, 5, 6, 9]].itertuples()]
+    missing = f"2 missing or not finite ({places[1]}, {places[2]})"
+    assert text == f"1 diverged ({places[0]}), {missing}, 1 out of range ({places[3]}: 1.4)"
     fits = tables(runs)["fits"]
     assert set(fits["runs_left_out"]) == {text}
-    assert clean(runs.assign(accuracy=2.5), "accuracy", LOSS)[1] == "1 diverged"
+    assert clean(runs.assign(accuracy=2.5), "accuracy", LOSS)[1] == f"1 diverged ({places[0]})"
 
 
 @pytest.mark.parametrize(
@@ -691,7 +693,6 @@ def test_what_cannot_be_made_says_why(runs, method, status):
     ("column", "cells", "text"),
     [
         ("accuracy", -0.1, "54 out of range"),
-        ("accuracy", "high", "54 missing or not finite"),
         ("accuracy", "", "54 missing or not finite"),
         ("status", "ok", "54 ok"),
         ("status", 1, "54 1"),
@@ -700,10 +701,23 @@ def test_what_cannot_be_made_says_why(runs, method, status):
 )
 def test_without_a_curve_the_runs_left_out_are_named(tmp_path, capsys, column, cells, text):
     path = tmp_path / "curves.csv"
-    made(power).assign(**{column: cells}).to_csv(path, index=False)
+    runs = made(power).assign(**{column: cells})
+    runs.to_csv(path, index=False)
     main([str(path), *FAST])
+    value = ": -0.1" if cells == -0.1 else ""
+    of = ", ".join(f"n {run.n} seed {run.seed}{value}" for run in runs[:3].itertuples()) + " and 51 more"
     needed = "A run counts if its status is 'finished' and its accuracy is a number from 0 to 1, not in per cent."
-    assert capsys.readouterr().out == f"a: accuracy\n- No curve: no finished run.\n- Runs left out: {text}. {needed}\n"
+    assert capsys.readouterr().out == f"a: accuracy\n- No curve: no finished run.\n- Runs left out: {text} ({of}). {needed}\n"
+
+
+def test_errors_that_rise_are_not_called_flat(tmp_path, capsys):
+    """A score in a column of errors is the likeliest reason."""
+    path = tmp_path / "curves.csv"
+    made(lambda n: 0.1 * np.log10(n)).to_csv(path, index=False)
+    main([str(path), *FAST])
+    printed = capsys.readouterr().out
+    assert "the error does not fall with more images: at 2,560 images it is " in printed
+    assert "flat" not in printed
 
 
 ODD_CURVES = {
@@ -846,9 +860,9 @@ def test_the_stage_reads_predictions(tmp_path):
     assert list(found["limits"]["n"]) == 2 * sizes
     assert set(found["limits"]["verdict"]) == {"budget"}  # the training scores are no better
     assert found["planning"]["n"].max() <= 640  # there are 1,000 images
-    assert set(found["fits"].query("model == 'b'")["runs_left_out"]) == {"1 diverged"}
+    assert set(found["fits"].query("model == 'b'")["runs_left_out"]) == {"1 diverged (n 40 seed 1)"}
     text = (tmp_path / "regressions" / "answers.txt").read_text()
-    assert "Runs left out: 1 diverged." in text
+    assert "Runs left out: 1 diverged (n 40 seed 1)." in text
     assert "Date:" not in (tmp_path / "regressions" / "summary.txt").read_text()
     assert "Prob (F-statistic)" in (tmp_path / "regressions" / "summary.txt").read_text()
 
@@ -886,7 +900,17 @@ PLAIN = "n,seed,accuracy\n1,1,0.5\n"
         ("n,sed,accuracy\n1,1,0.5\n", [], "no column 'seed'; did you mean 'sed'?"),
         ("n,seed,accuracy\n1,1,0.5\nx,1,0.5\n", [], "line 3, column 'n': found x, expected a whole number"),
         ("n,seed,accuracy\n0,1,0.5\n", [], "line 2, column 'n': found 0, expected a whole number"),
-        ("n,seed,accuracy\n1,1,0.5\n1,1,0.6\n", [], "two rows of model model, n 1, draw 1, seed 1"),
+        ("n,seed,accuracy\n1,1,0.5\n1,1,0.6\n", [], "lines 2 and 3 are of the same run (n 1, seed 1); keep one row"),
+        (
+            "n,draw,seed,fold,accuracy\n1,4,2,0,0.5\n1,4,2,1,0.6\n",
+            [],
+            "lines 2 and 3 are of the same run (n 1, draw 4, seed 2); the column 'fold' tells them apart: call it draw, in",
+        ),
+        ("n,seed,lr,accuracy\n1,1,0.1,0.5\n1,1,0.2,0.6\n", [], "column 'lr' tells them apart: if it is a setting, call it"),
+        ("n,seed,accuracy\n1,1,0.5\n1,2,0.80*\n", [], "column accuracy: '0.80*' (line 3) is not a number; write the num"),
+        ("n,seed,Top-1\n1,1,0.5\n1,2,high\n1,3,?\n", [], "column Top-1: 'high' (line 3), '?' (line 4) are not numbers"),
+        ("n,seed,accuracy\n1,1,0.5\n1,2,0.6\n1,3,85.2%\n", [], "line 4, column accuracy: '85.2%' is above 1 or in per"),
+        ("n,seed,loss\n1,1,0.5\n1,2,85.2%\n", [], "column loss: '85.2%' (line 3) is not a number"),
         ("n,seed,score\n1,1,0.5\n", [], "no column is a known metric"),
         ("n,seed,score\n1,1,0.5\n", ["--metric", "score"], "--metric score: state its kind: score:score"),
         ("n,seed,accuracy\n1,1,0.5\n", ["--metric", "acuracy"], "no column 'acuracy'; did you mean 'accuracy'?"),

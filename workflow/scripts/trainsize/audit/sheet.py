@@ -79,28 +79,32 @@ def read_sheet(path: Path, n_train: int | None = None) -> Sheet:
     """
     texts = read_texts(path, is_known, n_train=n_train)
     frame = texts.frame.assign(statistic="mean") if texts.means and "statistic" not in texts.frame else texts.frame
-    return replace(sheet_of_texts(frame, texts.name, [*frame.index]), note=note_of(texts.notes))
+    return replace(sheet_of_texts(frame, texts.name, [*frame.index], texts.headers), note=note_of(texts.notes))
 
 
-def sheet_of_texts(frame: pd.DataFrame, name: str, lines: Sequence[int] | None = None) -> Sheet:
+def sheet_of_texts(
+    frame: pd.DataFrame, name: str, lines: Sequence[int] | None = None, headers: Mapping[str, str] | None = None
+) -> Sheet:
     """Return the sheet of a table whose cells are texts as printed. Raises UserError.
 
-    `lines` are the rows' lines in the file, for messages; without them, the header is line 1.
+    `lines` are the rows' lines in the file, for messages; without them, the header is line 1. `headers` are those of
+    the file, of columns that have another name here.
     """
     known, ignored = _recognised(frame.columns, name)
+    written = {own: (headers or {}).get(column, column) for column, own in known.items()}
     lines = range(2, len(frame) + 2) if lines is None else lines
     texts = with_options(frame[list(known)].rename(columns=known).set_axis(lines))
     rows, half, percentages = {}, {}, []
     for column in texts:
         kind = COLUMNS[column].kind
         if kind in ("text", "flag"):
-            rows[column] = words_of(texts[column], kind, name)
+            rows[column] = words_of(texts[column], kind, name, written.get(column, column))
             continue
-        rows[column], half[column], percent = numbers_of(texts[column], kind, name)
+        rows[column], half[column], percent = numbers_of(texts[column], kind, name, written.get(column, column))
         percentages += [column] if percent else []
     if "metric" in rows:
         rows["metric"] = rows["metric"].map(lambda word: KNOWN_NAMES.get(plain_name(word), word), na_action="ignore")
-    _check(rows, name)
+    _check(rows, name, written)
     rows, half = pd.DataFrame(rows), pd.DataFrame(half, index=texts.index)
     half = _with_precision(rows, half, percentages).clip(lower=FINEST)
     if {"metric", "intercept", "slope"} <= set(rows):
@@ -126,14 +130,15 @@ def _recognised(columns: Iterable[str], name: str) -> tuple[dict[str, str], list
         if known is None or _is_second_f1(plain[column], plain.values()):
             ignored.append(column)
         elif known in names.values():
-            raise UserError(f"{name}: two columns mean '{known}'; keep one of them")
+            first = next(other for other, own in names.items() if own == known)
+            raise UserError(f"{name}: two columns mean '{known}': '{first}' and '{column}'; keep one of them")
         else:
             names[column] = known
     for column in ignored:
         close = get_close_matches(plain[column], KNOWN_NAMES, n=1, cutoff=0.85)
         other = plain[column].split("_")[-1] in _OTHER_NUMBERS
         if close and not other and KNOWN_NAMES[close[0]] not in names.values():
-            raise UserError(f"{name}: unknown column '{column}'; did you mean '{close[0]}'?")
+            raise UserError(f"{name}: unknown column '{column}'; did you mean '{close[0]}'? Rename it")
     if not set(names.values()) - {"note"}:
         raise UserError(
             f"{name}: the auditor knows none of the columns {listing(ignored)}; it knows n, seed, fold, test_accuracy, "
@@ -147,19 +152,19 @@ def _is_second_f1(plain: str, beside: Iterable[str]) -> bool:
     return plain.endswith("f1_micro") and plain.replace("micro", "macro") in beside
 
 
-def _check(rows: Mapping[str, pd.Series], name: str) -> None:
-    """Raise UserError for a word that is not allowed in its column."""
+def _check(rows: Mapping[str, pd.Series], name: str, written: Mapping[str, str]) -> None:
+    """Raise UserError for a word that is not allowed in its column, which has the header `written` in the file."""
     metrics = [f"{split}_{metric.name}" for split in SPLITS for metric in SCORES]
     allowed = {"statistic": STATISTICS, "selection": SELECTIONS, "metric": metrics}
     for column, words in allowed.items():
         for row, word in rows.get(column, pd.Series(dtype=object)).dropna().items():
             if word not in words:
-                message = f"{location(name, row, column)}: '{word}'{did_you_mean(word, words)}"
+                message = f"{location(name, row, written.get(column, column))}: '{word}'{did_you_mean(word, words)}"
                 raise UserError(f"{message}; allowed: {listing(words, 30)}")
     for row, text in rows.get("sizes", pd.Series(dtype=object)).dropna().items():
         if not all(word.isdecimal() and 1 <= float(word) <= LARGEST_COUNT for word in size_words(text)):
             raise UserError(
-                f"{location(name, row, 'sizes')}: '{text}'; write whole numbers from 1 to {LARGEST_COUNT:,} with "
+                f"{location(name, row, written.get('sizes', 'sizes'))}: '{text}'; write whole numbers from 1 to {LARGEST_COUNT:,} with "
                 "spaces between them"
             )
 

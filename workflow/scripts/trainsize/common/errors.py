@@ -37,7 +37,7 @@ def why(error: Exception) -> str:
     That is the number and the file of an error of the system, the address of an object, and the name of a module.
     """
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+        return error.strerror
     text = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>|<_io\.\w+[^>]*>", "it", " ".join(str(error).split()))
     return text or f"an error of the kind {type(error).__name__}"
 
@@ -64,3 +64,9 @@ def listing(names: Iterable[object], most: int = 12) -> str:
 def plural(number: int, noun: str = "run") -> str:
     """Return a count with its noun: "1 run", "2,000 runs"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def enumerated(words: Iterable[object]) -> str:
+    """Return words joined by commas and "and"."""
+    *words, last = map(str, words)
+    return f"{', '.join(words)} and {last}" if words else last

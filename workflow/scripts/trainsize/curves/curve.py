@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import digamma
 
+from trainsize.common.errors import listing
 from trainsize.runs.metrics import LOSS, SCORE, Metric
 from trainsize.runs.status import FINISHED
 from trainsize.statistics.crossed import is_crossed, run_variance
 from trainsize.statistics.intervals import unit_of
 
 FEWEST_FOR_SLOPE = 4  # sizes with a variance that a line through the variances needs
+OUT_OF_RANGE = "out of range"
+MOST_NAMED = 3  # runs of a kind that are left out
 SMALLEST_SHARE = 1e-6  # of the squared mean: the least variance, so that no size has all the weight
 
 
@@ -136,7 +139,7 @@ class Curve:
 
 
 def clean(runs: pd.DataFrame, column: str, kind: str) -> tuple[pd.DataFrame, str]:
-    """Return the finished runs with a possible value of `column`, and a description of the runs left out.
+    """Return the finished runs with a possible value of `column`, and which runs were left out, in words.
 
     `runs` has the columns n, draw, seed, status and `column`.
     """
@@ -144,13 +147,24 @@ def clean(runs: pd.DataFrame, column: str, kind: str) -> tuple[pd.DataFrame, str
     high = np.inf if kind == LOSS else 1.0
     reasons = np.select(
         [runs["status"] != FINISHED, ~np.isfinite(value), (value < 0) | (value > high)],
-        [runs["status"].astype(str), "missing or not finite", "out of range"],
+        [runs["status"].astype(str), "missing or not finite", OUT_OF_RANGE],
         default="",
     )
-    left_out = pd.Series(reasons[reasons != ""]).value_counts(sort=False)
     good = runs[reasons == ""]
-    described = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    described = ", ".join(
+        f"{(reasons == reason).sum()} {reason} ({_named(runs[reasons == reason], value, reason == OUT_OF_RANGE)})"
+        for reason in dict.fromkeys(reasons[reasons != ""])
+    )
     return good.assign(**{column: value[good.index]}), described
+
+
+def _named(runs: pd.DataFrame, value: pd.Series, with_value: bool) -> str:
+    """Return the sizes and seeds of some runs, and their draws if these are other numbers."""
+    names = []
+    for run in runs.itertuples():
+        draw = f" draw {run.draw}" if run.draw != run.seed else ""
+        names.append(f"n {run.n}{draw} seed {run.seed}" + (f": {value[run.Index]:g}" if with_value else ""))
+    return listing(names, MOST_NAMED)
 
 
 def make_curve(

@@ -21,7 +21,7 @@ from trainsize.regressions.given import (
 )
 from trainsize.regressions.options import Data, Options
 from trainsize.regressions.stage import analyse, write
-from trainsize.regressions.table_input import make_folder, read_curves, responses_of
+from trainsize.regressions.table_input import check_numbers, make_folder, read_curves, responses_of
 from trainsize.regressions.words import all_answers
 
 MOST_CLASSES = 10**6
@@ -96,6 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
         curves = read_curves(given.table, given.metric, given.n_train)
         table = curves.table
         responses = responses_of(table, given.metric, given.table)
+        check_numbers(curves, responses, given.table)
         metrics = {response.metric.name: response.metric for response in responses}
         check_left_out(given.leave_out, table)
         check_timed(given.hours, given.purpose, table, given.table)

@@ -259,8 +259,19 @@ def _shape(answers: Answers) -> str:
     if len(bent):
         parts.append(f"the error falls faster beyond {_enumerated(map(images, bent))} images than before")
     if fit["flat"] is True or fit["flat"] == np.True_:
-        parts.append("the curve is flat: the largest size has less than 5 % fewer errors than the smallest")
+        parts.append(_flat(answers))
     return f"{_capital('; '.join(parts))}." if parts else ""
+
+
+def _flat(answers: Answers) -> str:
+    """Say of a curve whose error does not fall whether it rises or stays."""
+    rows, metric = answers.saturation, answers.metric
+    paired = -rows["difference"].iloc[0]
+    rise = paired if np.isfinite(paired) else rows["change"].sum()
+    if rise > 0:
+        sizes = f"at {images(rows['n'].iloc[-1])} images it is {metric.change(rise)} higher than at"
+        return f"the error does not fall with more images: {sizes} {images(rows['n'].iloc[0])}"
+    return "the curve is flat: the error of the largest size is less than 5 % below that of the smallest"
 
 
 def _spread(answers: Answers) -> str:

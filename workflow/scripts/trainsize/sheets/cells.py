@@ -6,9 +6,8 @@ from decimal import Decimal
 
 import pandas as pd
 
-from trainsize.common.errors import UserError, listing
-from trainsize.sheets.files import MOST_NAMED
-from trainsize.sheets.numbers import MISSING, NUMBER, location
+from trainsize.common.errors import UserError, listing, plural
+from trainsize.sheets.numbers import MISSING, MOST_NAMED, NUMBER, location
 
 _NUMERIC = re.compile(r"[+-]?[\d.,]*\d(?:e[+-]?\d+)? ?%?(?: ?[(±+\-/][\d.,±+\-/%() ]*)?", re.IGNORECASE)
 _COMMA, _POINT = re.compile(r"\d,\d"), re.compile(r"\d\.\d|(?<!\d)\.\d")
@@ -23,20 +22,31 @@ def has_decimal_commas(frame: pd.DataFrame, scores: Iterable[str], separator: st
     Between semicolons or tabs, a comma between digits is one, unless other numbers have a decimal point. Between commas
     (in quotes) one cell must show it: 0,911 or 91,2 cannot be thousands.
     """
-    cells = [(line, cell) for column in scores for line, cell in frame[column].items() if _NUMERIC.fullmatch(cell)]
-    commas = [(line, cell) for line, cell in cells if _COMMA.search(cell)]
+    cells = [
+        (line, column, cell)
+        for column in scores
+        for line, cell in frame[column].items()
+        if _NUMERIC.fullmatch(cell)
+    ]
+    commas = [place for place in cells if _COMMA.search(place[2])]
     if not commas:
         return False
-    points = [(line, cell) for line, cell in cells if _POINT.search(cell)]
+    points = [place for place in cells if _POINT.search(place[2])]
     if points:
-        (line, comma), (other, point) = commas[0], points[0]
+        (line, column, comma), (other, other_column, point) = commas[0], points[0]
         raise UserError(
             f"{name}: line {line} has '{comma}' and line {other} has '{point}'; write all decimals with a point, and "
-            "no commas between thousands"
+            f"no commas between thousands (column {column} has {plural(len(commas), 'comma')}"
+            + (f", {other_column}" if other_column != column else " and")
+            + f" {plural(len(points), 'point')})"
         )
-    if separator == "," and all(_GROUPED[","].fullmatch(cell) and cell[0] != "0" for _, cell in commas):
-        found = listing((f"line {line}: '{cell}'" for line, cell in commas), MOST_NAMED)
-        raise UserError(f"{name}: {found}: decimals or thousands? Write decimals with a point, and thousands without")
+    if separator == "," and all(_GROUPED[","].fullmatch(cell) and cell[0] != "0" for _, _, cell in commas):
+        found = listing((f"line {line}: '{cell}'" for line, _, cell in commas), MOST_NAMED)
+        columns = listing(dict.fromkeys(column for _, column, _ in commas), MOST_NAMED)
+        raise UserError(
+            f"{name}: {found}: decimals or thousands? Write decimals with a point, and thousands without (column "
+            f"{columns})"
+        )
     return True
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainsize.common.errors import UserError, listing, short_path, unreadable
+from trainsize.sheets.numbers import MOST_NAMED
 
 SEPARATORS = (",", ";", "\t")
 _MARKS = {
@@ -28,7 +29,6 @@ _OTHER_FORMS = {
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
 }
 _STATED = re.compile(r"\Asep=([,;\t])\r?\n")  # a first line that Excel writes and reads
-MOST_NAMED = 5  # lines in a message
 
 
 @dataclass(frozen=True)

@@ -6,41 +6,84 @@ import re
 import pandas as pd
 
 from trainsize.common.arguments import LARGEST_COUNT
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, listing
 
 FINEST = 5e-16  # smallest half unit; double precision cannot hold finer shares
+ALONE = "write the number alone, or nothing"
+MOST_NAMED = 5  # lines in a message
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,6})?", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-MISSING = {"", "-", "–", "—", "na", "n/a", "nan", "none", "null"}
+MISSING = {"", "-", "--", "---", "–", "—", "na", "n/a", "nan", "none", "null"}
 _TRUE, _FALSE = {"yes", "true", "1"}, {"no", "false", "0", ""}
 
 
-def words_of(texts: pd.Series, kind: str, name: str) -> pd.Series:
+def words_of(texts: pd.Series, kind: str, name: str, header: str = "") -> pd.Series:
     plain = texts.str.strip()
     if kind == "text":
         return plain.where(~plain.str.lower().isin(MISSING))
     lower = plain.str.lower()
     for row, word in plain[~lower.isin(_TRUE | _FALSE)].items():
-        raise UserError(f"{location(name, row, texts.name)}: '{word}'; allowed: yes, no")
+        raise UserError(f"{location(name, row, header or texts.name)}: '{word}'; allowed: yes, no")
     return lower.isin(_TRUE)
 
 
-def numbers_of(texts: pd.Series, kind: str, name: str) -> tuple[pd.Series, pd.Series, bool]:
+def numbers_of(texts: pd.Series, kind: str, name: str, header: str = "") -> tuple[pd.Series, pd.Series, bool]:
     """Return the numbers, half units of their last digits, and whether they were printed in per cent.
 
-    `kind` is count, number, positive, share (0 to 1, or per cent) or loss. Raises UserError, naming the line, for a
-    cell that is not one or that can be read in two ways.
+    `kind` is count, number, positive, share (0 to 1, or per cent) or loss; `header` is the column's in the file, if it
+    is another than its name. Raises UserError, naming the lines, for cells that are none or that can be read in two
+    ways.
     """
-    cells = [_cell(text, location(name, line, texts.name)) for line, text in texts.items()]
+    header = header or str(texts.name)
+    _refuse_words(texts, name, header)
+    cells = [_cell(text, location(name, line, header)) for line, text in texts.items()]
     cells = pd.DataFrame(cells, index=texts.index, columns=["value", "decimals", "sign"])
     percent = bool(kind == "share" and (cells["sign"].any() or cells["value"].max() > 1))
+    if percent:
+        _refuse_few_per_cents(texts, cells, name, header)
     scale = 100 if percent else 1
     for (line, text), (value, decimals, sign) in zip(texts.items(), cells.to_numpy(), strict=True):
         wrong = _wrong(value / scale, kind) or _doubtful(value, decimals, sign, kind, texts.name, percent)
         if wrong and not math.isnan(value):
-            raise UserError(f"{location(name, line, texts.name)}: '{text}' {wrong}")
+            raise UserError(f"{location(name, line, header)}: '{text}' {wrong}")
     value = (cells["value"] / scale).round(15) if percent else cells["value"]  # 0.901 for 90.1 %
     return value, 0.5 * 10.0 ** -cells["decimals"] / scale, percent
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a number as papers print it, a per cent, or one of the signs for a missing value."""
+    plain = text.strip().removesuffix("%").strip()
+    return text.strip().lower() in MISSING or bool(NUMBER.fullmatch(plain) or _GROUPED.fullmatch(plain))
+
+
+def not_numbers(wrong: pd.Series, header: str, what: str = "line") -> str:
+    """Return the message for cells that are no numbers: in which lines (or rows) they are, and what they hold."""
+    found = listing((f"'{text}' ({what} {line})" for line, text in wrong.items()), MOST_NAMED)
+    are = "is not a number" if len(wrong) == 1 else "are not numbers"
+    commas = wrong.astype(str).str.contains(r"\d,\d").any()
+    return f"column {header}: {found} {are}; {'write decimals with a point' if commas else ALONE}"
+
+
+def _refuse_words(texts: pd.Series, name: str, header: str) -> None:
+    """Raise UserError for several cells that are no numbers."""
+    wrong = texts[~texts.map(is_number)]
+    if len(wrong) > 1:
+        raise UserError(f"{name}: {not_numbers(wrong, header)}")
+
+
+def _refuse_few_per_cents(texts: pd.Series, cells: pd.DataFrame, name: str, header: str) -> None:
+    """Raise UserError for a few cells in per cent among more fractions, of which `_doubtful` would blame the first."""
+    whole = cells["sign"].astype(bool) | (cells["value"] > 1)
+    fractions = texts[~whole & (cells["value"] > 0)]
+    line = texts.index[whole][0]
+    if len(fractions) > whole.sum():
+        if wrong := _wrong(cells["value"][whole].iloc[0] / 100, "share"):
+            raise UserError(f"{location(name, line, header)}: '{texts[whole].iloc[0]}' {wrong}")
+        share = f"{cells['value'][whole].iloc[0] / 100:.15g}"
+        raise UserError(
+            f"{location(name, line, header)}: '{texts[whole].iloc[0]}' is above 1 or in per cent, but others are fractions "
+            f"('{fractions.iloc[0]}' in line {fractions.index[0]}); write {share} if you mean that"
+        )
 
 
 def _cell(text: str, where: str) -> tuple[float, float, bool]:
@@ -53,8 +96,8 @@ def _cell(text: str, where: str) -> tuple[float, float, bool]:
     if _GROUPED.fullmatch(plain):
         plain = plain.replace(",", "")
     if not NUMBER.fullmatch(plain):
-        comma = "; write decimals with a point" if "," in plain else ""
-        raise UserError(f"{where}: '{text}' is not a number{comma}")
+        advice = "write decimals with a point" if "," in plain else ALONE
+        raise UserError(f"{where}: '{text}' is not a number; {advice}")
     if math.isinf(float(plain)):
         raise UserError(f"{where}: '{text}' is too large")
     mantissa, _, exponent = plain.lower().partition("e")

@@ -1,8 +1,8 @@
 """A table of results with the names, the layout and the numbers that the commands expect, whoever wrote it."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -24,13 +24,14 @@ class Texts:
     """A table of texts with plain numbers; its index are the lines of the file.
 
     `notes` say what was not read literally. Cells in per cent end with the sign where the header has it. `means`:
-    whether a score is a mean over runs.
+    whether a score is a mean over runs. `headers` are those of the file, by the names that columns have here.
     """
 
     name: str
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
     means: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def note_of(notes: Sequence[str]) -> str:
@@ -62,7 +63,8 @@ def read_texts(
     frame, sized = _with_sizes(frame, commas, n_train, grid.name)
     means = any(heading.statistic == MEAN for heading in renamed.values())
     notes += [*_told(renamed), *widened, *spread, *sized]
-    return Texts(grid.name, frame, tuple(notes), means or bool(spread))
+    headers = {heading.name: column for column, heading in renamed.items()}
+    return Texts(grid.name, frame, tuple(notes), means or bool(spread), headers)
 
 
 def _frame(grid: Grid) -> pd.DataFrame:
