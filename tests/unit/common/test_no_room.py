@@ -127,4 +127,4 @@ def test_a_stage_that_finds_no_room_says_what_to_do(tmp_path, capfd, faults):
         run_stage(lambda settings: write_text(tmp_path / "page.html", "a" * 20_000), [OPEN_LOG, "{}"])
     faults("limits on the size of files")
     told = capfd.readouterr().err
-    assert f"File too large: {str(tmp_path / 'page.html')!r}\nThe file cannot be written; free some space" in told
+    assert f"{tmp_path / 'page.html'}: File too large; it cannot be written: free some space" in told

@@ -183,18 +183,18 @@ COLUMNS = {
     "paths as images": (
         "image",
         pa.array(["/etc/cat.png"] * 6),
-        "'image' holds string such as '/etc/cat.png', expected the",
+        "column 'image': holds the text '/etc/cat.png', expected the",
     ),
     "pixels as images": (
         "image",
         pa.array([[[1, 2], [3, 4]]] * 6),
-        r"the column 'image' holds list<.*, expected the bytes",
+        r"column 'image': holds a list of .*, expected the bytes",
     ),
-    "structs without bytes": ("image", pa.array([{"path": "x.png"}] * 6), r"the column 'image' holds struct<"),
+    "structs without bytes": ("image", pa.array([{"path": "x.png"}] * 6), "column 'image': holds only the path 'x.png' of an image"),
     "bytes that are missing": (
         "image",
         pa.array([None] * 6, pa.binary()),
-        "test image 0: not a complete image: it is empty",
+        "test-0.parquet, row 1, column 'image': holds nothing, expected",
     ),
     "no column": ("picture", pa.array([b""] * 6), "cannot be read as a table with the column 'image'"),
 }
@@ -265,5 +265,5 @@ def test_what_is_not_used_is_noted(tmp_path):
 def test_a_folder_of_one_class_is_refused(tmp_path):
     for split in ("train", "val"):
         write(tmp_path / split / "cat" / "a.png", png(pictures(1)[0]))
-    with pytest.raises(UserError, match="found 1 classes, expected 2"):
+    with pytest.raises(UserError, match="found 1 class, expected 2"):
         prepared(describe(format=folder_form(tmp_path), n_train=1, n_test=1), tmp_path / "out")

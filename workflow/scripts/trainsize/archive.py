@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainsize.common.errors import UserError, exit_on_user_error, listing
+from trainsize.common.errors import UserError, absent, exit_on_user_error, listing, why
 from trainsize.common.files import atomic_write, file_hash
 from trainsize.common.paths import ROOT, user_path
 from trainsize.runs.record import check_files, read_record
@@ -92,8 +92,10 @@ def check(archive: Path) -> int:
                     actual[name] = actual[linked]
                 elif member.isfile():
                     actual[name] = hashlib.file_digest(packed.extractfile(member), "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise UserError(f"{archive}: {absent(archive)}") from error
     except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
-        raise UserError(f"{archive}: cannot be read, it is damaged or truncated ({error})") from error
+        raise UserError(f"{archive}: cannot be read, it is damaged or truncated ({why(error)})") from error
     wrong = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
     if wrong or not expected:
         raise UserError(f"{archive}: damaged, missing or not listed: {listing(wrong) or SUMS}")

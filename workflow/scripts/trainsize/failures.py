@@ -139,6 +139,9 @@ def main() -> None:
     options = parser.parse_args()
     with exit_on_user_error():
         study = named_study(options.study)
+    if options.format == "text" and not (options.results / study.name).exists():
+        print(f"{options.results / study.name}: no run of {study.name} has been started; run snakemake first")
+        return
     failed = failures(study, options.results)
     print(json.dumps([asdict(f) for f in failed], indent=1) if options.format == "json" else describe(study, failed))
 

@@ -45,7 +45,7 @@ def write_interim(study: Study, results: Path) -> Path:
     manifest, folder = prepared.folder / "manifest.json", results / study.name / NAME
     records = read_records(study, results) if manifest.exists() else {}
     if not records:
-        raise UserError(f"{results / study.name}: no run is finished yet")
+        raise UserError(f"{results / study.name}: no run is finished yet; run snakemake, and ask again later")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "logs").symlink_to(Path("..") / "logs")

@@ -1,5 +1,6 @@
 """Errors and the parts of their messages. A user sees one message and no traceback."""
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -26,9 +27,14 @@ def exit_on_user_error() -> Iterator[None]:
 
 
 def unreadable(path: Path | str, error: Exception, advice: str = "", form: str = "") -> UserError:
-    """Return the error for a file that cannot be read (as `form`, such as "CSV"); `advice` says what to do."""
+    """Return the error for a file that cannot be read (as `form`, such as "CSV"); `advice` says what to do.
+
+    Of a file that is not there, it says whether a link leads nowhere.
+    """
     as_form = f" as {form}" if form else ""
-    return UserError(f"{path}: cannot be read{as_form} ({why(error)})" + (f"; {advice}" if advice else ""))
+    missing = absent(Path(path)) if isinstance(error, FileNotFoundError) else ""
+    found = missing or f"cannot be read{as_form} ({why(error)})"
+    return UserError(f"{path}: {found}" + (f"; {advice}" if advice and ";" not in missing else ""))
 
 
 def why(error: Exception) -> str:
@@ -42,6 +48,15 @@ def why(error: Exception) -> str:
     return text or f"an error of the kind {type(error).__name__}"
 
 
+def absent(path: Path) -> str:
+    """Return how a file or folder is missing: because it, or a folder above it, is a link that leads nowhere, or not."""
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            link = "a link" if part == path else f"{part} is a link"
+            return f"{link} to {part.readlink()}, which is not there; mount its disk, or remove the link"
+    return "no such file"
+
+
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the allowed name closest to `name`, or ""."""
     matches = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
@@ -49,8 +64,8 @@ def did_you_mean(name: object, allowed: Iterable[str]) -> str:
 
 
 def short_path(path: Path) -> Path:
-    """Return `path` relative to the current folder if it lies below it, to keep messages short."""
-    path = path.resolve()
+    """Return `path` relative to the current folder if it lies below it, to keep messages short. Links stay as they are."""
+    path = Path(os.path.abspath(path))
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
@@ -61,9 +76,9 @@ def listing(names: Iterable[object], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def plural(number: int, noun: str = "run") -> str:
-    """Return a count with its noun: "1 run", "2,000 runs"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def plural(number: int, noun: str = "run", several: str = "") -> str:
+    """Return a count with its noun: "1 run", "2,000 runs"; `several` is the plural of a noun that takes more than an s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def enumerated(words: Iterable[object]) -> str:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, absent
 from trainsize.common.files import digest
 from trainsize.common.paths import user_path
 from trainsize.datasets.catalogue import Dataset
@@ -30,8 +30,11 @@ def is_address(mirror: str) -> bool:
 def mirror_folder(mirror: str) -> Path:
     """Return the folder that `mirror` names. Raises UserError if there is none."""
     folder = user_path(mirror)
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(f"data.mirror: found '{mirror}', {absent(folder)}")
     if not folder.is_dir():
-        raise UserError(f"data.mirror: found '{mirror}', which is neither an existing folder nor an http address")
+        is_file = "is a file" if folder.exists() else "is neither an existing folder nor an http address"
+        raise UserError(f"data.mirror: found '{mirror}', which {is_file}; state the folder that holds the files")
     return folder
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from trainsize.common.errors import UserError, listing
 from trainsize.datasets.catalogue import Dataset, numbered
+from trainsize.datasets.class_lists import wrong_classes
 
 SPLITS = {"train": "training", "test": "test"}  # and their names in sentences
 
@@ -11,7 +12,7 @@ SPLITS = {"train": "training", "test": "test"}  # and their names in sentences
 def check_counts(card: Dataset, classes: tuple[str, ...], counts: dict[str, int]) -> None:
     """Raise UserError unless the classes and the numbers of images are those of the data set's card."""
     if len(classes) != len(card.classes):
-        raise UserError(f"{card.name}: found {len(classes)} classes, expected {len(card.classes)} (classes)")
+        raise UserError(f"{card.name}: {wrong_classes(classes, card.classes)}")
     if card.classes not in (classes, numbered(len(classes))):
         raise UserError(f"{card.name}: the classes are {listing(classes)}, expected {listing(card.classes)} (classes)")
     for split, count in zip(SPLITS, (card.n_train, card.n_test), strict=True):

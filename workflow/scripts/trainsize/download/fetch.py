@@ -7,7 +7,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import quote
 
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, absent, why
 from trainsize.common.files import WRITE_ERRORS, errors_naming, file_hash
 from trainsize.datasets.catalogue import File
 from trainsize.datasets.sources import is_address, mirror_folder
@@ -120,8 +120,8 @@ def _download_from(address: str, target: Path, expected: str, waits: Sequence[fl
                 raise
             refused = isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429)
             if refused or wait is None:
-                raise OSError(str(error)) from error
-            print(f"{address}: {error}; retrying in {wait:g} s", flush=True)
+                raise OSError(_reason(error)) from error
+            print(f"{address}: {_reason(error)}; retrying in {wait:g} s", flush=True)
             time.sleep(wait)
             continue
         try:
@@ -135,6 +135,12 @@ def _download_from(address: str, target: Path, expected: str, waits: Sequence[fl
         partial.replace(target)
         print(f"{target}: downloaded from {address}, {expected} verified", flush=True)
         return
+
+
+def _reason(error: Exception) -> str:
+    """Return why a download failed, without the names that Python gives to errors."""
+    cause = getattr(error, "reason", None)
+    return why(cause if isinstance(cause, Exception) else error)
 
 
 def _receive(address: str, partial: Path) -> None:

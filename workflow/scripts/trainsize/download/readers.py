@@ -21,6 +21,7 @@ from trainsize.datasets.folders import Index, beside, checksums, list_folder, no
 from trainsize.datasets.headers import open_idx, read_idx_header
 from trainsize.datasets.image_files import is_clutter, printable
 from trainsize.download.checks import check_counts, check_labels
+from trainsize.download.parquet_cells import encoded, row_places
 from trainsize.download.pixels import BACKGROUND, Traits, decode, decode_all
 from trainsize.download.torchvision_sets import read_official
 from trainsize.subsets.methods import stratified
@@ -152,11 +153,11 @@ def _check_before_decoding(card: Dataset, classes: tuple[str, ...], labels: dict
 
 
 def _parquet_split(card: Dataset, paths: list[Path], scratch: Path, split: str, labels: np.ndarray) -> Split:
-    files, traits = parquet_images(paths, card.format["image"]), Traits()
+    cells, traits = parquet_images(paths, card.format["image"]), Traits()
+    place = row_places(paths, card.format["image"])
 
     def get(row: int) -> np.ndarray:
-        name = f"{paths[0].parent}, {split} image {row}"
-        return decode(files[row].as_py() or b"", card.shape, name, _background(card), traits)
+        return decode(encoded(cells[row].as_py(), place(row)), card.shape, place(row), _background(card), traits)
 
     images, skipped = decode_all(len(labels), get, card.shape, scratch / f"{split}.npy", _unreadable(card))
     kept = Split.from_arrays(images, np.delete(labels, list(skipped)))
@@ -164,7 +165,7 @@ def _parquet_split(card: Dataset, paths: list[Path], scratch: Path, split: str, 
 
 
 def parquet_images(paths: list[Path], column: str) -> pa.ChunkedArray:
-    """Return the encoded images: a column of bytes, or of {bytes, path} as Hugging Face stores them.
+    """Return the cells of images, which `encoded` reads: of bytes, or of {bytes, path} as Hugging Face stores them.
 
     Raises UserError for tables without such a column. Texts are refused, because Pillow would open them as paths.
     """
@@ -172,11 +173,8 @@ def parquet_images(paths: list[Path], column: str) -> pa.ChunkedArray:
     is_struct = pa.types.is_struct(table.type) and table.type.get_field_index("bytes") >= 0
     files = compute.struct_field(table, "bytes") if is_struct else table
     if not (pa.types.is_binary(files.type) or pa.types.is_large_binary(files.type)):
-        raise UserError(
-            f"{paths[0]}: the column '{column}' holds {files.type}{_example(files)}, expected the bytes of an image "
-            "file in each row, or {bytes, path}"
-        )
-    return files
+        encoded(table[0].as_py() if len(table) else None, row_places(paths, column)(0))
+    return table
 
 
 def parquet_labels(paths: list[Path], column: str) -> np.ndarray:

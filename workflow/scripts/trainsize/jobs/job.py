@@ -1,5 +1,6 @@
 """Running a stage's script: arguments in, a log file out, and one message after a user's mistake."""
 
+import errno
 import json
 import os
 import sys
@@ -9,12 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from trainsize.common.errors import Interrupted, UserError
+from trainsize.common.errors import Interrupted, UserError, why
 from trainsize.common.files import WRITE_ERRORS
 from trainsize.jobs.progress import Terminal
 from trainsize.jobs.screen import SHOWN, stopped
 
 OPEN_LOG = "-"  # given instead of a log's path if standard output is already the log
+_OF_PLACES = {
+    *(errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EIO, errno.ESTALE, errno.ELOOP, errno.ENAMETOOLONG)
+}
 INTERRUPTED = 75  # BSD's EX_TEMPFAIL: running the same command again continues
 
 
@@ -40,13 +44,22 @@ def run_stage(stage: Callable[..., None], arguments: list[str] | None = None) ->
         _log(message)
         sys.exit(INTERRUPTED)
     except OSError as error:
-        if error.errno not in WRITE_ERRORS:
+        advice = _advice(error)
+        if not advice:
             _fail(terminal, log, error)
-        advice = "free some space (or raise the quota or limit) and run snakemake again to resume"
         _log(traceback.format_exc())
-        _stop(terminal, f"{error}\nThe file cannot be written; {advice}.", 1)
+        _stop(terminal, f"{error.filename2 or error.filename or 'a file'}: {why(error)}; {advice}", 1)
     except Exception as error:
         _fail(terminal, log, error)
+
+
+def _advice(error: OSError) -> str:
+    """Return what a user can do about an error of the system; nothing about one that must be a fault of the code."""
+    if error.errno in WRITE_ERRORS:
+        return "it cannot be written: free some space (or raise the quota or limit) and run snakemake again to resume"
+    if error.errno in _OF_PLACES:
+        return "it cannot be read or written: check what is there, its permissions and its disk; then run snakemake again"
+    return ""
 
 
 def _fail(terminal: int, log: str, error: Exception) -> NoReturn:

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trainsize.common.errors import UserError, did_you_mean, enumerated, listing, unreadable
+from trainsize.common.errors import UserError, absent, did_you_mean, enumerated, listing, unreadable
 from trainsize.curves.curve import Response
 from trainsize.runs.metrics import KINDS, METRICS, Metric, metric_of
 from trainsize.sheets.cells import sizes_of
@@ -112,7 +112,7 @@ def _read_parquet(path: Path) -> _Read:
     try:
         table = pd.read_parquet(path).reset_index(drop=True).rename(columns=str)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: {absent(path)}") from None
     except (OSError, ValueError) as error:
         raise unreadable(path, error, form="parquet") from error
     return _Read(table.set_index(pd.RangeIndex(1, len(table) + 1, name="row")))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainsize.common.errors import UserError, listing, short_path, unreadable
+from trainsize.common.errors import UserError, absent, listing, short_path, unreadable
 from trainsize.sheets.numbers import MOST_NAMED
 
 SEPARATORS = (",", ";", "\t")
@@ -69,7 +69,7 @@ def _text(path: Path, name: str) -> str:
         for mark, unpack in _PACKED.items():
             data = unpack(data) if data.startswith(mark) else data
     except FileNotFoundError:
-        raise UserError(f"{name}: no such file") from None
+        raise UserError(f"{name}: {absent(path)}") from None
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise unreadable(name, error) from None
     for mark, form in _OTHER_FORMS.items():

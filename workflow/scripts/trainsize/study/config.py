@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from trainsize.common import schema, yaml_files
-from trainsize.common.errors import UserError, did_you_mean
+from trainsize.common.errors import UserError, absent, did_you_mean
 from trainsize.common.paths import ROOT, user_path
 
 FILE = "config.yaml"
@@ -120,6 +120,8 @@ def read_profile(root: Path, name: str) -> dict:
 def check_results(folder: Path) -> None:
     """Raise UserError unless files can be created in `folder`, or in its nearest existing parent."""
     existing = next(path for path in (folder, *folder.resolve().parents) if os.path.lexists(path))
+    if existing.is_symlink() and not existing.exists():
+        raise UserError(f"{existing}: {absent(existing)}")
     if not existing.is_dir():
         raise UserError(f"{existing}: is a file, but a folder of this name is needed for the results; move the file")
     if not os.access(existing, os.W_OK | os.X_OK):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, why
 from trainsize.common.files import atomic_write, canonical_json, require_folder
 
 
@@ -57,7 +57,7 @@ class Checkpoints:
                 raise
             # A damaged file makes the readers raise any of a dozen exceptions.
             except Exception as error:
-                print(f"  {path.name} is damaged ({type(error).__name__}); ignored", flush=True)
+                print(f"  {path.name} is damaged ({why(error)}); ignored", flush=True)
                 continue
             if saved["identity"] == self.identity:
                 return saved["state"]
