@@ -45,8 +45,9 @@ try:
         find_by_name(sys.executable)
     FILES_OF_CALL = {short_path(path).as_posix(): load_configfile(path) for path in workflow.config_settings.configfiles}
     OVERRIDING = workflow.config_settings.config
-    MACHINE = check_config(*stated_settings(config, OVERRIDING, FILES_OF_CALL, Path(CONFIG)))
-    STUDY = load_study(MACHINE["study"], STUDIES)
+    STATED, PLACES = stated_settings(config, OVERRIDING, FILES_OF_CALL, Path(CONFIG))
+    MACHINE = check_config(STATED, PLACES)
+    STUDY = load_study(MACHINE["study"], STUDIES, PLACES.get("study", "config.yaml"))
     check_results(Path("results"))
     if workflow.is_main_process:
         check_description(STUDY, STUDIES, Path("results"))

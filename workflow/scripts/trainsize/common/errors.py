@@ -9,8 +9,26 @@ from difflib import get_close_matches
 from pathlib import Path
 
 
+# What Python writes into its errors, and what is left of it in a message for people.
+_INNER_WORDS = (
+    (re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>|<_io\.\w+[^>]*>|'?<Buffer>'?"), "it"),
+    (re.compile(r"<urlopen error (.*?)>"), r"\1"),
+    (re.compile(r"\[Errno -?\d+\] "), ""),
+    (re.compile(r"\b(?:UserError|Unavailable): "), ""),
+)
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
 class UserError(Exception):
-    """A mistake that the user can correct. The message alone must say how."""
+    """A mistake that the user can correct. The message alone must say how.
+
+    Signs that control a terminal, which a file's name can hold, are written as codes.
+    """
+
+    def __init__(self, message: str):
+        for inner, plain in _INNER_WORDS:
+            message = inner.sub(plain, message)
+        super().__init__(_CONTROL.sub(lambda sign: repr(sign[0])[1:-1], message))
 
 
 class Interrupted(Exception):
@@ -40,12 +58,11 @@ def unreadable(path: Path | str, error: Exception, advice: str = "", form: str =
 def why(error: Exception) -> str:
     """Return the reason that an error gives, in one line and without what means nothing to a user.
 
-    That is the number and the file of an error of the system, the address of an object, and the name of a module.
+    That is the number of an error of the system, and its file, which the message names anyway.
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>|<_io\.\w+[^>]*>", "it", " ".join(str(error).split()))
-    return text or f"an error of the kind {type(error).__name__}"
+    return " ".join(str(error).split()) or f"an error of the kind {type(error).__name__}"
 
 
 def absent(path: Path) -> str:

@@ -19,7 +19,9 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
 
 def named_study(name: str | None) -> Study:
     """Return the study of that name, or the one in config.yaml. Raises UserError if its file has a mistake."""
-    return load_study(name or check_config(read_yaml(ROOT / FILE))["study"], ROOT / "studies")
+    if name:
+        return load_study(name, ROOT / "studies")
+    return load_study(check_config(read_yaml(ROOT / FILE))["study"], ROOT / "studies", FILE)
 
 
 def machine_settings(study: str | None, profile: str | None) -> tuple[dict, dict]:

@@ -28,8 +28,10 @@ MOST_RUNS = 100_000
 MOST_BYTES = 100_000  # of a study's settings, which a job gets as one command-line argument; Linux allows 131,071
 
 
-def load_study(name: str, folder: Path) -> Study:
+def load_study(name: str, folder: Path, stated: str = "") -> Study:
     """Read and check `folder/NAME.yaml`; for the name NAME+VARIANT+…, with those variants applied in order.
+
+    `stated` says where the name was, for the message.
 
     Raises UserError with the file, the key, the value found and what is allowed.
     """
@@ -37,8 +39,10 @@ def load_study(name: str, folder: Path) -> Study:
     path = folder / f"{name}.yaml"
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name not in known:
+        place = f"; stated in {stated}" if stated else ""
         raise UserError(
             f"{short_path(folder)}: no study '{name}'{did_you_mean(name, known)} (allowed: {listing(known) or 'none'})"
+            f"{place}"
         )
     if len("+".join([name, *variants])) > LONGEST_NAME:
         raise UserError(

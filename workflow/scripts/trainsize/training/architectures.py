@@ -1,5 +1,6 @@
 """Networks by the names that study files use: functions of the image's shape, the number of classes and options."""
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,10 +41,19 @@ def custom(shape: Shape, n_classes: int, path: str, options: dict, code: str) ->
         with torch.no_grad():
             outputs = tuple(model.eval()(torch.zeros(2, *shape)).shape)
     except Exception as error:
-        raise UserError(f"the network {path} cannot be built or used: {type(error).__name__}: {error}") from error
+        raise UserError(f"the network {path} cannot be built or used: {_in_own_words(error)}") from error
     if outputs != (2, n_classes):
         raise UserError(f"the network {path} turns 2 images into {outputs}, must return 2 × {n_classes} logits")
     return model.train()
+
+
+def _in_own_words(error: Exception) -> str:
+    """Return an error of the user's network as Python says it, with the last line of the user's own code it came from."""
+    if isinstance(error, UserError):
+        return str(error)
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == Path.cwd()]
+    place = f" (line {own[-1].lineno} of {Path(own[-1].filename).name})" if own else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
