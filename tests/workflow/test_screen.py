@@ -49,6 +49,8 @@ def test_the_plan_fails_where_it_cannot_be_written(project):
 def test_a_target_that_no_rule_makes(project):
     for target, hint in {"reprot": "did you mean 'report'?", "digits": "snakemake --config study=digits"}.items():
         printed = project.snakemake("-n", target, check=False)
-        assert printed.splitlines()[-1].startswith(f"{target}: found as the target, expected all, plan, or a file such as")
+        assert printed.splitlines()[-1].startswith(
+            f"{target}: found as the target, expected all, plan, or a file such as"
+        )
         assert printed.splitlines()[-1].endswith(hint)
     assert project.snakemake("-n", "report", check=False).endswith("snakemake --until report\n")

@@ -43,7 +43,9 @@ try:
     check_place(SCRIPTS.parents[1], submits=workflow.resource_settings.nodes is not None)
     if not USES_CONDA:
         find_by_name(sys.executable)
-    FILES_OF_CALL = {short_path(path).as_posix(): load_configfile(path) for path in workflow.config_settings.configfiles}
+    FILES_OF_CALL = {
+        short_path(path).as_posix(): load_configfile(path) for path in workflow.config_settings.configfiles
+    }
     OVERRIDING = workflow.config_settings.config
     STATED, PLACES = stated_settings(config, OVERRIDING, FILES_OF_CALL, Path(CONFIG))
     MACHINE = check_config(STATED, PLACES)
@@ -71,7 +73,6 @@ LOCAL = f"TRAINSIZE_LOCAL_DATA={shlex.quote(MACHINE['data']['local'])} " if MACH
 FASTER = f"TRAINSIZE_STACK={MACHINE['stack']} TRAINSIZE_CUDA_GRAPHS={int(MACHINE['cuda_graphs'])} "
 PREFIX = f"set -f; IFS=; export {LOCAL}{FASTER}SCRIPTS={shlex.quote(str(SCRIPTS))}; "
 shell.prefix(escaped(PREFIX))
-
 
 
 def no_target(target):

@@ -36,7 +36,11 @@ def test_what_is_in_a_cell_is_said(cell, found):
 
 
 def test_what_helps_is_said():
-    for cell, advice in (("a.png", "the format folder"), ({"path": "a.png"}, "the format folder"), (PIXELS, "npz or idx")):
+    for cell, advice in (
+        ("a.png", "the format folder"),
+        ({"path": "a.png"}, "the format folder"),
+        (PIXELS, "npz or idx"),
+    ):
         with pytest.raises(UserError, match=advice):
             encoded(cell, "x")
 
@@ -63,7 +67,15 @@ def test_a_data_set_of_such_cells_is_refused_and_opens_no_file(tmp_path, kind):
     form = {"name": "parquet", "path": str(tmp_path), "train": "train*.parquet", "test": "test*.parquet"}
     form |= {"image": "image", "label": "label", "size": 8, "channels": 1}
     card = Dataset(
-        name="x", title="x", n_train=4, n_test=4, classes=("a", "b"), shape=(8, 8, 1), source="", licence="", format=form
+        name="x",
+        title="x",
+        n_train=4,
+        n_test=4,
+        classes=("a", "b"),
+        shape=(8, 8, 1),
+        source="",
+        licence="",
+        format=form,
     )
     (tmp_path / "scratch").mkdir()
     with pytest.raises(UserError) as error:

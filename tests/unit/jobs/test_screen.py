@@ -35,7 +35,11 @@ def failed(log, tmp_path):
     def failed(job, text):
         path = tmp_path / f"{job}.log"
         path.write_text(text)
-        log("RuleException:\nCalledProcessError in file x:\nCommand 'y' returned non-zero exit status 1.", event="error", exception="RuleException")  # noqa: E501
+        log(
+            "RuleException:\nCalledProcessError in file x:\nCommand 'y' returned non-zero exit status 1.",
+            event="error",
+            exception="RuleException",
+        )
         log("Error in rule x", event="job_error", jobid=job, log=[str(path)])
 
     return failed
@@ -106,7 +110,9 @@ def test_a_target_that_no_rule_makes(log, shown):
 def test_files_that_a_killed_call_left(log, shown):
     message = "IncompleteFilesException:\nThe files below seem to be ...\nIncomplete files:\na/run.json\nb/run.json"
     log(message, event="error", exception="IncompleteFilesException")
-    assert shown.getvalue().startswith("a/run.json: incomplete, as 2 files that a killed call of snakemake has left; run")
+    assert shown.getvalue().startswith(
+        "a/run.json: incomplete, as 2 files that a killed call of snakemake has left; run"
+    )
     assert "--rerun-incomplete" in shown.getvalue()
 
 

@@ -707,7 +707,10 @@ def test_without_a_curve_the_runs_left_out_are_named(tmp_path, capsys, column, c
     value = ": -0.1" if cells == -0.1 else ""
     of = ", ".join(f"n {run.n} seed {run.seed}{value}" for run in runs[:3].itertuples()) + " and 51 more"
     needed = "A run counts if its status is 'finished' and its accuracy is a number from 0 to 1, not in per cent."
-    assert capsys.readouterr().out == f"a: accuracy\n- No curve: no finished run.\n- Runs left out: {text} ({of}). {needed}\n"
+    assert (
+        capsys.readouterr().out
+        == f"a: accuracy\n- No curve: no finished run.\n- Runs left out: {text} ({of}). {needed}\n"
+    )
 
 
 def test_errors_that_rise_are_not_called_flat(tmp_path, capsys):
@@ -904,10 +907,18 @@ PLAIN = "n,seed,accuracy\n1,1,0.5\n"
         (
             "n,draw,seed,fold,accuracy\n1,4,2,0,0.5\n1,4,2,1,0.6\n",
             [],
-            "lines 2 and 3 are of the same run (n 1, draw 4, seed 2); the column 'fold' tells them apart: call it draw, in",
+            "lines 2 and 3 are of the same run (n 1, draw 4, seed 2); the column 'fold' tells them apart: call it draw",
         ),
-        ("n,seed,lr,accuracy\n1,1,0.1,0.5\n1,1,0.2,0.6\n", [], "column 'lr' tells them apart: if it is a setting, call it"),
-        ("n,seed,accuracy\n1,1,0.5\n1,2,0.80*\n", [], "column accuracy: '0.80*' (line 3) is not a number; write the num"),
+        (
+            "n,seed,lr,accuracy\n1,1,0.1,0.5\n1,1,0.2,0.6\n",
+            [],
+            "column 'lr' tells them apart: if it is a setting, call it",
+        ),
+        (
+            "n,seed,accuracy\n1,1,0.5\n1,2,0.80*\n",
+            [],
+            "column accuracy: '0.80*' (line 3) is not a number; write the num",
+        ),
         ("n,seed,Top-1\n1,1,0.5\n1,2,high\n1,3,?\n", [], "column Top-1: 'high' (line 3), '?' (line 4) are not numbers"),
         ("n,seed,accuracy\n1,1,0.5\n1,2,0.6\n1,3,85.2%\n", [], "line 4, column accuracy: '85.2%' is above 1 or in per"),
         ("n,seed,loss\n1,1,0.5\n1,2,85.2%\n", [], "column loss: '85.2%' (line 3) is not a number"),

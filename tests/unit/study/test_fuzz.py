@@ -169,7 +169,7 @@ VALID = "title: x\ndataset: digits\nsizes: [20]\nseeds: [1]\nbudget: {updates: 6
         (VALID.replace("{m:", "{../m:"), "use only letters, digits, '.' and '-'"),
         (VALID.replace("seeds: [1]", "seeds: {count: 100000}\ndraws: {count: 100000}"), "10,000,000,000 runs (draws × seeds)"),  # noqa: E501
         (VALID.replace("seeds: [1]", "seeds: {count: 20000, start: 4000000000}"), "but a job can get at most 100,000"),
-        (VALID.replace("[20]", f"[{'9' * 5000}]"), "not valid YAML: '999999999999999999999999999999…' cannot be read as a whole number"),
+        (VALID.replace("[20]", f"[{'9' * 5000}]"), "not valid YAML: '999999999999999999999999999999…' cannot be read as a whole number"),  # noqa: E501
         (VALID.replace("architecture: mlp", "architecture: {name: custom, path: ../../evil.Net}"), "expected a path such as my_models.Wide"),  # noqa: E501
         (VALID.replace("architecture: mlp", "architecture: {name: custom, path: /tmp/evil.Net}"), "expected a path such as my_models.Wide"),  # noqa: E501
     ],

@@ -139,12 +139,21 @@ def test_names_that_are_no_studies(tmp_path, name):
         ({"seeds": [True]}, "seeds.0: found true (true/false), expected a whole number"),
         ({"sizes": [1e3, 20]}, "sizes.0: found 1000.0, expected one of: a count, a share such as 5%; write 1000"),
         ({"sizes": [20, 40.5]}, "sizes.1: found 40.5, expected one of: a count, a share such as 5%"),
-        ({"sizes": [20, "40"]}, "sizes.1: found '40' (text), expected a count such as 500 or a share such as 5%; write it"),
-        ({"sizes": {"log": {"from": 20, "to": 1e2, "count": 3}}}, "sizes.log.to: found 100.0, expected one of: a count"),
+        (
+            {"sizes": [20, "40"]},
+            "sizes.1: found '40' (text), expected a count such as 500 or a share such as 5%; write it",
+        ),
+        (
+            {"sizes": {"log": {"from": 20, "to": 1e2, "count": 3}}},
+            "sizes.log.to: found 100.0, expected one of: a count",
+        ),
         ({"sizes": "20, 40"}, "sizes: found '20, 40' (text), expected one of: a list, keys and values; write [20, 40]"),
         ({"budget": {"updates": 1e3}}, "budget.updates: found 1000.0, expected a whole number; write 1000"),
         ({"budget": {"updates": None}}, "budget.updates: found nothing, expected a whole number"),
-        ({"base": {"batch_size": 8, "optimizer": {"name": "sgd", "lr": "0,1"}}}, "found '0,1' (text), expected a number; write decim"),
+        (
+            {"base": {"batch_size": 8, "optimizer": {"name": "sgd", "lr": "0,1"}}},
+            "found '0,1' (text), expected a number; write decim",
+        ),
         ({"title": 2024}, "title: found 2024, expected text; put it in quotes to make it a text"),
         ({"subset": {"header_row_lost": "yes"}}, "found 'yes' (text), expected true or false; write true or false"),
         ({"figures": {"models": ["cnn", "cnn"]}}, "figures.models: found 'cnn' (text) twice, expected once"),
@@ -212,7 +221,10 @@ def test_mistakes(load, changes, message):
     ("text", "message"),
     [
         ("title: [", "line 1: not valid YAML"),
-        ("title: A: b", "line 1: not valid YAML: mapping values are not allowed here in 'title: A: b'; put a text with a"),
+        (
+            "title: A: b",
+            "line 1: not valid YAML: mapping values are not allowed here in 'title: A: b'; put a text with a",
+        ),
         ("a: 1\ntitle: 'b\nc: 2\n", "; what it belongs to begins in line 2; a quote is not closed"),
         ("lr: !!bool abc\n", "line 1: not valid YAML: 'abc' cannot be read as true or false in 'lr: !!bool abc'"),
         ("\tlr: 1\n", "put a text that begins with this sign in quotes, and indent with spaces, not tabs"),

@@ -163,9 +163,9 @@ def _check(rows: Mapping[str, pd.Series], name: str, written: Mapping[str, str])
                 raise UserError(f"{message}; allowed: {listing(words, 30)}")
     for row, text in rows.get("sizes", pd.Series(dtype=object)).dropna().items():
         if not all(word.isdecimal() and 1 <= float(word) <= LARGEST_COUNT for word in size_words(text)):
+            place = location(name, row, written.get("sizes", "sizes"))
             raise UserError(
-                f"{location(name, row, written.get('sizes', 'sizes'))}: '{text}'; write whole numbers from 1 to {LARGEST_COUNT:,} with "
-                "spaces between them"
+                f"{place}: '{text}'; write whole numbers from 1 to {LARGEST_COUNT:,} with spaces between them"
             )
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-
 # What Python writes into its errors, and what is left of it in a message for people.
 _INNER_WORDS = (
     (re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>|<_io\.\w+[^>]*>|'?<Buffer>'?"), "it"),
@@ -66,7 +65,7 @@ def why(error: Exception) -> str:
 
 
 def absent(path: Path) -> str:
-    """Return how a file or folder is missing: because it, or a folder above it, is a link that leads nowhere, or not."""
+    """Return how a file or folder is missing: because it, or a folder above it, is a link to nowhere, or not."""
     for part in (path, *path.parents):
         if part.is_symlink() and not part.exists():
             link = "a link" if part == path else f"{part} is a link"
@@ -81,8 +80,8 @@ def did_you_mean(name: object, allowed: Iterable[str]) -> str:
 
 
 def short_path(path: Path) -> Path:
-    """Return `path` relative to the current folder if it lies below it, to keep messages short. Links stay as they are."""
-    path = Path(os.path.abspath(path))
+    """Return `path` relative to the current folder if it lies below it, to keep messages short. Links stay."""
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would show the target of a link
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
@@ -94,7 +93,7 @@ def listing(names: Iterable[object], most: int = 12) -> str:
 
 
 def plural(number: int, noun: str = "run", several: str = "") -> str:
-    """Return a count with its noun: "1 run", "2,000 runs"; `several` is the plural of a noun that takes more than an s."""
+    """Return a count with its noun: "1 run", "2,000 runs"; `several` is the plural of an odd noun."""
     return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 

@@ -111,7 +111,8 @@ def _message(error: ValidationError) -> str:
                 "null": "nothing",
             }
             rule = [rule] if isinstance(rule, str) else rule
-            return f"found {found}, expected {' or '.join(kinds[kind] for kind in rule)}{_way_to_write(error.instance, rule)}"
+            expected = " or ".join(kinds[kind] for kind in rule)
+            return f"found {found}, expected {expected}{_way_to_write(error.instance, rule)}"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
             words = {
                 "minimum": "at least",

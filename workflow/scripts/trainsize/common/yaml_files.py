@@ -50,7 +50,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node, deep=False):
-        """Return the value of a node. What fails on it names its line: a tag such as !!int that its text does not fit."""
+        """Return the value of a node. What fails names its line: a tag such as !!int that its text does not fit."""
         try:
             return super().construct_object(node, deep)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -19,7 +19,9 @@ def wrong_classes(found: Sequence[str], expected: Sequence[str]) -> str:
     if twice:
         return f"{message}; {twice}"
     if len(expected) and set(expected) & set(found):
-        extra, missing = ([name for name in one if name not in other] for one, other in ((found, expected), (expected, found)))
+        extra, missing = (
+            [name for name in one if name not in other] for one, other in ((found, expected), (expected, found))
+        )
         told = [f"not expected: {listing(extra)}"] if extra else []
         told += [f"missing: {listing(missing)}"] if missing else []
         return f"{message}; {'; '.join(told)}"

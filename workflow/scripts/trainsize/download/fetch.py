@@ -7,7 +7,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import quote
 
-from trainsize.common.errors import UserError, absent, why
+from trainsize.common.errors import UserError, why
 from trainsize.common.files import WRITE_ERRORS, errors_naming, file_hash
 from trainsize.datasets.catalogue import File
 from trainsize.datasets.sources import is_address, mirror_folder

@@ -58,7 +58,9 @@ def _advice(error: OSError) -> str:
     if error.errno in WRITE_ERRORS:
         return "it cannot be written: free some space (or raise the quota or limit) and run snakemake again to resume"
     if error.errno in _OF_PLACES:
-        return "it cannot be read or written: check what is there, its permissions and its disk; then run snakemake again"
+        return (
+            "it cannot be read or written: check what is there, its permissions and its disk; then run snakemake again"
+        )
     return ""
 
 
@@ -68,7 +70,7 @@ def _fail(terminal: int, log: str, error: Exception) -> NoReturn:
 
 
 def _stop(terminal: int, message: str, status: int) -> NoReturn:
-    """End the process with a message for people, in the log and, unless Snakemake's process shows it, on the terminal."""
+    """End the process with a message in the log and, unless Snakemake's process shows it, on the terminal."""
     if SHOWN not in os.environ:
         _print(terminal, f"{message}\n")
     _log(stopped(message))

@@ -141,8 +141,8 @@ def incomplete(files: list[str]) -> str:
     """Return the message for the incomplete files that a killed call has left."""
     files = [file for file in files if file.strip()]
     return (
-        f"{files[0]}: incomplete, as {plural(len(files), 'file')} that a killed call of snakemake has left; run the same "
-        "command with --rerun-incomplete. What its runs have saved is not lost: they resume from there."
+        f"{files[0]}: incomplete, as {plural(len(files), 'file')} that a killed call of snakemake has left; run the "
+        "same command with --rerun-incomplete. What its runs have saved is not lost: they resume from there."
     )
 
 
@@ -153,7 +153,9 @@ def unknown_target(
 
     `targets` are the rules that can be a target. The other `rules` make files of any study, and can only end a call.
     """
-    message = f"{target}: found as the target, expected {listing(targets)}, or a file such as results/{study}/report.html"
+    message = (
+        f"{target}: found as the target, expected {listing(targets)}, or a file such as results/{study}/report.html"
+    )
     first, *below = Path(target).parts
     named = below[0] if first == "results" and below else target
     if named != study and named in studies:

@@ -87,7 +87,7 @@ def _check_runs(table: pd.DataFrame, keys: Sequence[str], path: Path) -> None:
 
 
 def _way_to_tell(table: pd.DataFrame, column: str, keys: Sequence[str]) -> str:
-    """Return what to do with a column that tells rows of one run apart: a time, a repetition such as a fold, a setting."""
+    """Return what to do with a column that tells rows of one run apart: a time, a repetition, a setting."""
     if plain(column) in TIMES:
         return "keep one row per run, such as that of its last epoch"
     if column == "fold" or pd.api.types.is_integer_dtype(table[column]):

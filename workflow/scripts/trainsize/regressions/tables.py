@@ -73,7 +73,11 @@ FITS = Table(
         Column("starts_agreeing", INT, "starts that reached the best fit, to one millionth of its cost"),
         Column("at_bound", TEXT, "parameters at a bound of their range; they have no standard error"),
         Column("p_monotone", REAL, "p-value that the error never rises with the size, for the whole curve"),
-        Column("flat", FLAG, "whether the error of the largest size is less than 5 % below that of the smallest, or above it"),
+        Column(
+            "flat",
+            FLAG,
+            "whether the error of the largest size is less than 5 % below that of the smallest, or above it",
+        ),
         Column("intervals", TEXT, "what the curve's intervals rest on, or why there are none"),
         Column("question", TEXT, "what is odd about the repetitions of the curve, if anything"),
     ),

@@ -23,10 +23,7 @@ def has_decimal_commas(frame: pd.DataFrame, scores: Iterable[str], separator: st
     (in quotes) one cell must show it: 0,911 or 91,2 cannot be thousands.
     """
     cells = [
-        (line, column, cell)
-        for column in scores
-        for line, cell in frame[column].items()
-        if _NUMERIC.fullmatch(cell)
+        (line, column, cell) for column in scores for line, cell in frame[column].items() if _NUMERIC.fullmatch(cell)
     ]
     commas = [place for place in cells if _COMMA.search(place[2])]
     if not commas:

@@ -81,8 +81,8 @@ def _refuse_few_per_cents(texts: pd.Series, cells: pd.DataFrame, name: str, head
             raise UserError(f"{location(name, line, header)}: '{texts[whole].iloc[0]}' {wrong}")
         share = f"{cells['value'][whole].iloc[0] / 100:.15g}"
         raise UserError(
-            f"{location(name, line, header)}: '{texts[whole].iloc[0]}' is above 1 or in per cent, but others are fractions "
-            f"('{fractions.iloc[0]}' in line {fractions.index[0]}); write {share} if you mean that"
+            f"{location(name, line, header)}: '{texts[whole].iloc[0]}' is above 1 or in per cent, but others are "
+            f"fractions ('{fractions.iloc[0]}' in line {fractions.index[0]}); write {share} if you mean that"
         )
 
 

@@ -42,7 +42,10 @@ def check_config(config: dict, places: Mapping[str, str] | None = None, studies:
 def _idle(settings: dict) -> Iterator[tuple[str, str]]:
     """Yield (key, why) for settings that others leave without effect."""
     if settings["stack"] > settings["runs_per_job"]:
-        yield "stack", f"but a job has only {settings['runs_per_job']} of runs_per_job; raise that, or use at most as many"
+        yield (
+            "stack",
+            f"but a job has only {settings['runs_per_job']} of runs_per_job; raise that, or use at most as many",
+        )
     for key, what in (("cuda_graphs", "CUDA graphs need a GPU"), ("gpus", "jobs would not use what they request")):
         if settings[key] and settings["device"] == "cpu":
             yield key, f"but device is cpu: {what}; change one of them"

@@ -48,7 +48,7 @@ def custom(shape: Shape, n_classes: int, path: str, options: dict, code: str) ->
 
 
 def _in_own_words(error: Exception) -> str:
-    """Return an error of the user's network as Python says it, with the last line of the user's own code it came from."""
+    """Return an error of the user's network as Python says it, with the line of the user's own code it came from."""
     if isinstance(error, UserError):
         return str(error)
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == Path.cwd()]
