@@ -24,7 +24,7 @@ def test_unknown_study(project):
     assert "no study 'tny'; did you mean 'tiny'? (allowed: cifar10-cnn, digits, emnist-loss, " in printed
 
 
-@pytest.mark.parametrize("name", ["2024", "007", "1e3", "2024-01-31"])
+@pytest.mark.parametrize("name", ["2024", "1e3"])
 def test_a_study_whose_name_is_read_as_a_number_or_a_date(project, name):
     project.study.rename(project.folder / "studies" / f"{name}.yaml")
     assert f"results/{name}/report.html" in project.snakemake("-n", "--config", f"study={name}")

@@ -719,7 +719,7 @@ def test_errors_that_rise_are_not_called_flat(tmp_path, capsys):
     made(lambda n: 0.1 * np.log10(n)).to_csv(path, index=False)
     main([str(path), *FAST])
     printed = capsys.readouterr().out
-    assert "the error does not fall with more images: at 2,560 images it is " in printed
+    assert "the error does not fall with more images: at 25,600 images it is " in printed
     assert "flat" not in printed
 
 

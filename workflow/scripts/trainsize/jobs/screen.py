@@ -58,7 +58,7 @@ class Screen(logging.Filter):
         self.stream, self.no_target = stream, no_target
         self.messages: dict[int, str] = {}  # by the number of the job
         self.running: set[int] = set()
-        self.untold = False  # whether a job failed without a message
+        self.untold: set[int] = set()  # jobs that failed without a message
         self.buried = False  # whether anything was shown after the last message
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -74,6 +74,7 @@ class Screen(logging.Filter):
         elif event == "job_finished":
             self.running.discard(record.job_id)
             self.messages.pop(record.job_id, None)  # a later attempt succeeded
+            self.untold.discard(record.job_id)
         elif event == "job_error":
             return self._keep_report(record.jobid, record.log)
         elif event == "error":
@@ -88,7 +89,8 @@ class Screen(logging.Filter):
         if message:
             self.messages[job] = message
             self._show([message])
-        self.untold = self.untold or not message
+        else:
+            self.untold.add(job)
         return not message
 
     def _keep_error(self, kind: str, text: str) -> bool:
