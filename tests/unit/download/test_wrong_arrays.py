@@ -190,7 +190,11 @@ COLUMNS = {
         pa.array([[[1, 2], [3, 4]]] * 6),
         r"column 'image': holds a list of .*, expected the bytes",
     ),
-    "structs without bytes": ("image", pa.array([{"path": "x.png"}] * 6), "column 'image': holds only the path 'x.png' of an image"),
+    "structs without bytes": (
+        "image",
+        pa.array([{"path": "x.png"}] * 6),
+        "column 'image': holds only the path 'x.png' of an image",
+    ),
     "bytes that are missing": (
         "image",
         pa.array([None] * 6, pa.binary()),
