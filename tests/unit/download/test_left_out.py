@@ -180,7 +180,7 @@ def test_links_that_lead_nowhere_are_named(tmp_path):
     root = images(tmp_path / "in")
     link = root / "train" / "elk"
     link.symlink_to("/mnt/photos/elk")  # a class on a disk that is not mounted
-    refuse(root, "train/elk: a link to /mnt/photos/elk, which is not there; if that is on another disk, mount it")
+    refuse(root, "train/elk: a link to /mnt/photos/elk, which is not there; mount its disk")
     link.unlink()
     (root / "train" / "dog" / "more").symlink_to("/mnt/photos/more")
     refuse(root, "train/dog/more: a link to /mnt/photos/more, which is not there")

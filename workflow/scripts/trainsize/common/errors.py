@@ -65,12 +65,23 @@ def why(error: Exception) -> str:
 
 
 def absent(path: Path) -> str:
-    """Return how a file or folder is missing: because it, or a folder above it, is a link to nowhere, or not."""
+    """Return how a file or folder is missing: because of a link to nowhere, or not."""
+    return lost_link(path) or "no such file"
+
+
+def lost_link(path: Path) -> str:
+    """Return what is wrong with `path` if it, or a folder above it, links to something that is not there; else ""."""
     for part in (path, *path.parents):
         if part.is_symlink() and not part.exists():
-            link = "a link" if part == path else f"{part} is a link"
-            return f"{link} to {part.readlink()}, which is not there; mount its disk, or remove the link"
-    return "no such file"
+            link = "a link" if part == path else f"{printable(part)} is a link"
+            return f"{link} to {printable(part.readlink())}, which is not there; mount its disk, or remove the link"
+    return ""
+
+
+def printable(path: str | Path) -> str:
+    """Return a path as text that can be written and shown: bytes that are not UTF-8 and control characters escaped."""
+    text = os.fsencode(path).decode(errors="backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainsize.common.errors import UserError, listing, plural
+from trainsize.common.errors import UserError, listing, plural, printable
 from trainsize.common.files import atomic_write, file_hash
 from trainsize.datasets.catalogue import Dataset
 from trainsize.datasets.described import described, parquet_paths
@@ -250,14 +250,9 @@ class _Record:
         }
         start = f"{Path(card.format['path'])}/"
         shown = {
-            kind: [_printable(str(Path(path)).removeprefix(start)) for path in paths] for kind, paths in kinds.items()
+            kind: [printable(str(Path(path)).removeprefix(start)) for path in paths] for kind, paths in kinds.items()
         }
         return Changes(**{kind: sorted(paths) for kind, paths in shown.items()})
-
-
-def _printable(path: str) -> str:
-    """Return a path in which control characters, and bytes that are no text, are written as escapes."""
-    return path if path.isprintable() else ascii(path)[1:-1]
 
 
 def _identity(path: str, mark: Mark, content: str) -> str:

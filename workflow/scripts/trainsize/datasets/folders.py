@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trainsize.common.errors import UserError, did_you_mean, listing, plural
+from trainsize.common.errors import UserError, did_you_mean, listing, lost_link, plural, printable
 from trainsize.common.files import file_hash
 from trainsize.datasets.class_names import by_name, composed
 from trainsize.datasets.image_files import (
@@ -21,8 +21,6 @@ from trainsize.datasets.image_files import (
     image_extensions,
     is_clutter,
     kind_of,
-    lost_link,
-    printable,
 )
 
 ANNOTATIONS = "val_annotations.txt"

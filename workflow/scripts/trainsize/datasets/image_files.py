@@ -3,7 +3,6 @@
 Imports nothing heavy: reading a study counts its images, if it does not state their number.
 """
 
-import os
 from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
@@ -69,22 +68,6 @@ def kind_of(name: str) -> str:
     letters = extension[1:]
     known = letters.isascii() and letters.isalnum() and not letters.isdecimal() and len(letters) <= _LONGEST_EXTENSION
     return extension if known else NO_EXTENSION
-
-
-def printable(path: str | Path) -> str:
-    """Return a path as text that can be written and shown: bytes that are not UTF-8 and control characters escaped."""
-    text = os.fsencode(path).decode(errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def lost_link(path: Path) -> str:
-    """Return what is wrong with `path` if it, or a folder above it, links to something that is not there; else ""."""
-    for part in (path, *path.parents):
-        if part.is_symlink() and not part.exists():
-            target = printable(part.readlink())
-            link = f"{'' if part == path else f'{printable(part)} is '}a link to {target}, which is not there"
-            return f"{link}; if that is on another disk, mount it, else remove the link"
-    return ""
 
 
 def conversion(kinds: Iterable[str]) -> str:

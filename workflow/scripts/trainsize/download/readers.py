@@ -12,14 +12,14 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from trainsize.common.errors import UserError, listing, unreadable
+from trainsize.common.errors import UserError, listing, printable, unreadable
 from trainsize.datasets.arrays import ARRAYS, Header, check_arrays
 from trainsize.datasets.catalogue import Dataset
 from trainsize.datasets.class_names import in_numbers_order, label_numbers
 from trainsize.datasets.described import idx_path, parquet_paths
 from trainsize.datasets.folders import Index, beside, checksums, list_folder, not_counted
 from trainsize.datasets.headers import open_idx, read_idx_header
-from trainsize.datasets.image_files import is_clutter, printable
+from trainsize.datasets.image_files import is_clutter
 from trainsize.download.checks import check_counts, check_labels
 from trainsize.download.parquet_cells import encoded, row_places
 from trainsize.download.pixels import BACKGROUND, Traits, decode, decode_all

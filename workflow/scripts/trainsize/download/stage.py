@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trainsize.common.errors import UserError
+from trainsize.common.errors import UserError, lost_link
 from trainsize.common.files import atomic_write, digest
 from trainsize.common.tables import write_table
 from trainsize.datasets.catalogue import Dataset, requested
 from trainsize.datasets.changes import RECORD, recorded
-from trainsize.datasets.image_files import lost_link
 from trainsize.datasets.prepared import write_manifest
 from trainsize.datasets.remarks import MOST_NAMES, notes, remarks
 from trainsize.datasets.sources import own_folder
