@@ -1,10 +1,11 @@
 """How fast training is, against the loop that a user would write (plain.py).
 
-    python benchmarks/speed.py [step run study roofline letters] [--repeats 5] [--device auto] [--threads 2]
+    python benchmarks/speed.py [step run study evaluation roofline letters] [--repeats 5] [--device auto] [--threads 2]
 
 step: one update of the letters network, batch 72.
 run: a whole run of the letters study, 2,000 updates on 12,000 images and 12 evaluations on 20,800, cut by --share.
 study: 8 runs of 200 updates in 8 jobs, in one, and side by side.
+evaluation: 300 updates on 60,000 images with ten checkpoints, which look at all images or at samples, cut by --share.
 roofline: floating-point operations per second, beside those of the machine's own convolutions and matrix products.
 letters: the whole letters study, 11 sizes and 10 seeds, in one job, cut by --share; for GPUs, and only when named.
 Needs torch, torchvision, pandas, pyarrow and scikit-learn, and no Snakemake.
@@ -190,6 +191,17 @@ def study(device: torch.device, repeats: int, share: float) -> list[dict]:
         return records("study", interleaved(calls, max(1, repeats // 2)), "8 jobs")
 
 
+def evaluation(device: torch.device, repeats: int, share: float) -> list[dict]:
+    with tempfile.TemporaryDirectory() as folder:
+        data = _prepared(Path(folder) / "data", *(int(share * whole) for whole in (60_000, 10_000)))
+        given = {"updates": max(10, int(share * 300)), "points": 10, "architecture": {"name": "cnn"}}
+        calls = {
+            name: partial(_job, data, [f"n{int(share * 60_000)}/draw0/seed0"], device, sampled=sampled, **given)
+            for name, sampled in (("all images", False), ("samples", True))
+        }
+        return records("evaluation", interleaved(calls, max(1, repeats // 2)), "all images")
+
+
 def letters(device: torch.device, repeats: int, share: float) -> list[dict]:
     """Time the 110 runs from the start of the process to their last file, against 110 times a plain run of 12,000."""
     sizes = load_study("ga-letters", ROOT / "studies").sizes
@@ -232,13 +244,14 @@ def _job(
     *,
     updates: int,
     points: int,
+    sampled: bool = False,
     **changes,
 ) -> None:
     """Run the training script as Snakemake would; nothing is taken over."""
     settings = {
         "subset": {"dataset": "random", "method": "stratified", "validation": 0, "header_row_lost": False},
         "budget": {"updates": updates},
-        "evaluation": everything(points),
+        "evaluation": everything(points) | ({"images": 200, "train_images": 1000} if sampled else {}),
         "model": recipe(**changes),
     }
     with tempfile.TemporaryDirectory(dir=data.parent) as folder:
@@ -287,7 +300,7 @@ def roofline(device: torch.device, repeats: int, share: float) -> list[dict]:
     return records("roofline", {n: [s * work / done[n] for s in t] for n, t in seconds.items()}, "convolutions alone")
 
 
-ALWAYS = {"step": step, "run": run, "study": study, "roofline": roofline}
+ALWAYS = {"step": step, "run": run, "study": study, "evaluation": evaluation, "roofline": roofline}
 BENCHMARKS = {**ALWAYS, "letters": letters}
 
 

@@ -11,6 +11,7 @@ from test_datasets import IDX, SPLITS, describe, folder_form, idx, npz, pictures
 
 from trainsize.common.errors import UserError
 from trainsize.datasets.remarks import notes, remarks
+from trainsize.download.checks import check_counts
 
 
 def arrays(count=12, test=6, height=8, width=6, channels=3, classes=2):
@@ -271,3 +272,17 @@ def test_a_folder_of_one_class_is_refused(tmp_path):
         write(tmp_path / split / "cat" / "a.png", png(pictures(1)[0]))
     with pytest.raises(UserError, match="found 1 class, expected 2"):
         prepared(describe(format=folder_form(tmp_path), n_train=1, n_test=1), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "message"),
+    [
+        (("cat", "dog", "owl"), ("cat", "dog"), r"found 3 .* 2 \(classes\): cat, dog, owl; not expected: owl$"),
+        (("cat",), ("cat", "dog"), r"found 1 class, expected 2 \(classes\): cat; missing: dog$"),
+        (("a", "b", "c"), ("0", "1"), r"found 3 classes, expected 2 \(classes\): a, b, c$"),
+    ],
+)
+def test_the_wrong_classes_are_named(found, expected, message):
+    card = describe(format={"name": "npz", "path": "x"}, n_train=3, n_test=3, shape=[8, 8, 1], classes=list(expected))
+    with pytest.raises(UserError, match=message):
+        check_counts(card, found, {"train": 3, "test": 3})

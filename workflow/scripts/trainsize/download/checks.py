@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from trainsize.common.errors import UserError, listing
+from trainsize.common.errors import UserError, listing, plural
 from trainsize.datasets.catalogue import Dataset, numbered
-from trainsize.datasets.class_lists import wrong_classes
 
 SPLITS = {"train": "training", "test": "test"}  # and their names in sentences
 
@@ -12,12 +11,25 @@ SPLITS = {"train": "training", "test": "test"}  # and their names in sentences
 def check_counts(card: Dataset, classes: tuple[str, ...], counts: dict[str, int]) -> None:
     """Raise UserError unless the classes and the numbers of images are those of the data set's card."""
     if len(classes) != len(card.classes):
-        raise UserError(f"{card.name}: {wrong_classes(classes, card.classes)}")
+        raise UserError(f"{card.name}: {_wrong_classes(classes, card.classes)}")
     if card.classes not in (classes, numbered(len(classes))):
         raise UserError(f"{card.name}: the classes are {listing(classes)}, expected {listing(card.classes)} (classes)")
     for split, count in zip(SPLITS, (card.n_train, card.n_test), strict=True):
         if counts[split] != count:
             raise UserError(f"{card.name}: found {counts[split]} {split} images, expected {count} (n_{split})")
+
+
+def _wrong_classes(found: tuple[str, ...], expected: tuple[str, ...]) -> str:
+    """Return what is wrong with the number of classes: which were found, and which of them are too many or missing."""
+    message = f"found {plural(len(found), 'class', 'classes')}, expected {len(expected)} (classes): {listing(found)}"
+    if not set(expected) & set(found):
+        return message
+    surplus, missing = (
+        [name for name in one if name not in other] for one, other in ((found, expected), (expected, found))
+    )
+    told = [f"; not expected: {listing(surplus)}"] if surplus else []
+    told += [f"; missing: {listing(missing)}"] if missing else []
+    return message + "".join(told)
 
 
 def check_labels(name: str, classes: tuple[str, ...], labels: dict[str, np.ndarray]) -> None:
