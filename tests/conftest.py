@@ -147,6 +147,12 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path / "project")
 
 
+@pytest.fixture(scope="session")
+def new_project() -> Callable[[Path], Project]:
+    """The function that makes a project in a folder, for tests that share one."""
+    return make_project
+
+
 def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return the folder `name` that `make` fills, once for all the processes that share the tests."""
     shared = tmp_path_factory.getbasetemp()

@@ -35,18 +35,21 @@ def test_every_run_is_a_row(results):
     }
     assert set(runs["status"]) == {"finished"}
     assert set(runs["updates"]) == {6}
-    # 6 batches of at most 16, the last of each pass smaller: 3 passes over 20, 2 over 40, 1.2 over 80
-    assert list(runs["images_seen"]) == [60, 60, 80, 80, 96, 96] * 2
+    assert set(runs["images_seen"]) == {6 * 16}
+    assert set(runs["test_images"]) == {500}
+    assert (runs["train_images"] == runs["n"]).all()
 
 
 def test_histories_hold_every_checkpoint_and_split(results):
     history = pd.read_parquet(results / "metrics" / "history.parquet")
     assert list(history.columns) == HISTORY.schema.names
-    assert len(history) == 12 * 2 * 2
-    assert set(history["step"]) == {3, 6}
-    assert set(history.loc[history["split"] == "test", "n_evaluated"]) == {500}
+    sampled = history[history["sampled"]]
+    assert len(sampled) == 12 * 2 and set(sampled["split"]) == {"test"}
+    assert set(sampled["step"]) == {3, 6} and set(sampled["n_evaluated"]) == {200}
+    final = history[~history["sampled"] & (history["split"] == "test")]
+    assert len(final) == 12 and set(final["step"]) == {6} and set(final["n_evaluated"]) == {500}
     train = history[history["split"] == "train"]
-    assert (train["n_evaluated"] == train["n"]).all()
+    assert len(train) == 12 * 2 and (train["n_evaluated"] == train["n"]).all()
 
 
 def test_predictions_give_the_recorded_metrics(results):

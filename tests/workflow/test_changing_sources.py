@@ -26,10 +26,8 @@ TABLE = "results/tiny/metrics/runs.parquet"
 
 
 @pytest.fixture(scope="module")
-def photos_once(tmp_path_factory):
-    from conftest import make_project
-
-    project = make_project(tmp_path_factory.mktemp("sources") / "project")
+def photos_once(new_project, tmp_path_factory):
+    project = new_project(tmp_path_factory.mktemp("sources") / "project")
     project.study.write_text(STUDY)
     rng = np.random.default_rng(0)
     for split, count in (("train", 12), ("val", 4)):

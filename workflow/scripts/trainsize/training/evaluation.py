@@ -11,7 +11,7 @@ from trainsize.training.images import Images
 from trainsize.training.processes import ALONE, Processes
 
 # Images per forward pass: few enough for the caches of a CPU, and enough to keep a GPU busy.
-BATCH = {"cpu": 64, "cuda": 4096}
+BATCH = {"cpu": 100, "cuda": 4096}
 FEWER = 8  # divides the batch after a GPU ran out of memory
 CALIBRATION_BINS = 15
 
