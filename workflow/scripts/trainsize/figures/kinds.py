@@ -103,6 +103,7 @@ FIGURES = {
         needs=("checkpoints",),
         usual=("sizes", "repeats"),
         regressed=True,
+        during=True,
     ),
     "families": Kind(
         "Families of curves for {metric}: mean error of predicting held-out sizes from the smaller ones, and Akaike "
