@@ -382,6 +382,7 @@ def test_a_run_is_read_back_from_its_folder():
             {"evaluation": {"images": "all", "train_images": 5}},
             "evaluation.train_images: no effect beside `images",
         ),
+        ({"evaluation": {"images": 300, "train_images": 5}}, "evaluation.train_images: found 5, fewer than the 300 of"),
         ({"evaluation": {"images": 0}}, "evaluation.images: found 0, must be at least 1"),
         (
             {"base": {"last_batch": "dropped"}},

@@ -101,6 +101,12 @@ def test_a_set_no_larger_than_the_sample_is_evaluated_whole(train):
     assert len(history) == 9
 
 
+def test_the_final_scores_look_at_no_fewer_images_than_a_checkpoint(train):
+    given = settings(images=300) | {"evaluation": evaluation(points=3, images=300) | {"train_images": 200}}
+    history, _ = train(given)
+    assert seen(history, "train")[-1] == (30, False, 300)
+
+
 def test_the_last_batch_is_scored_as_published_whatever_the_sample(train):
     (history, _), (expected, _) = (train(settings(images, scores="last_batch")) for images in (50, "all"))
     pd.testing.assert_frame_equal(history, expected)

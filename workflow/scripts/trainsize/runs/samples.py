@@ -16,8 +16,10 @@ def sample_size(split: str, images: int, evaluation: dict, recipe: dict) -> int 
 
 
 def final_size(split: str, images: int, evaluation: dict) -> int | None:
-    """Return how many of a split's images the final scores look at, or None for all of them."""
-    return _fewer(evaluation["train_images"], images) if split == "train" else None
+    """Return how many of a split's images the final scores look at, no fewer than a checkpoint, or None for all."""
+    if split != "train" or ALL in (evaluation["images"], evaluation["train_images"]):
+        return None
+    return _fewer(max(evaluation["images"], evaluation["train_images"]), images)
 
 
 def _fewer(limit: int | str, images: int) -> int | None:

@@ -135,6 +135,10 @@ class _Reader:
         if "train_images" in stated and evaluation["images"] == "all":
             message = "no effect beside `images: all`, with which all training images are evaluated; keep one of them"
             self.fail("evaluation.train_images", message)
+        sizes = (evaluation["train_images"], evaluation["images"])
+        if "train_images" in stated and "all" not in sizes and sizes[0] < sizes[1]:
+            message = f"found {sizes[0]}, fewer than the {sizes[1]} of a checkpoint (`images`); use at least as many"
+            self.fail("evaluation.train_images", message)
 
     def figures(self, value: dict, models: dict) -> dict:
         """Return the figure settings with the models listed. Without sweeps, all models form one."""
