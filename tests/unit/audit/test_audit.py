@@ -802,3 +802,14 @@ def test_facts_of_a_known_data_set_can_be_overruled():
     assert facts_of("MNIST") == facts_of("mnist")
     with pytest.raises(UserError, match="did you mean 'mnist'"):
         facts_of("MNITS")
+
+
+def test_a_row_that_stands_twice_is_a_question(tmp_path, capsys):
+    rows = "".join(f"{n},{seed},{0.7 + n / 1000 + seed / 137:.4f}\n" for n in (50, 100, 200) for seed in range(5))
+    once, twice = (f"n,seed,accuracy\n{rows}{again}" for again in ("", rows.splitlines()[0] + "\n"))
+    main([csv(tmp_path, once)])
+    assert "equal to another one" not in capsys.readouterr().out
+    main([csv(tmp_path, twice)])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "1 row equal to another one in every column, the first with n 50, seed 0" in text
+    assert "is a run counted twice?" in text

@@ -129,7 +129,7 @@ def test_a_wrong_number_says_what_was_not_counted(tmp_path):
     root = images(tmp_path / "in")
     write(root / "train" / "dog" / "photo.heic", b"")
     with pytest.raises(
-        UserError, match=r"found 6 train images, expected 7 .*\n.*\n  train/dog: 1 .heic file \(photo.heic\)"
+        UserError, match=r"found 6 training images, expected 7 .*\n.*\n  train/dog: 1 .heic file \(photo.heic\)"
     ):
         prepared(describe(format=folder_form(root), n_train=7, n_test=4), tmp_path / "out")
 

@@ -180,7 +180,11 @@ COLUMNS = {
         "the column 'label' holds double such as '0.0', expected a whole",
     ),
     "labels one-hot": ("label", pa.array([[0, 1], [1, 0]] * 3), r"the column 'label' holds list<"),
-    "missing labels": ("label", pa.array([0, 1, 0, None, 1, None]), "2 of 6 rows have no label .* is row 3"),
+    "missing labels": (
+        "label",
+        pa.array([0, 1, 0, None, 1, None]),
+        "row 4, column .label.: no label, the first of 2 of 6 rows",
+    ),
     "paths as images": (
         "image",
         pa.array(["/etc/cat.png"] * 6),
@@ -201,7 +205,7 @@ COLUMNS = {
         pa.array([None] * 6, pa.binary()),
         "test-0.parquet, row 1, column 'image': holds nothing, expected",
     ),
-    "no column": ("picture", pa.array([b""] * 6), "cannot be read as a table with the column 'image'"),
+    "no column": ("picture", pa.array([b""] * 6), "no column 'image', found label, picture"),
 }
 
 

@@ -44,7 +44,7 @@ def test_every_key_is_kept_and_read_by_the_workflow(key):
             {"stack": 4, "runs_per_job": 3},
             "stack: found 4, but a job has only 3 of runs_per_job; raise that, or use at",
         ),
-        ({"cuda_graphs": True, "device": "cpu"}, "cuda_graphs: found True, but device is cpu: CUDA graphs need a GPU"),
+        ({"cuda_graphs": True, "device": "cpu"}, "cuda_graphs: found true, but device is cpu: CUDA graphs need a GPU"),
         ({"gpus": 1, "device": "cpu"}, "gpus: found 1, but device is cpu: jobs would not use what they request"),
         (
             {"time_limit": 60},

@@ -228,7 +228,7 @@ def test_mistakes(load, changes, message):
         ("a: 1\ntitle: 'b\nc: 2\n", "; what it belongs to begins in line 2; a quote is not closed"),
         ("lr: !!bool abc\n", "line 1: not valid YAML: 'abc' cannot be read as true or false in 'lr: !!bool abc'"),
         ("\tlr: 1\n", "put a text that begins with this sign in quotes, and indent with spaces, not tabs"),
-        ("title: a\ntitle: b\n", "line 1: not valid YAML: the key 'title' appears twice"),
+        ("title: a\ntitle: b\n", "line 2: not valid YAML: the key 'title' appears twice, first in line 1"),
         ("title: a\nmodels: {1: {}}\n", "line 2: not valid YAML: the key '1' needs quotes"),
         ("a: " + "[" * 5000, "nested too deeply"),
         ("- 1\n", "found '[1]' (a list), expected keys and values"),

@@ -188,7 +188,7 @@ def photos(tmp_path):
 
 def test_an_image_that_cannot_be_read_stops_by_default(photos, tmp_path):
     made, _ = photos
-    with pytest.raises(UserError, match="found 2000 train images, expected 1998"):
+    with pytest.raises(UserError, match="found 2,000 training images, expected 1,998"):
         made()
     assert not (tmp_path / "out" / "manifest.json").exists()
 
@@ -234,7 +234,7 @@ def test_the_count_of_images_left_out_is_told_where_the_counts_do_not_fit(photos
     made, spoilt = photos
     shutil.copy(spoilt[0], spoilt[0].with_name("1234.png"))
     (spoilt[0].with_name("0008.png")).unlink()
-    with pytest.raises(UserError, match=r"expected 1998 \(n_train\); left out as unreadable: 3 train and 1 test"):
+    with pytest.raises(UserError, match=r"expected 1,998 \(n_train\); .*; left out as unreadable: 3 train and 1 test"):
         made(unreadable="skip")
 
 

@@ -8,6 +8,7 @@ from trainsize.audit.columns import COLUMNS
 from trainsize.audit.facts import Facts
 from trainsize.audit.findings import FINDING, QUESTION, Finding, untested
 from trainsize.audit.sheet import Sheet
+from trainsize.common.errors import plural
 from trainsize.statistics.sameness import sameness
 
 IDENTICAL = "identical-runs"
@@ -30,11 +31,24 @@ def check_identical_runs(sheet: Sheet, facts: Facts) -> Iterator[Finding]:
     column, size = scores[0], "n" if sheet.has("n") else "percent"
     is_run = (sheet.texts("statistic", "run") == "run") & sheet.rows[[column, size]].notna().all(axis=1)
     runs = sheet.rows[is_run].assign(model=sheet.texts("model"), repetition=_repetitions(sheet, size))
+    yield from _copies(sheet, runs, (column, size))
     several = runs.groupby(["model", size])["repetition"].nunique() > 1
     if not several.any():
         yield untested(IDENTICAL, TESTED, "no size has several runs", column)
     for model in several[several].index.unique("model"):
         yield _finding(sheet, runs[runs["model"] == model], (column, size), facts)
+
+
+def _copies(sheet: Sheet, runs: pd.DataFrame, columns: tuple[str, str]) -> Iterator[Finding]:
+    """Yield a question if rows are exact copies of others although a column tells the runs apart."""
+    named = [name for name in ("draw", "seed", "fold") if sheet.has(name) and sheet.rows[name].nunique() > 1]
+    copies = runs[runs.duplicated()] if named else runs[:0]
+    if len(copies):
+        column, size = columns
+        first = copies.iloc[0]
+        run = ", ".join([f"{size} {first[size]:,.12g}", *(f"{name} {first[name]}" for name in named)])
+        statistic = f"{plural(len(copies), 'row')} equal to another one in every column, the first with {run}"
+        yield Finding(IDENTICAL, column, QUESTION, TESTED, statistic, "is a run counted twice?")
 
 
 def _repetitions(sheet: Sheet, size: str) -> pd.Series:

@@ -41,12 +41,17 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node, deep=False):
         node.value = [(key, _names(value) if key.value in self.lists_of_names else value) for key, value in node.value]
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        for key in keys:
+        lines: dict[str, int] = {}
+        own = (key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge")
+        for key_node in own:
+            key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' needs quotes", node.start_mark)
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' appears twice", node.start_mark)
+                problem = f"the key '{key}' needs quotes"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            if key in lines:
+                problem = f"the key '{key}' appears twice, first in line {lines[key]}"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            lines[key] = key_node.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node, deep=False):

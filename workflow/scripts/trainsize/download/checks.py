@@ -3,7 +3,7 @@
 import numpy as np
 
 from trainsize.common.errors import UserError, listing, plural
-from trainsize.datasets.catalogue import Dataset, numbered
+from trainsize.datasets.catalogue import DATASETS, Dataset, numbered
 
 SPLITS = {"train": "training", "test": "test"}  # and their names in sentences
 
@@ -16,7 +16,9 @@ def check_counts(card: Dataset, classes: tuple[str, ...], counts: dict[str, int]
         raise UserError(f"{card.name}: the classes are {listing(classes)}, expected {listing(card.classes)} (classes)")
     for split, count in zip(SPLITS, (card.n_train, card.n_test), strict=True):
         if counts[split] != count:
-            raise UserError(f"{card.name}: found {counts[split]} {split} images, expected {count} (n_{split})")
+            found = f"{card.name}: found {counts[split]:,} {SPLITS[split]} images, expected {count:,} (n_{split})"
+            advice = f"; add the others, or write `n_{split}: {counts[split]}` in the study"
+            raise UserError(found + ("" if card.name in DATASETS else advice))
 
 
 def _wrong_classes(found: tuple[str, ...], expected: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from trainsize.common.errors import UserError, listing, printable, unreadable
+from trainsize.common.errors import UserError, did_you_mean, listing, printable, unreadable
 from trainsize.datasets.arrays import ARRAYS, Header, check_arrays
 from trainsize.datasets.catalogue import Dataset
 from trainsize.datasets.class_names import in_numbers_order, label_numbers
@@ -187,9 +187,9 @@ def parquet_labels(paths: list[Path], column: str) -> np.ndarray:
         )
     if labels.null_count:
         first = compute.index(compute.is_null(labels), True).as_py()
+        where = row_places(paths, column)(first)
         raise UserError(
-            f"{paths[0]}: {labels.null_count:,} of {len(labels):,} rows have no label in the column '{column}' (the "
-            f"first of all files is row {first}, counted from 0); label or remove them"
+            f"{where}: no label, the first of {labels.null_count:,} of {len(labels):,} rows; label or remove them"
         )
     return labels.to_numpy().astype(np.int64)
 
@@ -204,12 +204,15 @@ def _parquet_column(paths: list[Path], name: str) -> pa.ChunkedArray:
     """Return a column of Parquet tables. Raises UserError for tables that cannot be read, or without the column."""
     try:
         opened = [parquet.ParquetFile(path) for path in paths]
+        for path, file in zip(paths, opened, strict=True):
+            if name not in (names := file.schema_arrow.names):
+                raise UserError(f"{path}: no column '{name}', found {listing(names)}{did_you_mean(name, names)}")
         schema = pa.schema([opened[0].schema_arrow.field(name)])
         # The chunks must not be combined: a single Arrow array, or a struct column read at once, is limited to 2 GiB.
         batches = [batch for file in opened for batch in file.iter_batches(_ROWS, columns=[name])]
         return pa.Table.from_batches([batch.select([name]) for batch in batches], schema)[name]
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise unreadable(paths[0], error, form=f"a table with the column '{name}'") from error
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(paths[0], error, form="a Parquet table") from error
 
 
 def _read_folder(card: Dataset, root: Path, scratch: Path) -> Contents:

@@ -101,7 +101,7 @@ def _check(card: Dataset, contents: Contents) -> None:
         check_labels(card.name, contents.classes, labels)
     except UserError as error:
         counts = [f"{len(part.skipped)} {split}" for split, part in contents.splits.items() if part.skipped]
-        raise UserError(f"{error}; left out as unreadable: {' and '.join(counts) or 'none'}") from None
+        raise UserError(f"{error}; left out as unreadable: {' and '.join(counts)}" if counts else str(error)) from None
     for split, part in contents.splits.items():
         expected = (len(part.labels), *(card.shape or ()))
         if card.shape and (part.images.shape != expected or part.images.dtype != np.uint8):

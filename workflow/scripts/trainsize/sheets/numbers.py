@@ -79,10 +79,15 @@ def _refuse_few_per_cents(texts: pd.Series, cells: pd.DataFrame, name: str, head
     if len(fractions) > whole.sum():
         if wrong := _wrong(cells["value"][whole].iloc[0] / 100, "share"):
             raise UserError(f"{location(name, line, header)}: '{texts[whole].iloc[0]}' {wrong}")
-        share = f"{cells['value'][whole].iloc[0] / 100:.15g}"
+        share = cells["value"][whole].iloc[0] / 100
+        fix = (
+            f"write {share:.15g}"
+            if cells["sign"][whole].iloc[0]
+            else f"correct it, or write {share:.15g} if it is in per cent"
+        )
         raise UserError(
             f"{location(name, line, header)}: '{texts[whole].iloc[0]}' is above 1 or in per cent, but others are "
-            f"fractions ('{fractions.iloc[0]}' in line {fractions.index[0]}); write {share} if you mean that"
+            f"fractions ('{fractions.iloc[0]}' in line {fractions.index[0]}); {fix}"
         )
 
 

@@ -8,6 +8,7 @@ import yaml
 
 from trainsize.common import schema, yaml_files
 from trainsize.common.errors import UserError, absent, did_you_mean
+from trainsize.common.files import canonical_json
 from trainsize.common.paths import ROOT, user_path
 
 FILE = "config.yaml"
@@ -35,7 +36,7 @@ def check_config(config: dict, places: Mapping[str, str] | None = None, studies:
     settings = schema.with_defaults(config, rules, rules)
     settings["data"]["mirror"] = os.environ.get("TRAINSIZE_MIRROR") or settings["data"]["mirror"] or ""
     for key, message in _idle(settings):
-        raise UserError(f"{places.get(key, FILE)}: {key}: found {settings[key]}, {message}")
+        raise UserError(f"{places.get(key, FILE)}: {key}: found {canonical_json(settings[key])}, {message}")
     return settings
 
 

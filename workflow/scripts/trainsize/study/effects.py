@@ -235,6 +235,9 @@ def _of_figures(study: Study, stated: dict, alone: bool) -> Iterator[Idle]:
     for kind in study.figures["also"]:
         if kind in study.figures["without"]:
             yield Idle("figures.without", f"found '{kind}', which is in figures.also too; remove it from one of them")
+    for kind in study.figures["without"]:
+        if kind not in study.usual_figures() and kind not in study.figures["also"]:
+            yield Idle("figures.without", f"found '{kind}', which this study would not have anyway", mistake=False)
     drawn = {figure["kind"] for figure in study.figure_list()}
     if stated.get("figures", {}).get("sweeps") and "sweep" not in drawn:
         message = "has no effect: this study has no `sweep` figure; ask for it with `also: [sweep]`, or remove this key"

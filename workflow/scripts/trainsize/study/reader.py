@@ -63,7 +63,7 @@ class _Reader:
         raise UserError(f"{short_path(self.path)}: {key}: {message}" if key else f"{short_path(self.path)}: {message}")
 
     def fail_name(self, key: str, name: str, allowed: Iterable[str]) -> None:
-        self.fail(key, f"found '{name}', allowed: {listing(allowed, 30)}{did_you_mean(name, allowed)}")
+        self.fail(key, f"found '{name}', allowed: {listing(allowed, 30) or 'none'}{did_you_mean(name, allowed)}")
 
     def check(self, value: object, rules: dict, named: Callable[[tuple], str]) -> None:
         """Check a value against a part of the schema. `named` turns the keys of a mistake into its path."""

@@ -49,7 +49,8 @@ def told_changes(study: Study, found: Comparison, studies: Path, results: Path) 
     folder, path = results / "datasets" / card.name, card.format["path"]
     users = [name for name, of_study in _with_results(studies, results) if _name(of_study) == card.name]
     stale = listing([folder, *(results / name for name in users)])
-    lines = [f"{path}: {found.changes} since {folder} was made; these become stale: {stale}"]
+    changed = f"{path}: {found.changes} since {folder} was made; these become stale: {stale}"
+    lines = [f"{changed}. Runs whose images turn out the same are kept."]
     return "\n".join([*lines, *no_longer_fits(study, found, studies)])
 
 

@@ -154,11 +154,14 @@ class Study:
         }
         return {name for name in FEATURES if has[name]}
 
+    def usual_figures(self) -> set[str]:
+        """The kinds of figures that a study like this one has by default."""
+        has = self.features()
+        return {name for name, kind in FIGURES.items() if kind.usual is not None and has >= {*kind.needs, *kind.usual}}
+
     def figure_list(self) -> list[dict]:
         """The study's figures, in the report's order: name, kind, and the metric, model or sweep shown."""
-        has = self.features()
-        usual = {name for name, kind in FIGURES.items() if kind.usual is not None and has >= {*kind.needs, *kind.usual}}
-        chosen = (usual | set(self.figures["also"])) - set(self.figures["without"])
+        chosen = (self.usual_figures() | set(self.figures["also"])) - set(self.figures["without"])
         subjects = {"model": self.figures["models"], "sweep": list(self.figures["sweeps"])}
         return list(figures_of(chosen, self.figures["metrics"], self.regressions["metrics"], subjects))
 
