@@ -1,5 +1,6 @@
 """A finished study in one file that is checked and used elsewhere, and finished runs trained again."""
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -46,6 +47,16 @@ def test_a_damaged_archive_is_named(archive, tmp_path, faults):
             check(tmp_path / "x.tar.gz")
         faults("bits changed")
     (tmp_path / "x.tar.gz").write_bytes(whole[:-5000])
+    with pytest.raises(UserError, match="cannot be read, it is damaged or truncated"):
+        check(tmp_path / "x.tar.gz")
+
+
+def test_a_changed_bit_in_what_no_file_holds_is_found_too(archive, tmp_path):
+    """The padding after the last file: the archive's files would all match."""
+    packed = bytearray(gzip.decompress(archive.read_bytes()))
+    packed[-1] ^= 16
+    whole = archive.read_bytes()
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(bytes(packed))[:-8] + whole[-8:])
     with pytest.raises(UserError, match="cannot be read, it is damaged or truncated"):
         check(tmp_path / "x.tar.gz")
 
