@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from trainsize.common.schema import with_defaults
 from trainsize.runs.record import Device, Record
@@ -12,6 +13,20 @@ from trainsize.study.schema import study_schema
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "workflow/scripts/trainsize"
 PATIENCE = 1800  # seconds that a command may take: only one that hangs should fail, on however slow a host
+
+
+def write_photos(folder: Path, train: int, test: int, file: str) -> None:
+    """Write random photos of 8×8 pixels into `folder`: so many of each of the classes cat and dog.
+
+    `file` is the name of each, with its number in braces.
+    """
+    rng = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", test)):
+        for name in ("cat", "dog"):
+            place = folder / split / name
+            place.mkdir(parents=True)
+            for k in range(count):
+                Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(place / file.format(k))
 
 
 def evaluation(**settings) -> dict:

@@ -1,11 +1,11 @@
-"""The user's own files change after a study has run: what is told, what becomes stale, and what is kept."""
+"""The user's own files change after a study has run: the messages, what becomes stale, and what is kept."""
 
 import json
 import shutil
 
-import numpy as np
 import pytest
 from PIL import Image
+from support import write_photos
 
 STUDY = """\
 title: Photos
@@ -29,13 +29,7 @@ TABLE = "results/tiny/metrics/runs.parquet"
 def photos_once(new_project, tmp_path_factory):
     project = new_project(tmp_path_factory.mktemp("sources") / "project")
     project.study.write_text(STUDY)
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 12), ("val", 4)):
-        for name in ("cat", "dog"):
-            folder = project.folder / "data/photos" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number:02}.bmp")
+    write_photos(project.folder / "data/photos", 12, 4, "{:02}.bmp")
     project.snakemake("--cores", "1", "--", TABLE)
     return project
 

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from support import write_photos
 
 STUDY = """\
 title: Own images
@@ -31,13 +32,7 @@ MANIFEST = "results/datasets/own/manifest.json"
 def own(project):
     """A project whose study `own` describes the folder `data`: 8 training and 4 test images of each class."""
     (project.folder / "studies" / "own.yaml").write_text(STUDY.format(format=FOLDER))
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 8), ("val", 4)):
-        for name in ("cat", "dog"):
-            folder = project.folder / "data" / split / name
-            folder.mkdir(parents=True)
-            for k in range(count):
-                Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{k}.png")
+    write_photos(project.folder / "data", 8, 4, "{}.png")
     return project
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trainsize.common.errors import UserError, plural
+from trainsize.datasets.catalogue import SPLITS
 
 ARRAYS = tuple(f"{split}_{what}" for split in ("train", "test") for what in ("images", "labels"))
-_WORDS = {"train": "training", "test": "test"}
 _KINDS = {"u": "uint", "i": "int", "f": "float", "c": "complex"}
 _OTHERS = {"b": "true or false", "U": "text", "S": "text", "O": "Python objects", "M": "dates", "m": "times"}
 _MOST_CHANNELS = 4  # of an image in colour with transparency
@@ -44,9 +44,9 @@ def check_arrays(
     their `shape`, they must have it. The message says what was found in both splits, and what to do.
     """
     for problem in (_labels, _numbers, _pixels, _same_shape):
-        for split in _WORDS:
+        for split in SPLITS:
             found, labels = headers[f"{split}_images"], headers[f"{split}_labels"]
-            if said := problem(found, labels, _Case(_WORDS[split], classes, shape, headers["train_images"])):
+            if said := problem(found, labels, _Case(SPLITS[split], classes, shape, headers["train_images"])):
                 raise UserError(f"{source}: {said}. Found {_found(headers)}")
 
 
@@ -69,8 +69,8 @@ _Check = Callable[[Header, Header, _Case], str]
 
 
 def _found(headers: dict[str, Header]) -> str:
-    parts = (f"{what} {headers[f'{split}_{what}']}" for split in _WORDS for what in ("images", "labels"))
-    return "; ".join(f"{_WORDS[split]}: {next(parts)}, {next(parts)}" for split in _WORDS)
+    parts = (f"{what} {headers[f'{split}_{what}']}" for split in SPLITS for what in ("images", "labels"))
+    return "; ".join(f"{SPLITS[split]}: {next(parts)}, {next(parts)}" for split in SPLITS)
 
 
 def _labels(images: Header, labels: Header, case: _Case) -> str:

@@ -29,6 +29,9 @@ LAYOUT = 4
 _DESCRIPTIVE = ("title", "source", "licence")
 
 
+SPLITS = {"train": "training", "test": "test"}  # and their names in sentences
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The card of a data set: numbers of images, the shape (height, width, channels) of an image, and the origin.

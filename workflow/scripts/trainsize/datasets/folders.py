@@ -24,7 +24,7 @@ from trainsize.datasets.image_files import (
 )
 
 ANNOTATIONS = "val_annotations.txt"
-MOST_FOLDERS = 12  # that a message names with the files in them that are no images
+MOST_FOLDERS = 12  # that a message names, with the files in them that are not images
 
 
 @dataclass

@@ -6,12 +6,12 @@ The log, the plan, the report and the auditor say the same sentences. Imports no
 from collections.abc import Callable, Iterator
 
 from trainsize.common.errors import listing, plural
+from trainsize.datasets.catalogue import SPLITS
 from trainsize.datasets.image_files import TEXTS, conversion, files_in_words
 
 MOST_NAMES = 3  # of files of one kind in a folder, kept in the manifest
 MANY = 0.01  # share of test images that are also training images, from which that is said first
 _MOST_FOLDERS = 4  # that a sentence names
-_WORDS = {"train": "training", "test": "test"}
 
 # By split, folder and kind: {"files": number, "first": first names}.
 LeftOut = dict[str, dict[str, dict[str, dict]]]
@@ -105,4 +105,4 @@ def _pixels(manifest: dict) -> Iterator[str]:
 
 def _both(counts: dict[str, int]) -> str:
     """Return the numbers of images in both splits: "3 training and 1 test images"."""
-    return " and ".join(f"{counts.get(split, 0):,} {word}" for split, word in _WORDS.items()) + " images"
+    return " and ".join(f"{counts.get(split, 0):,} {word}" for split, word in SPLITS.items()) + " images"

@@ -3,9 +3,7 @@
 import numpy as np
 
 from trainsize.common.errors import UserError, listing, plural
-from trainsize.datasets.catalogue import DATASETS, Dataset, numbered
-
-SPLITS = {"train": "training", "test": "test"}  # and their names in sentences
+from trainsize.datasets.catalogue import DATASETS, SPLITS, Dataset, numbered
 
 
 def check_counts(card: Dataset, classes: tuple[str, ...], counts: dict[str, int]) -> None:

@@ -17,7 +17,7 @@ from trainsize.datasets.image_files import FORMATS, HEIF, HEIF_ADVICE, reads_hei
 
 BACKGROUND = "white"  # behind transparent images, unless the study says otherwise
 _MODES = {1: "L", 3: "RGB"}
-# What files begin with that are no images, or not readable ones; in lower case.
+# How files begin that are not images, or that cannot be read; in lower case.
 _MARKS = {
     b"%!ps": "an EPS or PostScript file",
     b"%pdf": "a PDF file",

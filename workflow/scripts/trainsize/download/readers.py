@@ -35,7 +35,7 @@ class Split:
     """Images (uint8, N × height × width × channels; None if only listed), labels (N), and the list of image files.
 
     `skipped` maps the rows of images that were left out, counted among all, to the reason they could not be read.
-    `listed` has the files of a folder that are no images, and `traits` what is told of those that are.
+    `listed` has the files of a folder that are not images, and `traits` what is special about those that are.
     """
 
     images: np.ndarray | None
@@ -157,7 +157,7 @@ def _parquet_split(card: Dataset, paths: list[Path], scratch: Path, split: str, 
     place = row_places(paths, card.format["image"])
 
     def get(row: int) -> np.ndarray:
-        return decode(encoded(cells[row].as_py(), place(row)), card.shape, place(row), _background(card), traits)
+        return decode(encoded(cells[row].as_py(), place(row)), card.shape, place(row), background_of(card), traits)
 
     images, skipped = decode_all(len(labels), get, card.shape, scratch / f"{split}.npy", _unreadable(card))
     kept = Split.from_arrays(images, np.delete(labels, list(skipped)))
@@ -254,7 +254,7 @@ def _unreadable(card: Dataset) -> str:
     return card.format.get("unreadable", "fail")
 
 
-def _background(card: Dataset) -> str:
+def background_of(card: Dataset) -> str:
     return card.format.get("background", BACKGROUND)
 
 
@@ -266,7 +266,7 @@ def _folder_split(card: Dataset, folder: Path, scratch: Path, split: str, index:
 
     def get(row: int) -> np.ndarray:
         path = folder / index.paths[row]
-        return decode(path, card.shape, printable(path), _background(card), traits)
+        return decode(path, card.shape, printable(path), background_of(card), traits)
 
     if not card.shape:
         return _listed_only(card, folder, index, table)
@@ -276,7 +276,7 @@ def _folder_split(card: Dataset, folder: Path, scratch: Path, split: str, index:
 
 
 def _listed_only(card: Dataset, folder: Path, index: Index, table: pd.DataFrame) -> Split:
-    """Return a split of images that are not decoded. Empty files are no images, whatever their names."""
+    """Return a split of images that are not decoded. Empty files are not images, whatever their names."""
     empty = {
         row: f"{printable(folder / index.paths[row])}: not a complete image: it is empty (0 bytes)"
         for row, size in enumerate(index.sizes)

@@ -21,8 +21,7 @@ from trainsize.datasets.sources import own_folder
 from trainsize.download.checks import check_counts, check_labels
 from trainsize.download.duplicates import count_duplicates, find_duplicates
 from trainsize.download.fetch import lay_out
-from trainsize.download.pixels import BACKGROUND
-from trainsize.download.readers import Contents, Split, read
+from trainsize.download.readers import Contents, Split, background_of, read
 from trainsize.download.tables import DUPLICATES, INDEX
 from trainsize.download.torchvision_sets import official_files, wanted_member
 from trainsize.jobs.progress import Terminal, print_first
@@ -149,7 +148,7 @@ def _manifest(card: Dataset, contents: Contents) -> dict:
     if contents.beside:
         facts["beside"] = contents.beside
     if "transparent" in facts:
-        facts["background"] = card.format.get("background", BACKGROUND)
+        facts["background"] = background_of(card)
     if card.shape:
         facts["mean"], facts["std"] = channel_statistics(contents.splits["train"].images)
         facts["flat_channels"] = [channel for channel, spread in enumerate(facts["std"]) if not spread > 0]
@@ -170,7 +169,7 @@ def _told(card: Dataset, contents: Contents) -> dict[str, dict[str, object]]:
 
 
 def _left_out(part: Split) -> dict[str, dict[str, dict]]:
-    """Return the numbers and the first names of the files that are no images, by folder and kind."""
+    """Return the numbers and the first names of the files that are not images, by folder and kind."""
     folders = part.listed.left_out if part.listed else {}
     return {
         folder: {kind: {"files": len(names), "first": names[:MOST_NAMES]} for kind, names in kinds.items()}

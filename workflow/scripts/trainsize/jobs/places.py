@@ -22,7 +22,7 @@ def check_place(checkout: Path, submits: bool) -> None:
             raise UserError(
                 f"{path[:40]}…: found a path of {length:,} bytes, allowed: {LONGEST:,}; move this folder further up"
             )
-        if any("\ud800" <= letter <= "\udfff" for letter in path):  # how Python holds bytes that are no text
+        if any("\ud800" <= letter <= "\udfff" for letter in path):  # how Python holds bytes that are not text
             raise UserError(f"{path!a}: found a path that is not UTF-8; rename this folder")
         if submits and (found := _lost_on_submission(path)):
             raise UserError(

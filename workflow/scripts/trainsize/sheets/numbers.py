@@ -57,7 +57,7 @@ def is_number(text: str) -> bool:
 
 
 def not_numbers(wrong: pd.Series, header: str, what: str = "line") -> str:
-    """Return the message for cells that are no numbers: in which lines (or rows) they are, and what they hold."""
+    """Return the message for cells that are not numbers: in which lines (or rows) they are, and what they hold."""
     found = listing((f"'{text}' ({what} {line})" for line, text in wrong.items()), MOST_NAMED)
     are = "is not a number" if len(wrong) == 1 else "are not numbers"
     commas = wrong.astype(str).str.contains(r"\d,\d").any()
@@ -65,7 +65,7 @@ def not_numbers(wrong: pd.Series, header: str, what: str = "line") -> str:
 
 
 def _refuse_words(texts: pd.Series, name: str, header: str) -> None:
-    """Raise UserError for several cells that are no numbers."""
+    """Raise UserError for several cells that are not numbers."""
     wrong = texts[~texts.map(is_number)]
     if len(wrong) > 1:
         raise UserError(f"{name}: {not_numbers(wrong, header)}")
@@ -75,20 +75,17 @@ def _refuse_few_per_cents(texts: pd.Series, cells: pd.DataFrame, name: str, head
     """Raise UserError for a few cells in per cent among more fractions, of which `_doubtful` would blame the first."""
     whole = cells["sign"].astype(bool) | (cells["value"] > 1)
     fractions = texts[~whole & (cells["value"] > 0)]
-    line = texts.index[whole][0]
-    if len(fractions) > whole.sum():
-        if wrong := _wrong(cells["value"][whole].iloc[0] / 100, "share"):
-            raise UserError(f"{location(name, line, header)}: '{texts[whole].iloc[0]}' {wrong}")
-        share = cells["value"][whole].iloc[0] / 100
-        fix = (
-            f"write {share:.15g}"
-            if cells["sign"][whole].iloc[0]
-            else f"correct it, or write {share:.15g} if it is in per cent"
-        )
-        raise UserError(
-            f"{location(name, line, header)}: '{texts[whole].iloc[0]}' is above 1 or in per cent, but others are "
-            f"fractions ('{fractions.iloc[0]}' in line {fractions.index[0]}); {fix}"
-        )
+    if len(fractions) <= whole.sum():
+        return
+    odd = cells[whole].iloc[0]
+    place, share = f"{location(name, texts.index[whole][0], header)}: '{texts[whole].iloc[0]}'", odd["value"] / 100
+    if wrong := _wrong(share, "share"):
+        raise UserError(f"{place} {wrong}")
+    fix = f"write {share:.15g}" if odd["sign"] else f"correct it, or write {share:.15g} if it is in per cent"
+    raise UserError(
+        f"{place} is above 1 or in per cent, but others are fractions ('{fractions.iloc[0]}' in line "
+        f"{fractions.index[0]}); {fix}"
+    )
 
 
 def _cell(text: str, where: str) -> tuple[float, float, bool]:
